@@ -1,0 +1,7 @@
+/**
+ * File formats and what they share: atomic writing, errors with a place.
+ *
+ * @module
+ */
+export * from "./atomic.ts";
+export * from "./errors.ts";
