@@ -5,18 +5,5 @@
  */
 export * from "./atomic.ts";
 export * from "./errors.ts";
-export {
-  fieldBytes,
-  fieldFloat,
-  fieldNumber,
-  fieldString,
-  fieldVarints,
-  type ProtobufField,
-  type ProtobufSource,
-  type ProtobufWriter,
-  protobufWriter,
-  readFields,
-  readVarint,
-  type WireType,
-  writeVarint,
-} from "./protobuf.ts";
+export * from "./protobuf.ts";
+export * from "./protobuf_fields.ts";
