@@ -5,3 +5,5 @@
  */
 export * from "./formats/mod.ts";
 export * from "./progress.ts";
+export * from "./random.ts";
+export * from "./show/mod.ts";
