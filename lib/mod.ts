@@ -7,3 +7,4 @@ export * from "./formats/mod.ts";
 export * from "./progress.ts";
 export * from "./random.ts";
 export * from "./show/mod.ts";
+export * from "./text/mod.ts";

@@ -1,0 +1,6 @@
+/**
+ * Text: documents and sentences, cleaning, raw files.
+ *
+ * @module
+ */
+export * from "./preprocess.ts";
