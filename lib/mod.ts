@@ -8,3 +8,5 @@ export * from "./progress.ts";
 export * from "./random.ts";
 export * from "./show/mod.ts";
 export * from "./text/mod.ts";
+export * from "./engines/mod.ts";
+export * from "./tensor/mod.ts";

@@ -1,0 +1,269 @@
+/**
+ * Programs: a function of tensors is traced once, simplified and handed to an engine. Values stay on the device between
+ * runs; a donated argument's memory may be reused by the results.
+ */
+import { describe, parameter, sameShape, topological } from "./graph.ts";
+import { engineInUse } from "./interactive.ts";
+import { mergeEqual, unroll } from "./rebuild.ts";
+import type { Buffer, Engine, HostArray, Tensor, TensorType } from "./types.ts";
+
+/**
+ * A value on a device.
+ *
+ * @example
+ * ```ts
+ * import { deviceArray, referenceEngine } from "albert-guide";
+ * import type { DeviceArray } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const value: DeviceArray = await deviceArray(Float32Array.of(1, 2), { engine: referenceEngine() });
+ * assert.deepEqual(Array.from(await value.data()), [1, 2]);
+ * value.dispose();
+ * ```
+ */
+export type DeviceArray = {
+  readonly kind: "device array";
+  readonly dtype: TensorType["dtype"];
+  readonly shape: TensorType["shape"];
+  /** Copies the value to host memory. */
+  readonly data: () => Promise<HostArray>;
+  /** Frees it; harmless when repeated. */
+  readonly dispose: () => void;
+  /** For the library: the engine's buffer; throws when it was donated or disposed. */
+  readonly take: (options: { readonly donate: boolean; readonly engine: Engine }) => Buffer;
+};
+
+/**
+ * Named values and named groups of values: the arguments and results of a program.
+ *
+ * @example
+ * ```ts
+ * import type { Groups, TensorType } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const types: Groups<TensorType> = {
+ *   step: { dtype: "int32", shape: [] },
+ *   parameters: { kernel: { dtype: "float32", shape: [2, 2] } },
+ * };
+ * assert.deepEqual(Object.keys(types), ["step", "parameters"]);
+ * ```
+ */
+export type Groups<Leaf> = { readonly [name: string]: Leaf | { readonly [name: string]: Leaf } };
+
+/** The same names with other values. */
+export type Regroup<Tree, From, To> = {
+  readonly [Key in keyof Tree]: Tree[Key] extends From ? To : { readonly [Name in keyof Tree[Key]]: To };
+};
+
+/** A compiled function: arguments on the host or on the device, results on the device. */
+export type Executable<Specs, Out> = {
+  /** Runs once; donated device arrays are dead afterwards. */
+  readonly run: (
+    args: Regroup<Specs, TensorType, DeviceArray | HostArray>,
+  ) => Promise<Regroup<Out, Tensor, DeviceArray>>;
+  /** How many nodes the program has, scans counted once. */
+  readonly nodes: number;
+  /** Frees the program. */
+  readonly dispose: () => void;
+};
+
+type Named<Leaf> = { readonly path: string; readonly group: string; readonly leaf: Leaf };
+
+function leaves<Leaf>(tree: object, isLeaf: (value: unknown) => value is Leaf): Named<Leaf>[] {
+  return Object.entries(tree).flatMap(([group, value]: [string, unknown]) => {
+    if (isLeaf(value)) return [{ path: group, group, leaf: value }];
+    if (typeof value !== "object" || value === null) {
+      throw new TypeError(`Cannot read ${group}: it is no value and no group`);
+    }
+    return Object.entries(value).map(([name, leaf]: [string, unknown]) => {
+      if (!isLeaf(leaf)) throw new TypeError(`Cannot read ${group}.${name}: it is no value`);
+      return { path: `${group}.${name}`, group, leaf };
+    });
+  });
+}
+
+function mapLeaves<Leaf, To>(
+  tree: object,
+  isLeaf: (value: unknown) => value is Leaf,
+  map: (leaf: Leaf) => To,
+): object {
+  const inner = (value: unknown): unknown =>
+    isLeaf(value)
+      ? map(value)
+      : Object.fromEntries(Object.entries(value as object).map(([name, leaf]) => [name, map(leaf as Leaf)]));
+  return Object.fromEntries(Object.entries(tree).map(([name, value]) => [name, inner(value)]));
+}
+
+const isTensor = (value: unknown): value is Tensor =>
+  typeof value === "object" && value !== null && "op" in value && "inputs" in value;
+const isType = (value: unknown): value is TensorType =>
+  typeof value === "object" && value !== null && Array.isArray((value as { shape?: unknown }).shape);
+const isValue = (value: unknown): value is DeviceArray | HostArray =>
+  ArrayBuffer.isView(value) || (typeof value === "object" && value !== null && "take" in value);
+
+function wrap(engine: Engine, buffer: Buffer): DeviceArray {
+  let live: Buffer | undefined = buffer;
+  let why = "disposed";
+  const alive = (): Buffer => {
+    if (live === undefined) throw new Error(`Cannot use ${describe(buffer)}: this device array was ${why}`);
+    return live;
+  };
+  return {
+    kind: "device array",
+    dtype: buffer.dtype,
+    shape: buffer.shape,
+    data: () => engine.download(alive()),
+    dispose: () => {
+      if (live !== undefined) engine.release(live);
+      live = undefined;
+    },
+    take: ({ donate, engine: user }) => {
+      if (user !== engine) {
+        throw new Error(
+          `Cannot give ${describe(buffer)} to ${user.name}: it lives on ${engine.name}, copy it by data()`,
+        );
+      }
+      const taken = alive();
+      if (donate) {
+        live = undefined;
+        why = "donated to a program";
+      }
+      return taken;
+    },
+  };
+}
+
+/**
+ * Copies host values to an engine's device.
+ *
+ * @param values Row-major values.
+ * @param options `engine`: default the one in use; `dtype`, `shape`: default those of the array.
+ * @returns The value on the device.
+ * @throws {RangeError} When the number of values does not fit the shape.
+ * @example
+ * ```ts
+ * import { deviceArray, referenceEngine } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const ids = await deviceArray(Int32Array.of(1, 2), { engine: referenceEngine(), shape: [2, 1] });
+ * assert.deepEqual(ids.shape, [2, 1]);
+ * ```
+ */
+export async function deviceArray(
+  values: HostArray,
+  { engine, dtype, shape }: {
+    readonly engine?: Engine;
+    readonly dtype?: TensorType["dtype"];
+    readonly shape?: TensorType["shape"];
+  } = {},
+): Promise<DeviceArray> {
+  const used = engine ?? await engineInUse();
+  const natural = values instanceof Int32Array
+    ? "int32"
+    : values instanceof Uint32Array
+    ? "uint32"
+    : values instanceof Uint8Array
+    ? "bool"
+    : "float32";
+  const type: TensorType = { dtype: dtype ?? natural, shape: shape ?? [values.length] };
+  checkLength(values, type, "upload values");
+  return wrap(used, await used.upload(values, type));
+}
+
+function checkLength(values: HostArray, type: TensorType, action: string): void {
+  const wanted = type.shape.reduce((product, size) => product * size, 1);
+  if (values.length !== wanted) {
+    throw new RangeError(
+      `Cannot ${action}: ${describe(type)} needs ${wanted} values, ${values.length} are given`,
+    );
+  }
+}
+
+/**
+ * Compiles a function of tensors for one set of shapes.
+ *
+ * @param fn Called once with tensors in place of `specs`; returns named tensors or groups of them.
+ * @param specs The type of every argument, by name or group.
+ * @param options `engine`: default the one in use; `donate`: arguments or groups whose device arrays the program may reuse.
+ * @returns The executable.
+ * @throws {RangeError} When an operation inside refuses its shapes.
+ * @example
+ * ```ts
+ * import { compile, mul, referenceEngine } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const double = await compile(({ x }) => ({ y: mul(x, 2) }), { x: { dtype: "float32", shape: [2] } }, {
+ *   engine: referenceEngine(),
+ * });
+ * const { y } = await double.run({ x: Float32Array.of(1, 2) });
+ * assert.deepEqual(Array.from(await y.data()), [2, 4]);
+ * ```
+ */
+export async function compile<Specs extends Groups<TensorType>, Out extends Groups<Tensor>>(
+  fn: (args: Regroup<Specs, TensorType, Tensor>) => Out,
+  specs: Specs,
+  { engine, donate = [] }: { readonly engine?: Engine; readonly donate?: readonly (keyof Specs & string)[] } =
+    {},
+): Promise<Executable<Specs, Out>> {
+  const used = engine ?? await engineInUse();
+  const slots = leaves(specs, isType);
+  const parameters = slots.map(({ leaf, path }, index) => parameter(index, leaf, path));
+  const donated = slots.flatMap(({ group }, index) => donate.includes(group) ? [index] : []);
+  let next = 0;
+  const out = fn(
+    mapLeaves(specs, isType, () => parameters[next++] as Tensor) as Regroup<Specs, TensorType, Tensor>,
+  );
+  const traced = { parameters, outputs: leaves(out, isTensor).map(({ leaf }) => leaf) };
+  const graph = mergeEqual(used.loops ? traced : unroll(traced));
+  const program = await used.compile(graph, { donate: donated });
+  const run = async (args: object): Promise<object> => {
+    const { inputs, own } = await prepare(used, slots, leaves(args, isValue), new Set(donated));
+    const buffers = await program.run(inputs);
+    own.forEach((buffer) => used.release(buffer));
+    let index = 0;
+    return mapLeaves(out, isTensor, () => wrap(used, buffers[index++] as Buffer));
+  };
+  return {
+    run: run as Executable<Specs, Out>["run"],
+    nodes: topological(graph.outputs).length,
+    dispose: program.dispose,
+  };
+}
+
+/** Checks every argument against its slot and brings it to the device. */
+async function prepare(
+  engine: Engine,
+  slots: readonly Named<TensorType>[],
+  given: readonly Named<DeviceArray | HostArray>[],
+  donated: ReadonlySet<number>,
+): Promise<{ readonly inputs: Buffer[]; readonly own: Buffer[] }> {
+  const byPath = new Map(given.map(({ path, leaf }) => [path, leaf]));
+  const inputs: Buffer[] = [];
+  const own: Buffer[] = [];
+  if (given.length !== slots.length || slots.some(({ path }) => !byPath.has(path))) {
+    throw new TypeError(
+      `Cannot run the program: it takes ${slots.map(({ path }) => path).join(", ") || "nothing"}, ` +
+        `given are ${given.map(({ path }) => path).join(", ") || "nothing"}`,
+    );
+  }
+  // All checks come before the first donation, so that a refused call leaves every argument alive.
+  for (const { path, leaf: type } of slots) {
+    const value = byPath.get(path) as DeviceArray | HostArray;
+    if (ArrayBuffer.isView(value)) checkLength(value as HostArray, type, `run the program with ${path}`);
+    else if (value.dtype !== type.dtype || !sameShape(value.shape, type.shape)) {
+      throw new TypeError(
+        `Cannot run the program: ${path} must be ${describe(type)}, it is ${describe(value)}`,
+      );
+    } else value.take({ donate: false, engine });
+  }
+  for (const [index, { path, leaf: type }] of slots.entries()) {
+    const value = byPath.get(path) as DeviceArray | HostArray;
+    if (!ArrayBuffer.isView(value)) inputs.push(value.take({ donate: donated.has(index), engine }));
+    else {
+      const uploaded = await engine.upload(value as HostArray, type);
+      inputs.push(uploaded);
+      if (!donated.has(index)) own.push(uploaded);
+    }
+  }
+  return { inputs, own };
+}

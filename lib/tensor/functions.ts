@@ -1,0 +1,147 @@
+/**
+ * What models are written with: ordinary functions composed of the primitives. Their gradients follow from those of
+ * their parts.
+ */
+import { add, cast, compare, div, erf, exp, log, maximum, mul, rsqrt, sub, tanh } from "./elementwise.ts";
+import { describe, isFloat } from "./graph.ts";
+import { axisOf, iota, reshape } from "./layout.ts";
+import { reduceMax, reduceSum, stopGradient } from "./linear.ts";
+import type { Tensor } from "./types.ts";
+
+/** Mean over `axes` (default: all). */
+export function mean(
+  x: Tensor,
+  axes: readonly number[] = x.shape.map((_, axis) => axis),
+  { keepDims = false }: { readonly keepDims?: boolean } = {},
+): Tensor {
+  const count = axes.reduce(
+    (product, axis) => product * (x.shape[axisOf(axis, x.shape, "average")] as number),
+    1,
+  );
+  return mul(reduceSum(x, axes, { keepDims }), 1 / count);
+}
+
+/**
+ * exp(x) / Σ exp(x) over the last axis, shifted by the maximum so that nothing overflows.
+ *
+ * @param x [..., n].
+ * @returns [..., n], each row sums to 1.
+ * @example
+ * ```ts
+ * import { constant, softmax } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(Array.from(await softmax(constant([[3, 3]])).data()), [0.5, 0.5]);
+ * ```
+ */
+export function softmax(x: Tensor): Tensor {
+  const shifted = exp(sub(x, stopGradient(reduceMax(x, [-1], { keepDims: true }))));
+  return div(shifted, reduceSum(shifted, [-1], { keepDims: true }));
+}
+
+/** log(softmax(x)) over the last axis, computed without overflow: [..., n] -> [..., n]. */
+export function logSoftmax(x: Tensor): Tensor {
+  const shifted = sub(x, stopGradient(reduceMax(x, [-1], { keepDims: true })));
+  return sub(shifted, log(reduceSum(exp(shifted), [-1], { keepDims: true })));
+}
+
+/** 1 where the last axis' index equals the label: int32 [...] -> [..., count] of the given dtype. */
+export function oneHot(labels: Tensor, count: number, dtype: "float32" | "int32" = "float32"): Tensor {
+  const shape = [...labels.shape, count];
+  return cast(compare(iota(shape, -1), "eq", reshape(labels, [...labels.shape, 1])), dtype);
+}
+
+/**
+ * The cross-entropy of each row against its label: -log softmax(logits)[label].
+ *
+ * @param logits [n, classes].
+ * @param labels int32 [n], 0 to classes - 1.
+ * @returns [n], nats.
+ * @throws {TypeError} When the labels are not int32 of one dimension.
+ * @example
+ * ```ts
+ * import { constant, crossEntropy } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const [loss] = await crossEntropy(constant([[0, 0]]), constant([1], { dtype: "int32" })).data();
+ * assert.ok(Math.abs(loss! - Math.log(2)) < 1e-6); // ! one row
+ * ```
+ */
+export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
+  if (labels.dtype !== "int32" || labels.shape.length !== 1 || logits.shape.length !== 2) {
+    throw new TypeError(
+      `Cannot compute the cross-entropy of ${describe(logits)} and ${describe(labels)}: ` +
+        "logits must be [n, classes], labels int32 [n]",
+    );
+  }
+  const classes = logits.shape[1] as number;
+  return mul(reduceSum(mul(logSoftmax(logits), oneHot(labels, classes)), [-1]), -1);
+}
+
+/**
+ * Layer normalisation over the last axis: (x - mean) / √(variance + epsilon) × gamma + beta, biased variance.
+ *
+ * @param x [..., n].
+ * @param gamma [n].
+ * @param beta [n].
+ * @param options `epsilon`: default 1e-12, ALBERT's value.
+ * @returns [..., n].
+ * @example
+ * ```ts
+ * import { constant, layerNorm, ones, zeros } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const y = await layerNorm(constant([[1, 3]]), ones([2]), zeros([2])).data();
+ * assert.ok(Math.abs(y[0]! + 1) < 1e-6 && Math.abs(y[1]! - 1) < 1e-6); // ! two elements
+ * ```
+ */
+export function layerNorm(
+  x: Tensor,
+  gamma: Tensor,
+  beta: Tensor,
+  { epsilon = 1e-12 }: { readonly epsilon?: number } = {},
+): Tensor {
+  const centred = sub(x, mean(x, [-1], { keepDims: true }));
+  const variance = mean(mul(centred, centred), [-1], { keepDims: true });
+  return add(mul(mul(centred, rsqrt(add(variance, epsilon))), gamma), beta);
+}
+
+/** The tanh form of the Gaussian error linear unit, "gelu" in ALBERT and `gelu_new` in Hugging Face: same shape. */
+export function gelu(x: Tensor): Tensor {
+  const inner = mul(Math.sqrt(2 / Math.PI), add(x, mul(0.044715, mul(x, mul(x, x)))));
+  return mul(mul(x, 0.5), add(tanh(inner), 1));
+}
+
+/** The exact form x/2 × (1 + erf(x/√2)), `gelu` in Hugging Face: same shape. */
+export function geluErf(x: Tensor): Tensor {
+  return mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
+}
+
+/** max(x, 0), same shape. */
+export function relu(x: Tensor): Tensor {
+  return maximum(x, 0);
+}
+
+/**
+ * The index of the largest value of the last axis, the first one among equals.
+ *
+ * @param x [..., n], floating.
+ * @returns int32 [...].
+ * @throws {TypeError} When x is not floating.
+ * @example
+ * ```ts
+ * import { argmax, constant } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(Array.from(await argmax(constant([[1, 9, 9], [4, 0, 1]])).data()), [1, 0]);
+ * ```
+ */
+export function argmax(x: Tensor): Tensor {
+  if (!isFloat(x.dtype)) {
+    throw new TypeError(`Cannot take the argmax of ${describe(x)}: it takes floating values`);
+  }
+  const count = x.shape[axisOf(-1, x.shape, "take the argmax")] as number;
+  const winners = cast(compare(x, "eq", reduceMax(x, [-1], { keepDims: true })), "float32");
+  const backward = sub(count, iota(x.shape, -1, { dtype: "float32" }));
+  return cast(sub(count, reduceMax(mul(winners, backward), [-1])), "int32");
+}

@@ -1,0 +1,128 @@
+/**
+ * Nodes and their helpers: making a node, walking a graph in order, checking types. The graph is immutable; a
+ * transformation makes new nodes.
+ */
+import { evaluate } from "./interactive.ts";
+import type {
+  DType,
+  Graph,
+  HostArray,
+  OperationAttributes,
+  OperationName,
+  Shape,
+  Tensor,
+  TensorOf,
+  TensorType,
+} from "./types.ts";
+
+/** Makes a node. Operations call this after their shape rule has passed. */
+export function node<Name extends OperationName>(
+  op: Name,
+  inputs: readonly Tensor[],
+  attributes: OperationAttributes[Name],
+  { dtype, shape }: TensorType,
+): TensorOf<Name> {
+  const self: TensorOf<Name> = {
+    op,
+    inputs,
+    attributes,
+    dtype,
+    shape,
+    data: () => evaluate(self as unknown as Tensor),
+  };
+  return self;
+}
+
+/** The number of elements of a shape; 1 for a scalar. */
+export function sizeOf(shape: Shape): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Whether two shapes are the same. */
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((size, axis) => size === b[axis]);
+}
+
+/** Whether gradients flow through values of this type. */
+export function isFloat(dtype: DType): boolean {
+  return dtype === "float32" || dtype === "bfloat16";
+}
+
+/** `float32 [2, 3]`, for messages. */
+export function describe({ dtype, shape }: TensorType): string {
+  return `${dtype} [${shape.join(", ")}]`;
+}
+
+/** A value that only a caller can give: the `index`-th argument of a program. */
+export function parameter(
+  index: number,
+  type: TensorType,
+  name: string = `argument ${index}`,
+): TensorOf<"parameter"> {
+  return node("parameter", [], { index, name }, type);
+}
+
+/**
+ * All nodes that the outputs need, inputs before users. The order depends only on the structure, so programs and
+ * caches are the same from run to run.
+ */
+export function topological(outputs: readonly Tensor[]): Tensor[] {
+  const order: Tensor[] = [];
+  const done = new Set<Tensor>();
+  const stack: { readonly tensor: Tensor; next: number }[] = [];
+  for (const output of outputs) {
+    if (!done.has(output)) stack.push({ tensor: output, next: 0 });
+    while (stack.length > 0) {
+      const top = stack[stack.length - 1] as { readonly tensor: Tensor; next: number };
+      const input = top.tensor.inputs[top.next++];
+      if (input === undefined) {
+        stack.pop();
+        if (!done.has(top.tensor)) order.push(top.tensor);
+        done.add(top.tensor);
+      } else if (!done.has(input)) {
+        stack.push({ tensor: input, next: 0 });
+      }
+    }
+  }
+  return order;
+}
+
+/**
+ * Traces a function into a graph.
+ *
+ * @param fn Called once with one parameter per type; returns the outputs.
+ * @param types Type of each parameter.
+ * @returns The graph.
+ * @example
+ * ```ts
+ * import { mul, trace } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const graph = trace((x, y) => [mul(x, y)], [
+ *   { dtype: "float32", shape: [2] },
+ *   { dtype: "float32", shape: [] },
+ * ]);
+ * assert.deepEqual(graph.outputs[0]?.shape, [2]);
+ * ```
+ */
+export function trace(
+  fn: (...parameters: Tensor[]) => readonly Tensor[],
+  types: readonly TensorType[],
+): Graph {
+  const parameters = types.map((type, index) => parameter(index, type));
+  return { parameters, outputs: fn(...parameters) };
+}
+
+/** Host memory of the right kind for an element type. */
+export function hostArray(dtype: DType, length: number): HostArray {
+  switch (dtype) {
+    case "int32":
+      return new Int32Array(length);
+    case "uint32":
+      return new Uint32Array(length);
+    case "bool":
+      return new Uint8Array(length);
+    default:
+      return new Float32Array(length);
+  }
+}
