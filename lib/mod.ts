@@ -10,3 +10,4 @@ export * from "./show/mod.ts";
 export * from "./text/mod.ts";
 export * from "./engines/mod.ts";
 export * from "./tensor/mod.ts";
+export * from "./tokenizer/mod.ts";

@@ -1,0 +1,90 @@
+/**
+ * The `precompiled_charsmap` of a SentencePiece model: a trie of keys and a block of replacements in one blob. Built
+ * here from rules, byte for byte as SentencePiece ships it, so that nothing has to be embedded; kept per process.
+ */
+import { charsmapRules, type NormalizationRuleName, type Rules } from "./charsmap_rules.ts";
+import { buildDarts } from "./darts.ts";
+
+/** A blob taken apart: `replacements` holds NUL-terminated UTF-8, the trie's values are offsets into it. */
+export type Charsmap = { readonly units: Uint32Array; readonly replacements: Uint8Array };
+
+const built = new Map<string, Uint8Array>();
+
+/** UTF-8 of a string as a string of bytes, whose default order is that of the code points. */
+export function binaryString(text: string): string {
+  let out = "";
+  for (let i = 0; i < text.length; i++) {
+    const cp = text.codePointAt(i) as number;
+    if (cp > 0xffff) i++;
+    if (cp < 0x80) out += String.fromCharCode(cp);
+    else if (cp < 0x800) out += String.fromCharCode(0xc0 | cp >> 6, 0x80 | cp & 63);
+    else if (cp < 0x10000) out += String.fromCharCode(0xe0 | cp >> 12, 0x80 | cp >> 6 & 63, 0x80 | cp & 63);
+    else {
+      out += String.fromCharCode(0xf0 | cp >> 18, 0x80 | cp >> 12 & 63, 0x80 | cp >> 6 & 63, 0x80 | cp & 63);
+    }
+  }
+  return out;
+}
+
+/**
+ * Gives the charsmap blob of a built-in normalization; the first call of a name takes about two seconds.
+ *
+ * @param name Name of the normalization.
+ * @returns The blob; empty for `identity`. Not to be written into.
+ */
+export function builtInCharsmap(name: NormalizationRuleName): Uint8Array {
+  if (name === "identity") return new Uint8Array(0);
+  let blob = built.get(name);
+  if (blob === undefined) {
+    blob = compileCharsmap(charsmapRules(name));
+    built.set(name, blob);
+  }
+  return blob;
+}
+
+/** Compiles rules into a blob. */
+export function compileCharsmap(rules: Rules): Uint8Array {
+  if (rules.size === 0) return new Uint8Array(0);
+  const replacements = [...new Set(rules.values())].map(binaryString).sort();
+  const offsets = new Map<string, number>();
+  let block = "";
+  for (const replacement of replacements) {
+    offsets.set(replacement, block.length);
+    block += replacement + "\0";
+  }
+  const keys: string[] = [];
+  const offsetOf = new Map<string, number>();
+  for (const [key, value] of rules) {
+    const bytes = binaryString(key);
+    keys.push(bytes);
+    offsetOf.set(bytes, offsets.get(binaryString(value)) as number);
+  }
+  keys.sort();
+  const units = buildDarts(keys, keys.map((key) => offsetOf.get(key) as number));
+  const blob = new Uint8Array(4 + units.length * 4 + block.length);
+  const view = new DataView(blob.buffer);
+  view.setUint32(0, units.length * 4, true);
+  for (let i = 0; i < units.length; i++) view.setUint32(4 + 4 * i, units[i] as number, true);
+  for (let i = 0; i < block.length; i++) blob[4 + units.length * 4 + i] = block.charCodeAt(i);
+  return blob;
+}
+
+/**
+ * Takes a blob apart.
+ *
+ * @returns The trie and the replacements, or undefined for an empty blob.
+ * @throws {SyntaxError} When the sizes in the blob contradict each other.
+ */
+export function parseCharsmap(blob: Uint8Array): Charsmap | undefined {
+  if (blob.length === 0) return undefined;
+  const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
+  const size = blob.length >= 4 ? view.getUint32(0, true) : 0;
+  if (size === 0 || size % 4 !== 0 || 4 + size >= blob.length || blob[blob.length - 1] !== 0) {
+    throw new SyntaxError(
+      `Cannot read the normalization rules: the blob has ${blob.length} bytes and its trie claims ${size}`,
+    );
+  }
+  const units = new Uint32Array(size / 4);
+  for (let i = 0; i < units.length; i++) units[i] = view.getUint32(4 + 4 * i, true);
+  return { units, replacements: blob.subarray(4 + size) };
+}

@@ -1,0 +1,155 @@
+/**
+ * The rewriting rules behind `nmt_nfkc`, `nfkc` and their case-folding forms, built from the engine's own Unicode
+ * normalization but pinned to Unicode 13, the table that SentencePiece 0.1.96 to 0.2.0 ships. A rule rewrites one to
+ * four characters; a set of rules and longest match first is all that SentencePiece's normalizer knows.
+ */
+
+/** Names of the built-in normalizations. */
+export type NormalizationRuleName = "nmt_nfkc" | "nfkc" | "nmt_nfkc_cf" | "nfkc_cf" | "identity";
+
+/** What a text is rewritten by: key and replacement, both non-normalized JavaScript strings. */
+export type Rules = Map<string, string>;
+
+// Characters that NFKC rewrites and that were assigned after Unicode 13 (inclusive ranges).
+const laterThan13 =
+  "A7F1-A7F4 10781-10785 10787-107B0 107B2-107BA 1CCD6-1CCF9 1E030-1E06D 105C9 105E4 11383 11385 " +
+  "1138E 11391 113C5 113C7 113C8 16121-16128 16D68-16D6A";
+// The same for case folding.
+const foldedLater =
+  "1C89 2C2F A7C0 A7CB A7CC A7CE A7D0 A7D2 A7D4 A7D6 A7D8 A7DA A7DC 10570-1057A 1057C-1058A " +
+  "1058C-10592 10594-10595 10D50-10D65 16EA0-16EB8";
+const toBlank = "9 A C D 1680 200B 200C 200E 200F 2028 2029 2581 FEFF FFFD";
+const toNothing = "1-8 B E-1F 7F 8F 9F";
+
+/**
+ * Builds one rule set; takes a second or two.
+ *
+ * @param name Which one; `identity` has no rules.
+ * @returns The rules without redundant ones.
+ */
+export function charsmapRules(name: Exclude<NormalizationRuleName, "identity">): Rules {
+  let rules = withoutRedundant(nfkcRules());
+  if (name.startsWith("nmt_")) {
+    for (const cp of codePoints(toBlank)) rules.set(String.fromCodePoint(cp), " ");
+    for (const cp of codePoints(toNothing)) rules.set(String.fromCodePoint(cp), "");
+    rules.delete("\uff5e");
+    rules = withoutRedundant(rules);
+  }
+  if (name.endsWith("_cf")) rules = withoutRedundant(folded(rules));
+  return rules;
+}
+
+function codePoints(list: string): Set<number> {
+  const all = new Set<number>();
+  for (const part of list.split(" ")) {
+    const [from = 0, to = from] = part.split("-").map((digits) => parseInt(digits, 16));
+    for (let cp = from; cp <= to; cp++) all.add(cp);
+  }
+  return all;
+}
+
+function isCharacter(cp: number): boolean {
+  return !(cp >= 0xd800 && cp <= 0xdfff) && !(cp >= 0xfdd0 && cp <= 0xfdef) && (cp & 0xfffe) !== 0xfffe;
+}
+
+function isOneCodePoint(text: string): boolean {
+  return text.length === 1 || (text.length === 2 && (text.codePointAt(0) as number) > 0xffff);
+}
+
+/** Every character with another NFKC form, and every sequence whose characters compose or stand for such ones. */
+function nfkcRules(): Rules {
+  const rules: Rules = new Map();
+  const sources = new Map<string, string[]>();
+  const decompositions = new Set<string>();
+  const skipped = codePoints(laterThan13);
+  for (let cp = 1; cp <= 0x10ffff; cp++) {
+    if (!isCharacter(cp) || skipped.has(cp)) continue;
+    const character = String.fromCodePoint(cp);
+    const composed = character.normalize("NFKC");
+    if (composed !== character) rules.set(character, composed);
+    const decomposed = character.normalize("NFKD");
+    if (isOneCodePoint(decomposed)) {
+      const known = sources.get(decomposed);
+      if (known === undefined) sources.set(decomposed, [character]);
+      else known.push(character);
+    } else {
+      decompositions.add(decomposed);
+    }
+  }
+  for (const decomposed of decompositions) {
+    const composed = decomposed.normalize("NFKC");
+    if (composed === decomposed) continue;
+    let spellings = [""];
+    for (const element of decomposed) {
+      const choices = sources.get(element) ?? [];
+      spellings = spellings.flatMap((start) => choices.map((choice) => start + choice));
+    }
+    for (const spelling of spellings) if (spelling !== composed) rules.set(spelling, composed);
+  }
+  return rules;
+}
+
+/** Applies simple case folding to all values and adds the folds of characters without a rule. */
+function folded(rules: Rules): Rules {
+  const out: Rules = new Map();
+  const skipped = codePoints(foldedLater);
+  const fold = (text: string): string => {
+    let all = "";
+    for (const character of text) all += foldCharacter(character);
+    return all;
+  };
+  for (const [key, value] of rules) out.set(key, fold(value));
+  for (let cp = 1; cp <= 0x10ffff; cp++) {
+    if (!isCharacter(cp) || skipped.has(cp)) continue;
+    const character = String.fromCodePoint(cp);
+    if (rules.has(character)) continue;
+    const lower = foldCharacter(character);
+    if (lower !== character) out.set(character, lower);
+  }
+  return out;
+}
+
+function foldCharacter(character: string): string {
+  const cp = character.codePointAt(0) as number;
+  if (cp === 0x131 || (cp >= 0x13a0 && cp <= 0x13f5)) return character;
+  if (cp >= 0x13f8 && cp <= 0x13fd) return String.fromCodePoint(cp - 8);
+  if (cp >= 0xab70 && cp <= 0xabbf) return String.fromCodePoint(cp - 0xab70 + 0x13a0);
+  const upper = character.toUpperCase();
+  const lower = (isOneCodePoint(upper) ? upper : character).toLowerCase();
+  return isOneCodePoint(lower) ? lower : character;
+}
+
+/** Drops every rule that the shorter ones already imply. */
+function withoutRedundant(rules: Rules): Rules {
+  const byLength: [string, string][][] = [];
+  for (const rule of rules) {
+    const length = [...rule[0]].length;
+    (byLength[length] ??= []).push(rule);
+  }
+  const kept: Rules = new Map(byLength[1]);
+  for (let length = 2; length < byLength.length; length++) {
+    for (const [key, value] of byLength[length] ?? []) {
+      if (rewrite([...key], kept, length - 1) !== value) kept.set(key, value);
+    }
+  }
+  return kept;
+}
+
+/** Longest match first, with keys of at most `longest` characters. */
+function rewrite(characters: readonly string[], rules: Rules, longest: number): string {
+  let out = "";
+  for (let at = 0; at < characters.length;) {
+    let taken = 1;
+    let value: string | undefined;
+    for (let length = Math.min(longest, characters.length - at); length > 0; length--) {
+      value = rules.get(length === 1 ? characters[at] as string : characters.slice(at, at + length).join(""));
+      if (value !== undefined) {
+        taken = length;
+        break;
+      }
+    }
+    out += value ?? characters[at] as string;
+    at += taken;
+  }
+  return out;
+}

@@ -1,0 +1,230 @@
+/**
+ * SentencePiece's normalizer: rewrites a text by the charsmap, drops extra blanks and marks blanks with U+2581. Works on
+ * code points instead of bytes; the results are the same. A lone surrogate stands for an invalid byte and becomes U+FFFD.
+ */
+import type { Charsmap } from "./charsmap.ts";
+import { dartsStep, dartsValue } from "./darts.ts";
+
+/** The blank mark, `▁`. */
+export const blankMark = 0x2581;
+
+/** How a normalizer behaves; the names are those of NormalizerSpec. */
+export type NormalizerOptions = {
+  /** Rewriting rules; none for `identity`. */
+  readonly charsmap?: Charsmap | undefined;
+  /** Whether every text starts with a blank. */
+  readonly addDummyPrefix: boolean;
+  /** Whether blanks at both ends go and runs of blanks become one. */
+  readonly removeExtraWhitespaces: boolean;
+  /** Whether blanks become U+2581. */
+  readonly escapeWhitespaces: boolean;
+  /** Whether the dummy blank goes to the end. */
+  readonly treatWhitespaceAsSuffix: boolean;
+  /** Symbols that are copied as they are; only when encoding. */
+  readonly userDefinedSymbols?: readonly string[];
+};
+
+/** A normalizer with its result buffers, which the next `run` overwrites. */
+export type Normalizer = {
+  /** Normalizes a text and returns the number of code points written to `codePoints`. */
+  readonly run: (text: string) => number;
+  /** Result of the last run; valid up to the returned count. */
+  readonly codePoints: () => Int32Array;
+  /** UTF-16 offset in the text where each result code point comes from; one more entry than the count: the end. */
+  readonly starts: () => Int32Array;
+};
+
+/** Makes a normalizer. */
+export function makeNormalizer(options: NormalizerOptions): Normalizer {
+  const { charsmap, addDummyPrefix, removeExtraWhitespaces, escapeWhitespaces, treatWhitespaceAsSuffix } =
+    options;
+  const units = charsmap?.units;
+  const replacements = charsmap?.replacements ?? new Uint8Array(0);
+  const symbols = symbolTable(options.userDefinedSymbols ?? []);
+  const plain = plainAscii(units, symbols);
+  const firstStep = units === undefined ? undefined : rememberedFirstStep(units);
+  const mark = escapeWhitespaces ? blankMark : 0x20;
+  let out: Int32Array = new Int32Array(256);
+  let starts: Int32Array = new Int32Array(257);
+  let count = 0;
+  let afterBlank = false;
+  // What `match` found at a place: how many UTF-16 units it takes and, if a rule applies, where its replacement is.
+  let taken = 0;
+  let rule = -1;
+
+  const match = (text: string, at: number): void => {
+    rule = -1;
+    const first = text.codePointAt(at) as number;
+    taken = first > 0xffff ? 2 : 1;
+    for (const symbol of symbols.get(first) ?? []) {
+      if (text.startsWith(symbol, at)) {
+        taken = symbol.length;
+        return;
+      }
+    }
+    if (units === undefined || firstStep === undefined || (first >= 0xd800 && first <= 0xdfff)) return;
+    let end = at + taken;
+    let node = firstStep(first);
+    while (node >= 0) {
+      const value = dartsValue(units, node);
+      if (value >= 0) {
+        rule = value;
+        taken = end - at;
+      }
+      if (end >= text.length) return;
+      const next = text.codePointAt(end) as number;
+      if (next >= 0xd800 && next <= 0xdfff) return;
+      end += next > 0xffff ? 2 : 1;
+      node = stepCodePoint(units, node, next);
+    }
+  };
+  const put = (cp: number, from: number): void => {
+    if (count >= out.length) {
+      out = enlarge(out);
+      starts = enlarge(starts);
+    }
+    starts[count] = from;
+    out[count++] = cp;
+  };
+  /** Emits one unit; blanks right behind a blank go when extra blanks do. */
+  const emit = (text: string, at: number): void => {
+    let stripping = afterBlank;
+    let blank = afterBlank;
+    const one = (cp: number): void => {
+      if (stripping && cp === 0x20) return;
+      stripping = false;
+      blank = cp === 0x20;
+      put(blank ? mark : cp, at);
+    };
+    if (rule < 0) {
+      for (let i = at; i < at + taken; i++) {
+        const cp = text.codePointAt(i) as number;
+        if (cp > 0xffff) i++;
+        one(cp >= 0xd800 && cp <= 0xdfff ? 0xfffd : cp);
+      }
+    } else {
+      for (let i = rule; replacements[i] !== 0;) {
+        const byte = replacements[i] as number;
+        const length = byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+        let cp = length === 1 ? byte : byte & (0x7f >> length);
+        for (let k = 1; k < length; k++) cp = (cp << 6) | ((replacements[i + k] as number) & 0x3f);
+        one(cp);
+        i += length;
+      }
+    }
+    afterBlank = removeExtraWhitespaces && blank;
+  };
+  const skipBlanks = (text: string): number => {
+    let at = 0;
+    while (at < text.length) {
+      match(text, at);
+      const blank = rule < 0
+        ? taken === 1 && text.charCodeAt(at) === 0x20
+        : replacements[rule] === 0x20 && replacements[rule + 1] === 0;
+      if (!blank) break;
+      at += taken;
+    }
+    return at;
+  };
+  const run = (text: string): number => {
+    const length = text.length;
+    count = 0;
+    let at = removeExtraWhitespaces ? skipBlanks(text) : 0;
+    starts[0] = at;
+    if (at >= length) return 0;
+    if (out.length < length + 2) {
+      out = new Int32Array(2 * length + 2);
+      starts = new Int32Array(2 * length + 3);
+    }
+    if (addDummyPrefix && !treatWhitespaceAsSuffix) put(mark, at);
+    afterBlank = removeExtraWhitespaces;
+    while (at < length) {
+      const c = text.charCodeAt(at);
+      if (c < 0x80 && plain[c] === 1 && (at + 1 === length || text.charCodeAt(at + 1) < 0x80)) {
+        if (c !== 0x20) {
+          put(c, at);
+          afterBlank = false;
+        } else if (!afterBlank) {
+          put(mark, at);
+          afterBlank = removeExtraWhitespaces;
+        }
+        at++;
+        continue;
+      }
+      match(text, at);
+      emit(text, at);
+      at += taken;
+    }
+    let end = length;
+    if (removeExtraWhitespaces) {
+      while (count > 0 && out[count - 1] === mark) end = starts[--count] as number;
+    }
+    if (addDummyPrefix && treatWhitespaceAsSuffix) put(mark, end);
+    if (count >= starts.length) starts = enlarge(starts);
+    starts[count] = end;
+    return count;
+  };
+  return { run, codePoints: () => out, starts: () => starts };
+}
+
+function enlarge(array: Int32Array): Int32Array {
+  const larger = new Int32Array(2 * array.length);
+  larger.set(array);
+  return larger;
+}
+
+/** The node reached from `node` by a whole code point, or -1. */
+export function stepCodePoint(units: Uint32Array, node: number, cp: number): number {
+  if (cp < 0x80) return dartsStep(units, node, cp);
+  if (cp < 0x800) node = dartsStep(units, node, 0xc0 | cp >> 6);
+  else {
+    if (cp < 0x10000) node = dartsStep(units, node, 0xe0 | cp >> 12);
+    else {
+      node = dartsStep(units, node, 0xf0 | cp >> 18);
+      if (node >= 0) node = dartsStep(units, node, 0x80 | cp >> 12 & 63);
+    }
+    if (node >= 0) node = dartsStep(units, node, 0x80 | cp >> 6 & 63);
+  }
+  return node < 0 ? -1 : dartsStep(units, node, 0x80 | cp & 63);
+}
+
+/** The node of a text's first code point, remembered for the basic plane. */
+function rememberedFirstStep(units: Uint32Array): (cp: number) => number {
+  const known = new Int32Array(0x10000); // 0: not asked yet
+  return (cp) => {
+    if (cp > 0xffff) return stepCodePoint(units, 0, cp);
+    const found = known[cp] as number;
+    return found !== 0 ? found : known[cp] = stepCodePoint(units, 0, cp);
+  };
+}
+
+/** First code point -> symbols that start with it, longest first. */
+function symbolTable(symbols: readonly string[]): Map<number, string[]> {
+  const table = new Map<number, string[]>();
+  for (const symbol of symbols) {
+    const first = symbol.codePointAt(0);
+    if (first === undefined) continue;
+    const list = table.get(first);
+    if (list === undefined) table.set(first, [symbol]);
+    else list.push(symbol);
+  }
+  for (const list of table.values()) list.sort((a, b) => b.length - a.length);
+  return table;
+}
+
+/** ASCII characters that stay as they are whenever another one or the end follows. */
+function plainAscii(units: Uint32Array | undefined, symbols: ReadonlyMap<number, unknown>): Uint8Array {
+  const plain = new Uint8Array(128);
+  for (let c = 0; c < 128; c++) {
+    if (symbols.has(c)) continue;
+    const node = units === undefined ? -1 : dartsStep(units, 0, c);
+    if (node >= 0 && units !== undefined) {
+      if (dartsValue(units, node) >= 0) continue;
+      let continues = false;
+      for (let d = 0; d < 128 && !continues; d++) continues = dartsStep(units, node, d) >= 0;
+      if (continues) continue;
+    }
+    plain[c] = 1;
+  }
+  return plain;
+}

@@ -1,0 +1,153 @@
+/**
+ * The search for the best segmentation of a normalized text. Candidates are compared as SentencePiece 0.1.97 to 0.2.1
+ * compare them, the double sum against the stored float32; 0.2.2 rounds first, which shows in runs such as `====`.
+ */
+import { buildDoubleArray } from "./double_array.ts";
+import type { Piece } from "./model_file.ts";
+import { utf8Length } from "./utf8.ts";
+
+/** The best segmentation of the last text: piece k has `ids[k]` and ends before code point `ends[k]`. */
+export type Search = {
+  /** Segments `count` code points; returns the number of pieces, unknown characters not yet merged. */
+  readonly run: (codePoints: Int32Array, count: number) => number;
+  /** Ids of the last result. */
+  readonly ids: () => Int32Array;
+  /** Ends of the last result, in code points. */
+  readonly ends: () => Int32Array;
+};
+
+/** What the search needs to know besides the pieces. */
+export type SearchOptions = {
+  /** Id of the unknown piece. */
+  readonly unkId: number;
+  /** Whether sums are rounded to float32 before they are compared (0.2.2). */
+  readonly roundFirst: boolean;
+};
+
+const smallestNormalFloat = 1.1754943508222875e-38; // FLT_MIN, where SentencePiece starts its maximum
+
+/** Makes a search over the normal and user-defined pieces. */
+export function makeSearch(pieces: readonly Piece[], options: SearchOptions): Search {
+  const { unkId, roundFirst } = options;
+  const { basic, astral, cells } = pieceTrie(pieces);
+  const { scores, unkScore } = searchScores(pieces);
+  let best = new Float32Array(0);
+  let from = new Int32Array(0);
+  let idAt = new Int32Array(0);
+  let symbols = new Int32Array(0);
+  let ids = new Int32Array(0);
+  let ends = new Int32Array(0);
+
+  const forward = (codePoints: Int32Array, count: number): void => {
+    for (let i = 0; i < count; i++) {
+      const cp = codePoints[i] as number;
+      symbols[i] = cp < 0x10000 ? basic[cp] as number : astral.get(cp) ?? 0;
+    }
+    from.fill(-1, 0, count + 1);
+    best[0] = 0;
+    for (let start = 0; start < count; start++) {
+      const here = best[start] as number;
+      let node = 0;
+      let single = false;
+      for (let end = start; end < count;) {
+        const symbol = symbols[end] as number;
+        if (symbol === 0) break;
+        const next = (cells[4 * node] as number) + symbol;
+        if (cells[4 * next + 1] !== node + 1) break;
+        node = next;
+        end++;
+        const id = cells[4 * next + 2] as number;
+        if (id < 0) continue;
+        const sum = here + (scores[id] as number);
+        const candidate = roundFirst ? Math.fround(sum) : sum;
+        if (from[end] === -1 || candidate > (best[end] as number)) {
+          best[end] = candidate;
+          from[end] = start;
+          idAt[end] = id;
+        }
+        if (end === start + 1) single = true;
+      }
+      if (single) continue;
+      const candidate = Math.fround(here + unkScore);
+      if (from[start + 1] === -1 || candidate > (best[start + 1] as number)) {
+        best[start + 1] = candidate;
+        from[start + 1] = start;
+        idAt[start + 1] = unkId;
+      }
+    }
+  };
+  const run = (codePoints: Int32Array, count: number): number => {
+    if (count + 1 > best.length) {
+      const size = 2 * count + 256;
+      best = new Float32Array(size);
+      from = new Int32Array(size);
+      idAt = new Int32Array(size);
+      symbols = new Int32Array(size);
+      ids = new Int32Array(size);
+      ends = new Int32Array(size);
+    }
+    forward(codePoints, count);
+    let pieceCount = 0;
+    for (let end = count; end > 0; end = from[end] as number) pieceCount++;
+    let k = pieceCount;
+    for (let end = count; end > 0; end = from[end] as number) {
+      ids[--k] = idAt[end] as number;
+      ends[k] = end;
+    }
+    return pieceCount;
+  };
+  return { run, ids: () => ids, ends: () => ends };
+}
+
+/** Numbers the characters of the pieces by code point and builds the trie over these numbers. */
+function pieceTrie(
+  pieces: readonly Piece[],
+): { basic: Int32Array; astral: ReadonlyMap<number, number>; cells: Int32Array } {
+  const entries: { id: number; codePoints: number[] }[] = [];
+  const used = new Set<number>();
+  pieces.forEach(({ piece, type }, id) => {
+    if (type !== "normal" && type !== "user_defined") return;
+    const codePoints = Array.from(piece, (character) => character.codePointAt(0) as number);
+    for (const cp of codePoints) used.add(cp);
+    entries.push({ id, codePoints });
+  });
+  const basic = new Int32Array(0x10000);
+  const astral = new Map<number, number>();
+  [...used].sort((a, b) => a - b).forEach((cp, k) => {
+    if (cp < 0x10000) basic[cp] = k + 1;
+    else astral.set(cp, k + 1);
+  });
+  const numbered = entries.map(({ id, codePoints }) => ({
+    id,
+    key: codePoints.map((cp) => cp < 0x10000 ? basic[cp] as number : astral.get(cp) ?? 0),
+  }));
+  numbered.sort((a, b) => compareSequences(a.key, b.key));
+  return { basic, astral, cells: buildDoubleArray(numbered.map((e) => e.key), numbered.map((e) => e.id)) };
+}
+
+/** Lexicographic order of number sequences, a prefix first. */
+export function compareSequences(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const difference = (a[i] as number) - (b[i] as number);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/** Scores as the search adds them, in double; the unknown step is a float32. */
+function searchScores(pieces: readonly Piece[]): { scores: Float64Array; unkScore: number } {
+  let lowest = 3.4028234663852886e38;
+  let highest = smallestNormalFloat;
+  for (const { score, type } of pieces) {
+    if (type !== "normal") continue;
+    lowest = Math.min(lowest, score);
+    highest = Math.max(highest, score);
+  }
+  const scores = Float64Array.from(
+    pieces,
+    ({ piece, score, type }) =>
+      type === "user_defined" ? Math.fround(utf8Length(piece) * highest) - 0.1 : score,
+  );
+  return { scores, unkScore: Math.fround(lowest - 10) };
+}
