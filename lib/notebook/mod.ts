@@ -1,0 +1,22 @@
+/**
+ * Notebooks without Jupyter: run them headless under both kernels, compare what they show with what is committed,
+ * type-check their cells, and build the package that tslab loads. Deno only; not part of the published library.
+ *
+ * @module
+ */
+export * from "./build.ts";
+export { checkCells, type CheckOptions, type CheckResult, joinCells } from "./check_cells.ts";
+export { compareOutputs, type Difference, firstDifference } from "./compare.ts";
+export { rewriteDeclarationImports } from "./declarations.ts";
+export * from "./format.ts";
+export { type Execution, type Kernel, type KernelOptions, startKernel } from "./kernel.ts";
+export { canonicalOutput, type HiddenPath } from "./outputs.ts";
+export type { KernelName } from "./process.ts";
+export {
+  describeResult,
+  type NotebookResult,
+  type Problem,
+  runNotebook,
+  type RunOptions,
+} from "./run_notebook.ts";
+export { createFrameReader, encodeFrame, type ZmtpFrame } from "./zmtp.ts";
