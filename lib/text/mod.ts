@@ -3,4 +3,16 @@
  *
  * @module
  */
+export { type DocumentOptions, readDocuments, type TextDocument } from "./documents.ts";
+export {
+  type EmbeddedCorpus,
+  type EmbeddedDocument,
+  type EmbeddedRawOptions,
+  readEmbedded,
+  writeEmbeddedRaw,
+} from "./embedded.ts";
 export * from "./preprocess.ts";
+export { readPunkt, writePunkt } from "./punkt_tab.ts";
+export { type PunktModel, trainPunkt } from "./punkt_train.ts";
+export { type RawOptions, type RawPart, type RawReport, type RawRules, readRaw, writeRaw } from "./raw.ts";
+export { sentenceSplitter, type SplitterName, type SplitterOptions } from "./sentences.ts";

@@ -1,0 +1,142 @@
+/**
+ * Punkt's decision procedure (Kiss and Strunk 2006, as in NLTK): at every `.`, `?` or `!` before a space, does a
+ * sentence end here? It asks the trained tables first and the hand-made lists second. Two additions of our own:
+ * spaced abbreviations ("z. B.") count as one, and a number or letter that opens a sentence is a list mark.
+ */
+import { type PunktSeeds, punktSeeds } from "./punkt_seeds.ts";
+import {
+  isAbbreviation,
+  isInitial,
+  NUMBER,
+  type PunktToken,
+  punktToken,
+  punktTokens,
+} from "./punkt_tokens.ts";
+import { ORTHO, type PunktModel } from "./punkt_train.ts";
+
+/** A run of end marks, an optional footnote mark and closing quotes or brackets, then space; CJK marks need none. */
+const CANDIDATE = /([.?!…]+)(?:\[\d{1,3}\])?["'”“’»«›‹)\]}*]*(?=\s)|[。！？]+[”’」』）]*/gu;
+
+/** Everything before the word that carries the end mark. */
+const WORD = /[^\s"([{<„“”»«‚‘*;,:&—–@]*$/u;
+
+const NO_MODEL: PunktModel = {
+  abbreviations: new Set(),
+  sentenceStarters: new Set(),
+  collocations: new Set(),
+  orthography: new Map(),
+};
+
+type Verdict = "break" | "join";
+type Place = { readonly before: string; readonly word: string; readonly next: PunktToken };
+
+/** Makes a function that cuts one paragraph into sentences; the pieces still carry the space around them. */
+export function punktSplitter(
+  language: string,
+  model: PunktModel = NO_MODEL,
+): (paragraph: string) => string[] {
+  const seeds = punktSeeds(language);
+  return (paragraph) => {
+    const pieces: string[] = [];
+    let start = 0;
+    for (const match of paragraph.matchAll(CANDIDATE)) {
+      const end = match.index + match[0].length;
+      const marks = match[1];
+      if (marks !== undefined) {
+        const next = nextToken(paragraph, end);
+        if (!next) break;
+        const before = paragraph.slice(Math.max(start, match.index - 200), match.index);
+        const word = WORD.exec(before)?.[0] ?? "";
+        const place = { before: before.slice(0, before.length - word.length), word, next };
+        const fresh = start + 200 >= match.index && paragraph.slice(start, match.index).trim() === word;
+        if (decide(marks, place, fresh, model, seeds) === "join") continue;
+      }
+      pieces.push(paragraph.slice(start, end));
+      start = end;
+    }
+    pieces.push(paragraph.slice(start));
+    return pieces;
+  };
+}
+
+function nextToken(paragraph: string, end: number): PunktToken | undefined {
+  const word = /^\s+["'“„‚‘«»‹›([{*¿¡—–-]*(\S+)/u.exec(paragraph.slice(end, end + 100))?.[1];
+  return word === undefined ? undefined : punktTokens(word)[0];
+}
+
+function decide(marks: string, place: Place, fresh: boolean, model: PunktModel, seeds: PunktSeeds): Verdict {
+  if (/[?!]/.test(marks)) return "break";
+  if (marks !== ".") return afterAbbreviation(place, model, seeds); // an ellipsis
+  const token = punktToken(`${place.word}.`);
+  const bare = spacedAbbreviation(place, seeds) ?? token.bare;
+  const known = isAbbreviation(bare, seeds.prefixes) || isAbbreviation(bare, seeds.abbreviations);
+  if (isAbbreviation(bare, seeds.prefixes)) return "join";
+  const numbered = seeds.beforeNumber.has(bare) || /\p{L}{3}str$/u.test(bare); // "Bahnhofstr. 5"
+  if (numbered && /^[\d§]/.test(place.next.text)) return "join";
+  if (model.collocations.has(`${token.type === NUMBER ? NUMBER : bare}\t${place.next.bare}`)) return "join";
+  const initial = isInitial(token) && !(known && bare !== token.bare);
+  if (!initial && (known || isAbbreviation(bare, model.abbreviations))) {
+    return afterAbbreviation(place, model, seeds);
+  }
+  if (initial) return fresh ? "join" : afterInitial(place, model, seeds);
+  if (fresh && /^[IVXL]+$/.test(place.word)) return "join"; // "IV. Our schools"
+  if (token.type === NUMBER) return afterNumber(place, fresh, model, seeds);
+  return "break";
+}
+
+function afterAbbreviation({ next }: Place, model: PunktModel, seeds: PunktSeeds): Verdict {
+  if (orthographic(next, model) === "starts") return "break";
+  const listed = seeds.starters.has(next.bare) || model.sentenceStarters.has(next.bare);
+  return next.firstCase === "upper" && listed ? "break" : "join";
+}
+
+function afterInitial({ next }: Place, model: PunktModel, seeds: PunktSeeds): Verdict {
+  if (next.firstCase === "upper" && seeds.starters.has(next.bare) && !isInitial(next)) return "break";
+  const judged = orthographic(next, model);
+  if (judged === "inside") return "join";
+  const everLower = ((model.orthography.get(next.bare) ?? 0) & ORTHO.lower) !== 0;
+  return judged === "unknown" && next.firstCase === "upper" && !everLower ? "join" : "break";
+}
+
+function afterNumber(
+  { before, word, next }: Place,
+  fresh: boolean,
+  model: PunktModel,
+  seeds: PunktSeeds,
+): Verdict {
+  const small = /^\d{1,3}$/.test(word);
+  if (small && (fresh || seeds.afterOrdinal.has(next.bare))) return "join";
+  if (orthographic(next, model) === "inside") return "join";
+  const previous = /(\S+)\s+$/u.exec(before)?.[1]?.toLowerCase() ?? "";
+  const starts = next.firstCase !== "upper" || seeds.starters.has(next.bare);
+  return small && !starts && seeds.beforeOrdinal.has(previous) ? "join" : "break";
+}
+
+/** "z. B." asked at its last period is "z.b"; undefined when the letters before do not make a listed abbreviation. */
+function spacedAbbreviation({ before, word }: Place, seeds: PunktSeeds): string | undefined {
+  if (!/^\p{L}{1,3}$/u.test(word)) return undefined;
+  const letters = /((?:(?<![\p{L}\p{N}.])\p{L}\.\s*)+)$/u.exec(before)?.[1] ?? spacedLetters(before);
+  const parts = letters.replace(/\s/g, "").toLowerCase().split(".").filter((part) => part !== "");
+  for (let from = 0; from < parts.length; from++) {
+    const type = [...parts.slice(from), word.toLowerCase()].join(".");
+    if (seeds.prefixes.has(type) || seeds.abbreviations.has(type)) return type;
+  }
+  return undefined;
+}
+
+function spacedLetters(before: string): string {
+  return /(?:^|[\s("„“])((?:\p{L}\.\s+)+)$/u.exec(before)?.[1] ?? "";
+}
+
+/** The orthographic rule: what the case of the next word says, given where it was seen with which case. */
+function orthographic(next: PunktToken, model: PunktModel): "starts" | "inside" | "unknown" {
+  if (/^[;:,.!?]/.test(next.text)) return "inside";
+  const bits = model.orthography.get(next.bare) ?? 0;
+  if (next.firstCase === "upper" && (bits & ORTHO.lower) !== 0 && (bits & ORTHO.midUpper) === 0) {
+    return "starts";
+  }
+  if (next.firstCase === "lower" && ((bits & ORTHO.upper) !== 0 || (bits & ORTHO.beginLower) === 0)) {
+    return "inside";
+  }
+  return "unknown";
+}

@@ -1,0 +1,164 @@
+/**
+ * Sentence splitters by name. A splitter sees one paragraph, so no sentence crosses a blank line or a document. What
+ * leaves here is ready for a raw file: one line each, single spaces, never longer than SentencePiece reads.
+ */
+import { Buffer } from "node:buffer";
+import { punktSplitter } from "./punkt.ts";
+import type { PunktModel } from "./punkt_train.ts";
+
+/** SentencePiece drops longer training lines (`--max_sentence_length`, default 4192 bytes). */
+const MAX_SENTENCE_BYTES = 4192;
+
+/**
+ * Names of the splitters: `punkt` (abbreviations learned and listed), `intl` (`Intl.Segmenter`, any language), `clause`
+ * (after `. ! ? ; :` and a space), `line` (a line is a sentence).
+ *
+ * @example
+ * ```ts
+ * import { sentenceSplitter, type SplitterName } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const names: SplitterName[] = ["punkt", "intl", "clause", "line"];
+ * assert.deepEqual(names.map((name) => sentenceSplitter(name)("Go. I stay: here.").length), [2, 2, 3, 1]);
+ * ```
+ */
+export type SplitterName = "punkt" | "intl" | "clause" | "line";
+
+/**
+ * How paragraphs are split.
+ *
+ * @example
+ * ```ts
+ * import type { SplitterOptions } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const options: SplitterOptions = { language: "de", maxSentenceBytes: 1000 };
+ * assert.equal(options.language, "de");
+ * ```
+ */
+export type SplitterOptions = {
+  /** BCP 47 tag, for `punkt` and `intl`; default `"en"`. Hand-made lists exist for `en` and `de`. */
+  readonly language?: string;
+  /** Trained tables for `punkt`; without them the lists of the language work alone. */
+  readonly model?: PunktModel;
+  /** `punkt` and `intl`: no sentence starts with a lower-case letter; default `true`. */
+  readonly lowerCaseMerge?: boolean;
+  /** Longer sentences are cut at a space, in UTF-8 bytes; default 4192, SentencePiece's limit. */
+  readonly maxSentenceBytes?: number;
+};
+
+/**
+ * Makes a sentence splitter.
+ *
+ * @param name Which one.
+ * @param options Language, trained tables, limits.
+ * @returns A function from one paragraph to its sentences: no line breaks, no control characters, single spaces.
+ * @throws {RangeError} When the name is unknown or the limit is below 16 bytes.
+ * @example
+ * ```ts
+ * import { sentenceSplitter } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const split = sentenceSplitter("punkt", { language: "en" });
+ * assert.deepEqual(split("Mr. Hall left at 5 p.m. It was late."), ["Mr. Hall left at 5 p.m.", "It was late."]);
+ * ```
+ */
+export function sentenceSplitter(
+  name: SplitterName,
+  { language = "en", model, lowerCaseMerge = true, maxSentenceBytes = MAX_SENTENCE_BYTES }: SplitterOptions =
+    {},
+): (paragraph: string) => string[] {
+  if (!(maxSentenceBytes >= 16)) {
+    throw new RangeError(
+      `Cannot split sentences: max_sentence_bytes is ${maxSentenceBytes}, it must be at least 16`,
+    );
+  }
+  const cut = cutter(name, language, model);
+  const merges = lowerCaseMerge && (name === "punkt" || name === "intl");
+  return (paragraph) => {
+    const pieces = cut(paragraph).map(clean).filter((piece) => piece !== "");
+    return (merges ? mergeLowerCase(pieces) : pieces).flatMap((sentence) =>
+      limit(sentence, maxSentenceBytes)
+    );
+  };
+}
+
+function cutter(
+  name: SplitterName,
+  language: string,
+  model: PunktModel | undefined,
+): (text: string) => string[] {
+  switch (name) {
+    case "punkt":
+      return punktSplitter(language, model);
+    case "intl":
+      return intlSplitter(language);
+    case "clause":
+      return (text) => text.split(/(?<=[.!?;:])\s+/);
+    case "line":
+      return (text) => text.split(/\r\n?|\n/);
+    default:
+      throw new RangeError(
+        `Cannot split sentences: there is no splitter ${
+          JSON.stringify(name)
+        }; choose punkt, intl, clause or line`,
+      );
+  }
+}
+
+function intlSplitter(language: string): (text: string) => string[] {
+  const segmenter = new Intl.Segmenter(language, { granularity: "sentence" });
+  return (text) => Array.from(segmenter.segment(text), ({ segment }) => segment);
+}
+
+/** Every run of space, line break or control character becomes one space. */
+function clean(text: string): string {
+  // deno-lint-ignore no-control-regex -- control characters are what it removes
+  return text.replace(/[\s\u0000-\u001f\u007f-\u009f]+/gu, " ").trim();
+}
+
+function mergeLowerCase(pieces: readonly string[]): string[] {
+  const merged: string[] = [];
+  for (const piece of pieces) {
+    const last = merged.at(-1);
+    if (last !== undefined && /^["'“„‚‘«»‹›([]*\p{Ll}/u.test(piece)) {
+      merged[merged.length - 1] = `${last} ${piece}`;
+    } else merged.push(piece);
+  }
+  return merged;
+}
+
+/** Cuts at the last space that fits; a longer word is cut between characters. */
+function limit(sentence: string, maxBytes: number): string[] {
+  if (sentence.length * 3 <= maxBytes || Buffer.byteLength(sentence) <= maxBytes) return [sentence];
+  const parts: string[] = [];
+  let part = "";
+  let bytes = 0;
+  for (const word of sentence.split(" ").flatMap((long) => chop(long, maxBytes))) {
+    const size = Buffer.byteLength(word);
+    if (part !== "" && bytes + 1 + size > maxBytes) {
+      parts.push(part);
+      part = "";
+      bytes = 0;
+    }
+    bytes += size + (part === "" ? 0 : 1);
+    part = part === "" ? word : `${part} ${word}`;
+  }
+  return [...parts, part];
+}
+
+function chop(word: string, maxBytes: number): string[] {
+  if (Buffer.byteLength(word) <= maxBytes) return [word];
+  const parts = [""];
+  let bytes = 0;
+  for (const character of word) {
+    const size = Buffer.byteLength(character);
+    if (bytes + size > maxBytes) {
+      parts.push("");
+      bytes = 0;
+    }
+    parts[parts.length - 1] += character;
+    bytes += size;
+  }
+  return parts;
+}
