@@ -1,0 +1,106 @@
+// Runs the project's checks and closes with one plain line, `N passed, N failed[, N skipped]`.
+//
+//   deno task ok      format, lint, types, documentation examples, unit tests
+//   deno task test    all of that, the package build, every notebook under both kernels, the guide from end to end
+//
+// A stage is a child process. A stage that is itself a test runner adds its own counts; any other counts as one.
+import { spawn } from "node:child_process";
+import process from "node:process";
+
+type Count = { readonly passed: number; readonly failed: number; readonly skipped: number };
+type Stage = {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly quick: boolean;
+  readonly counts: boolean;
+};
+
+const unit = ["test", "-A", "--parallel", "test", "--ignore=test/notebooks,test/e2e,test/bench"];
+
+/** Every stage, in the order in which a mistake is cheapest to see. */
+export const stages: readonly Stage[] = [
+  { name: "format", args: ["fmt", "--check", "-q"], quick: true, counts: false },
+  { name: "lint", args: ["lint", "-q"], quick: true, counts: false },
+  { name: "types", args: ["check", "-q", "lib", "test", "data"], quick: true, counts: false },
+  {
+    name: "documentation examples",
+    args: ["test", "-A", "--doc", "--parallel", "lib"],
+    quick: true,
+    counts: true,
+  },
+  { name: "unit tests", args: unit, quick: true, counts: true },
+  { name: "package build", args: ["run", "-A", "lib/notebook/build.ts"], quick: false, counts: false },
+  { name: "cell types", args: ["run", "-A", "lib/notebook/check_cells.ts"], quick: false, counts: false },
+  { name: "notebooks", args: ["run", "-A", "lib/notebook/run.ts"], quick: false, counts: true },
+  { name: "runner and canaries", args: ["test", "-A", "test/notebooks"], quick: false, counts: true },
+  { name: "end to end", args: ["test", "-A", "test/e2e"], quick: false, counts: true },
+];
+
+/** Counts from what a runner printed last, or undefined when it printed no count. */
+export function countsIn(output: string): Count | undefined {
+  const deno = [
+    ...output.matchAll(/(\d+) passed(?: \([^)]*\))? \| (\d+) failed(?: \([^)]*\))?(?: \| (\d+) ignored)?/g),
+  ].at(-1);
+  const plain = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1);
+  const found = deno ?? plain;
+  if (found === undefined) return undefined;
+  return { passed: Number(found[1]), failed: Number(found[2]), skipped: Number(found[3] ?? 0) };
+}
+
+/** What a stage adds to the sum: a failed run without a failed test is still a failure. */
+export function judgeStage({ counts }: Stage, code: number, output: string): Count {
+  const found = counts ? countsIn(output) : undefined;
+  if (found === undefined) {
+    return { passed: code === 0 && !counts ? 1 : 0, failed: code === 0 && !counts ? 0 : 1, skipped: 0 };
+  }
+  return code !== 0 && found.failed === 0 ? { ...found, failed: 1 } : found;
+}
+
+function runStage({ name, args }: Stage): Promise<{ readonly code: number; readonly output: string }> {
+  process.stdout.write(`\n== ${name}: deno ${args.join(" ")}\n`);
+  const { promise, resolve } = Promise.withResolvers<{ code: number; output: string }>();
+  const child = spawn(Deno.execPath(), [...args], {
+    env: { ...process.env, NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  const take = (chunk: Uint8Array): void => {
+    const text = new TextDecoder().decode(chunk);
+    output += text;
+    process.stdout.write(text);
+  };
+  child.stdout.on("data", take);
+  child.stderr.on("data", take);
+  child.on("close", (code) => resolve({ code: code ?? 1, output }));
+  return promise;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const quick = args.includes("--quick");
+  let sum: Count = { passed: 0, failed: 0, skipped: 0 };
+  const rows: string[] = [];
+  for (const stage of stages.filter((stage) => stage.quick || !quick)) {
+    const start = Date.now();
+    const { code, output } = await runStage(stage);
+    const count = judgeStage(stage, code, output);
+    sum = {
+      passed: sum.passed + count.passed,
+      failed: sum.failed + count.failed,
+      skipped: sum.skipped + count.skipped,
+    };
+    const seconds = ((Date.now() - start) / 1000).toFixed(0);
+    rows.push(
+      `${count.failed === 0 ? "ok    " : "FAILED"} ${
+        stage.name.padEnd(24)
+      } ${count.passed} passed, ${count.failed} failed, ${seconds} s`,
+    );
+  }
+  process.stdout.write(
+    `\n${rows.join("\n")}\n\n${sum.passed} passed, ${sum.failed} failed${
+      sum.skipped > 0 ? `, ${sum.skipped} skipped` : ""
+    }\n`,
+  );
+  return sum.failed === 0 ? 0 : 1;
+}
+
+if (import.meta.main) process.exit(await main(process.argv.slice(2)));
