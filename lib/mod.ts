@@ -11,3 +11,4 @@ export * from "./text/mod.ts";
 export * from "./engines/mod.ts";
 export * from "./tensor/mod.ts";
 export * from "./tokenizer/mod.ts";
+export * from "./tasks/mod.ts";
