@@ -4,8 +4,27 @@
  *
  * @module
  */
+export {
+  barChart,
+  type BarChartOptions,
+  type BarGroup,
+  histogram,
+  type MaskGuess,
+  topPieces,
+} from "./bar_chart.ts";
 export { type Bundle, html, type Showable } from "./bundle.ts";
+export { type ByteField, recordBytesPicture } from "./bytes_picture.ts";
 export { type Chart } from "./chart.ts";
 export { guardKernel } from "./guard.ts";
 export { type Baseline, lineChart, type LineChartOptions, type LineSeries } from "./line_chart.ts";
+export { instancePicture, type PictureInstance, piecesPicture } from "./pieces_picture.ts";
 export { bundleFor, show, type ShowOptions } from "./show.ts";
+export { type Column, table, type TableOptions } from "./table.ts";
+export {
+  attentionFigure,
+  type AttentionMap,
+  figure,
+  type FigureOptions,
+  type HeatmapTrace,
+  type Scatter3dTrace,
+} from "./figure.ts";

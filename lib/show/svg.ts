@@ -131,10 +131,11 @@ export function svgFrame(
   height: number,
   description: string,
   content: readonly string[],
+  font: string = SANS,
 ): string {
   const w = Math.ceil(width);
   const h = Math.ceil(height);
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}" viewBox="0 0 ${w} ${h}" role="img"` +
-    ` aria-label="${escapeMarkup(description)}" font-family="${SANS}" fill="${INK}">` +
+    ` aria-label="${escapeMarkup(description)}" font-family="${font}" fill="${INK}">` +
     `${rectAt(0, 0, w, h, PAPER)}${content.join("")}</svg>`;
 }
