@@ -5,13 +5,13 @@
 import process from "node:process";
 import {
   type Command,
+  commands,
   type Context,
   helpOf,
   nearest,
   parseArguments,
   UsageError,
-} from "./commands/command.ts";
-import { commands } from "./commands/mod.ts";
+} from "./commands/mod.ts";
 import { progressDisplay } from "./show/mod.ts";
 
 function overview(): string {
