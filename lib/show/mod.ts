@@ -28,3 +28,5 @@ export {
   type HeatmapTrace,
   type Scatter3dTrace,
 } from "./figure.ts";
+export { type LiveChart, liveChart, type LivePoint } from "./live_chart.ts";
+export { type ProgressDisplay, progressDisplay } from "./progress_display.ts";

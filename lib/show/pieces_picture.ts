@@ -109,7 +109,7 @@ export function piecesPicture(
 }
 
 /**
- * One training instance as a picture needs it.
+ * One training instance as a picture needs it; an instance of the tasks is one as it is.
  *
  * @example
  * ```ts
@@ -131,13 +131,19 @@ export type PictureInstance = {
   /** 0 for segment A, 1 for segment B, one a piece. */
   readonly segmentIds: ArrayLike<number>;
   /** Where pieces are predicted. */
-  readonly maskedPositions: ArrayLike<number>;
+  readonly maskedPositions?: ArrayLike<number>;
   /** The true pieces there, in the order of the positions. */
-  readonly maskedLabels: readonly string[];
+  readonly maskedLabels?: readonly string[];
   /** 1 where a word begins; pieces of one word are drawn joined; default from `▁`. */
   readonly tokenBoundary?: ArrayLike<number>;
   /** Label of the segment task: 0 in order, 1 swapped, or words; default none. */
   readonly label?: number | boolean | string;
+  /** The record's name of `maskedPositions`. */
+  readonly maskedLmPositions?: ArrayLike<number>;
+  /** The record's name of `maskedLabels`. */
+  readonly maskedLmLabels?: readonly string[];
+  /** The record's name of `label`. */
+  readonly nextSentenceLabel?: number;
 };
 
 type MaskKind = "masked" | "kept" | "replaced";
@@ -151,8 +157,10 @@ const KIND_COLOR: Readonly<Record<MaskKind, string>> = {
 /** Groups of masked positions by what was done to them. */
 function maskKinds(instance: PictureInstance): Map<number, { kind: MaskKind; truth: string }> {
   const kinds = new Map<number, { kind: MaskKind; truth: string }>();
-  instance.maskedLabels.forEach((truth, i) => {
-    const position = instance.maskedPositions[i];
+  const positions = instance.maskedPositions ?? instance.maskedLmPositions ?? [];
+  const labels = instance.maskedLabels ?? instance.maskedLmLabels ?? [];
+  labels.forEach((truth, i) => {
+    const position = positions[i];
     if (position === undefined) return;
     const token = instance.tokens[position];
     const kind = token === "[MASK]" ? "masked" : token === truth ? "kept" : "replaced";
@@ -161,7 +169,8 @@ function maskKinds(instance: PictureInstance): Map<number, { kind: MaskKind; tru
   return kinds;
 }
 
-function labelWords(label: PictureInstance["label"]): string {
+function labelWords(instance: PictureInstance): string {
+  const label = instance.label ?? instance.nextSentenceLabel;
   if (label === undefined) return "";
   if (typeof label === "string") return label;
   return Number(label) === 0 ? "0: segments in order" : "1: segments swapped";
@@ -252,7 +261,7 @@ export function instancePicture(
   const legend = instanceLegend(
     MARGIN + 12,
     new Set([...kinds.values()].map(({ kind }) => kind)),
-    labelWords(instance.label),
+    labelWords(instance),
   );
   const content = [...legend.parts];
   shown.forEach((token, i) => {
@@ -306,7 +315,7 @@ function instanceText(
       if (mask === undefined) return [token];
       return [`${token}=${mask.truth}${mask.kind === "masked" ? "" : `(${mask.kind})`}`];
     }).join(" ");
-  const label = labelWords(instance.label);
+  const label = labelWords(instance);
   return [
     ...(label === "" ? [] : [`label ${label}`]),
     `A: ${words(0)}`,
