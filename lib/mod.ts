@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from "./config/mod.ts";
 export * from "./formats/mod.ts";
 export * from "./progress.ts";
 export * from "./random.ts";
@@ -12,3 +13,4 @@ export * from "./engines/mod.ts";
 export * from "./tensor/mod.ts";
 export * from "./tokenizer/mod.ts";
 export * from "./tasks/mod.ts";
+export * from "./records/mod.ts";

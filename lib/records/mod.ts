@@ -1,0 +1,11 @@
+/**
+ * Records: instances as tf.Example messages in TFRecord files, written and read.
+ *
+ * @module
+ */
+export { crc32c, maskedCrc32c } from "./crc32c.ts";
+export { decodeExample, encodeExample, type Example, type ExampleSource, type Feature } from "./example.ts";
+export { readTfrecords, type TfRecord, type TfrecordWriter, tfrecordWriter } from "./tfrecord.ts";
+export { frameRecord } from "./tfrecord.ts";
+export { type ByteKind, type ByteSpan, parseExampleFields } from "./fields.ts";
+export { readRecords, type RecordArrays, type RecordLengths } from "./read.ts";
