@@ -1,0 +1,13 @@
+/**
+ * The two configurations: architecture and run. Defaults with their source, validation that names every mistake, presets.
+ *
+ * @module
+ */
+export { albertConfigToJson, parseAlbertConfig } from "./albert.ts";
+export type { AlbertConfig, HiddenActivation } from "./albert.ts";
+export { nearestName } from "./fields.ts";
+export { albertPreset } from "./presets.ts";
+export type { AlbertPresetName } from "./presets.ts";
+export { parsePretrainingConfig, pretrainingConfigToJson } from "./pretraining.ts";
+export type { PretrainingConfig } from "./pretraining.ts";
+export { readAlbertConfig, readPretrainingConfig } from "./read.ts";

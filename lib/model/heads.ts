@@ -1,0 +1,181 @@
+/**
+ * The two pretraining tasks on top of the encoder, and their loss: masked pieces (tied to the word table) and sentence
+ * order. Formulas: google-research/albert run_pretraining.py, `get_masked_lm_output` and `get_sentence_order_output`.
+ */
+import type { AlbertConfig } from "../config/mod.ts";
+import {
+  add,
+  cast,
+  crossEntropy,
+  div,
+  dot,
+  gather,
+  iota,
+  mean,
+  mul,
+  reduceSum,
+  reshape,
+  type Tensor,
+} from "../tensor/mod.ts";
+import {
+  activate,
+  albertEncoder,
+  denseLayer,
+  type EncoderInputs,
+  type EncoderOptions,
+  type EncoderOutputs,
+  type NamedTensors,
+  normLayer,
+  weight,
+} from "./encoder.ts";
+
+/** [n, k] × [m, k] -> [n, m]: both contracted over their last dimension. */
+const timesTransposed = (a: Tensor, b: Tensor): Tensor =>
+  dot(a, b, { batch: [[], []], contract: [[1], [1]] });
+
+/**
+ * Scores of every piece at given positions.
+ *
+ * @param parameters Weights by name.
+ * @param sequence The encoder's last layer, [B, S, H].
+ * @param positions int32 [B, P], positions in the sequence.
+ * @param config The architecture.
+ * @param options `computeDtype`: type of the products, default float32.
+ * @returns Logits, float32 [B*P, V].
+ * @example
+ * ```ts
+ * import { albertParameters, albertPreset, constant, maskedLmLogits, zeros } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const config = albertPreset("tiny");
+ * const weights = Object.fromEntries(albertParameters(config).map(({ name, shape }) => [name, zeros(shape)]));
+ * const logits = maskedLmLogits(weights, zeros([2, 8, 32]), constant([[1, 2], [3, 4]], { dtype: "int32" }), config);
+ * assert.deepEqual(logits.shape, [4, 1000]);
+ * ```
+ */
+export function maskedLmLogits(
+  parameters: NamedTensors,
+  sequence: Tensor,
+  positions: Tensor,
+  config: AlbertConfig,
+  { computeDtype = "float32" }: { readonly computeDtype?: "float32" | "bfloat16" } = {},
+): Tensor {
+  const [B, S, H] = sequence.shape as readonly [number, number, number];
+  const P = positions.shape[1] as number;
+  const rows = add(positions, mul(iota([B, P], 0), S)); // row of [B*S, H] that each position means
+  const chosen = gather(reshape(sequence, [B * S, H]), reshape(rows, [B * P])); // [B*P, H]
+  const transformed = denseLayer(parameters, "cls/predictions/transform/dense", chosen, computeDtype);
+  const normed = normLayer(parameters, "cls/predictions/transform/LayerNorm", activate(transformed, config)); // [B*P, E]
+  const table = weight(parameters, "bert/embeddings/word_embeddings"); // [V, E]
+  const scores = timesTransposed(cast(normed, computeDtype), cast(table, computeDtype));
+  return add(cast(scores, "float32"), weight(parameters, "cls/predictions/output_bias"));
+}
+
+/**
+ * Scores of "in order" (0) and "swapped" (1).
+ *
+ * @param parameters Weights by name.
+ * @param pooled The encoder's pooled output, [B, H].
+ * @returns Logits, float32 [B, 2].
+ * @example
+ * ```ts
+ * import { ones, sentenceOrderLogits, zeros } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const logits = sentenceOrderLogits({
+ *   "cls/seq_relationship/output_weights": ones([2, 3]),
+ *   "cls/seq_relationship/output_bias": zeros([2]),
+ * }, ones([1, 3]));
+ * assert.deepEqual(Array.from(await logits.data()), [3, 3]);
+ * ```
+ */
+export function sentenceOrderLogits(parameters: NamedTensors, pooled: Tensor): Tensor {
+  const scores = timesTransposed(pooled, weight(parameters, "cls/seq_relationship/output_weights"));
+  return add(scores, weight(parameters, "cls/seq_relationship/output_bias"));
+}
+
+/** A batch of records as tensors. */
+export type PretrainingInputs = EncoderInputs & {
+  /** int32 [B, P]. */
+  readonly maskedLmPositions: Tensor;
+  /** The pieces that stood there, int32 [B, P]. */
+  readonly maskedLmIds: Tensor;
+  /** 1 for predictions, 0 for padding, float32 [B, P]. */
+  readonly maskedLmWeights: Tensor;
+  /** 0 in order, 1 swapped or random, int32 [B]. */
+  readonly nextSentenceLabels: Tensor;
+};
+
+/** The losses and what metrics are made of. */
+export type PretrainingOutputs = EncoderOutputs & {
+  /** Sum of both losses, scalar, nats. */
+  readonly loss: Tensor;
+  /** Σ weight × loss / (Σ weight + 1e-5), scalar, nats. */
+  readonly maskedLmLoss: Tensor;
+  /** Mean over the batch, scalar, nats. */
+  readonly sentenceOrderLoss: Tensor;
+  /** Loss of each prediction, [B*P]. */
+  readonly maskedLmLosses: Tensor;
+  /** Loss of each record's order, [B]. */
+  readonly sentenceOrderLosses: Tensor;
+  /** [B*P, V]. */
+  readonly maskedLmLogits: Tensor;
+  /** [B, 2]. */
+  readonly sentenceOrderLogits: Tensor;
+};
+
+/**
+ * The pretraining loss: masked pieces plus sentence order, weights 1 and 1.
+ *
+ * @param parameters Weights by name.
+ * @param inputs A batch.
+ * @param config The architecture.
+ * @param options As for the encoder.
+ * @returns The losses in nats, and the values they are made of.
+ * @throws {RangeError} When shapes do not fit.
+ * @example
+ * ```ts
+ * import { albertParameters, albertPreset, pretrainingLoss, zeros } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const config = albertPreset("tiny");
+ * const weights = Object.fromEntries(albertParameters(config).map(({ name, shape }) => [name, zeros(shape)]));
+ * const ints = (shape: number[]) => zeros(shape, { dtype: "int32" });
+ * const { sentenceOrderLoss } = pretrainingLoss(weights, {
+ *   inputIds: ints([1, 8]),
+ *   inputMask: ints([1, 8]),
+ *   segmentIds: ints([1, 8]),
+ *   maskedLmPositions: ints([1, 2]),
+ *   maskedLmIds: ints([1, 2]),
+ *   maskedLmWeights: zeros([1, 2]),
+ *   nextSentenceLabels: ints([1]),
+ * }, config);
+ * assert.ok(Math.abs((await sentenceOrderLoss.data())[0]! - Math.log(2)) < 1e-6); // ! a scalar
+ * ```
+ */
+export function pretrainingLoss(
+  parameters: NamedTensors,
+  inputs: PretrainingInputs,
+  config: AlbertConfig,
+  options: EncoderOptions = {},
+): PretrainingOutputs {
+  const encoded = albertEncoder(parameters, inputs, config, options);
+  const [B, P] = inputs.maskedLmIds.shape as readonly [number, number];
+  const logits = maskedLmLogits(parameters, encoded.sequence, inputs.maskedLmPositions, config, options);
+  const maskedLmLosses = crossEntropy(logits, reshape(inputs.maskedLmIds, [B * P])); // [B*P]
+  const weights = reshape(inputs.maskedLmWeights, [B * P]);
+  const maskedLmLoss = div(reduceSum(mul(maskedLmLosses, weights)), add(reduceSum(weights), 1e-5));
+  const order = sentenceOrderLogits(parameters, encoded.pooled); // [B, 2]
+  const sentenceOrderLosses = crossEntropy(order, reshape(inputs.nextSentenceLabels, [B]));
+  const sentenceOrderLoss = mean(sentenceOrderLosses);
+  return {
+    ...encoded,
+    loss: add(maskedLmLoss, sentenceOrderLoss),
+    maskedLmLoss,
+    sentenceOrderLoss,
+    maskedLmLosses,
+    sentenceOrderLosses,
+    maskedLmLogits: logits,
+    sentenceOrderLogits: order,
+  };
+}
