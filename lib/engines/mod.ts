@@ -1,9 +1,10 @@
 /**
- * What runs a graph.
+ * What runs a graph: the registry of engines.
  *
  * @module
  */
-import type { Engine } from "../tensor/types.ts";
-export function openEngine(_name: string): Promise<Engine> {
-  return Promise.reject(new Error("none"));
-}
+export { openEngine } from "./registry.ts";
+export type { EngineName } from "./registry.ts";
+export { referenceEngine } from "./reference/mod.ts";
+export { tfjsEngine } from "./tfjs/mod.ts";
+export type { TfjsOptions } from "./tfjs/mod.ts";

@@ -1,0 +1,117 @@
+/**
+ * The part of tfjs that this engine uses: a backend's memory and its kernels, without tfjs' own engine, scopes or tape.
+ * The packages are loaded late, because they cost a third of a second and the graph itself needs none of them.
+ */
+import type { DType } from "../../tensor/mod.ts";
+
+/** What tfjs calls a tensor: a handle on memory, with a shape. */
+export type TensorInfo = {
+  readonly dataId: object;
+  readonly shape: number[];
+  readonly dtype: "float32" | "int32" | "bool";
+};
+
+/** Memory of a backend. `read` may wait for a device. */
+export type Backend = {
+  readonly write: (values: ArrayBufferView | null, shape: readonly number[], dtype: string) => object;
+  readonly read: (dataId: object) => Promise<ArrayBufferView>;
+  readonly incRef: (dataId: object) => void;
+  readonly disposeData: (dataId: object, force?: boolean) => boolean;
+  readonly numDataIds: () => number;
+};
+
+/** A kernel of a backend. */
+export type KernelFunc = (call: {
+  readonly inputs: object;
+  readonly backend: Backend;
+  readonly attrs: object;
+}) => TensorInfo | readonly TensorInfo[];
+
+/** Names of the backends. */
+export type BackendName = "wasm" | "cpu" | "webgpu";
+
+/** A backend made ready. */
+export type OpenBackend = {
+  readonly name: BackendName;
+  readonly backend: Backend;
+  /** The kernel of that name; throws where the backend has none. */
+  readonly kernel: (name: string) => KernelFunc;
+  /** Takes and forgets the last error that the device reported on its own (webgpu), if any. */
+  readonly takeError: () => string | undefined;
+};
+
+/** The element type under which tfjs keeps ours: uint32 lives as the bits of an int32. */
+export function storedType(dtype: DType): TensorInfo["dtype"] {
+  if (dtype === "bfloat16") {
+    throw new TypeError(
+      "Cannot make a bfloat16 value: tfjs has no such type, use compute_dtype float32 or another engine",
+    );
+  }
+  return dtype === "uint32" ? "int32" : dtype;
+}
+
+async function importBackend(name: BackendName): Promise<void> {
+  switch (name) {
+    case "wasm":
+      await import("@tensorflow/tfjs-backend-wasm");
+      break;
+    case "cpu":
+      await import("@tensorflow/tfjs-backend-cpu");
+      break;
+    case "webgpu":
+      await import("@tensorflow/tfjs-backend-webgpu");
+  }
+}
+
+/** Whether this machine gives a WebGPU adapter. */
+export async function hasWebgpuAdapter(): Promise<boolean> {
+  const { gpu } = globalThis.navigator as { readonly gpu?: { requestAdapter(): Promise<unknown> } };
+  if (gpu === undefined) return false;
+  return await gpu.requestAdapter().catch(() => null) !== null;
+}
+
+function watchDevice(backend: Backend): () => string | undefined {
+  let last: string | undefined;
+  const { device } = backend as unknown as {
+    readonly device?: { onuncapturederror: ((event: { readonly error: Error }) => void) | null };
+  };
+  // One invalid shader voids a whole batch and everything reads as zeros: such errors must never pass silently.
+  if (device !== undefined) device.onuncapturederror = ({ error }) => last ??= error.message;
+  return () => {
+    const taken = last;
+    last = undefined;
+    return taken;
+  };
+}
+
+/**
+ * Loads a backend of tfjs.
+ *
+ * @throws {Error} When the machine has no WebGPU adapter, or tfjs cannot start the backend.
+ */
+export async function openBackend(name: BackendName): Promise<OpenBackend> {
+  if (name === "webgpu" && !await hasWebgpuAdapter()) {
+    throw new Error(
+      "Cannot open tfjs-webgpu: this machine gives no WebGPU adapter, use tfjs-wasm or install a GPU driver",
+    );
+  }
+  const core = await import("@tensorflow/tfjs-core");
+  await importBackend(name);
+  if (name === "webgpu") core.env().set("WEBGPU_CPU_FORWARD", false);
+  if (!await core.setBackend(name)) {
+    throw new Error(`Cannot open tfjs-${name}: tfjs could not start its ${name} backend`);
+  }
+  const backend = core.backend() as unknown as Backend;
+  return {
+    name,
+    backend,
+    kernel: (kernelName) => {
+      const config = core.getKernel(kernelName, name);
+      if (config === undefined || config === null) {
+        throw new Error(`Cannot run ${kernelName}: tfjs-${name} has no such kernel`);
+      }
+      return config.kernelFunc as unknown as KernelFunc;
+    },
+    takeError: name === "webgpu" ? watchDevice(backend) : () => undefined,
+  };
+}

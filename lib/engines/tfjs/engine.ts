@@ -1,0 +1,59 @@
+/**
+ * The engine on TensorFlow.js 4.22: its backends hold the memory and compute what they are good at.
+ */
+import type { Engine } from "../../tensor/mod.ts";
+import { openBackend } from "./backend.ts";
+import type { BackendName } from "./backend.ts";
+import { download, upload } from "./memory.ts";
+import type { TfjsBuffer } from "./memory.ts";
+import { compileStock } from "./stock_program.ts";
+
+/**
+ * Options of `tfjsEngine`.
+ *
+ * @example
+ * ```ts
+ * import { tfjsEngine } from "albert-guide";
+ * import type { TfjsOptions } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const options: TfjsOptions = { backend: "cpu" };
+ * assert.equal((await tfjsEngine(options)).name, "tfjs-cpu");
+ * ```
+ */
+export type TfjsOptions = {
+  /** Backend: `"wasm"` (default) runs everywhere, `"webgpu"` on any GPU, `"cpu"` is plain JavaScript. */
+  readonly backend?: BackendName;
+};
+
+/**
+ * Opens the engine on TensorFlow.js.
+ *
+ * @param options The backend.
+ * @returns The engine, named `tfjs-wasm`, `tfjs-cpu` or `tfjs-webgpu`.
+ * @throws {Error} When the backend cannot start, for example without a WebGPU adapter.
+ * @example
+ * ```ts
+ * import { compile, mul, tfjsEngine } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const engine = await tfjsEngine({ backend: "wasm" });
+ * const square = await compile(({ x }) => ({ y: mul(x, x) }), { x: { dtype: "float32", shape: [2] } }, { engine });
+ * const { y } = await square.run({ x: Float32Array.of(3, 4) });
+ * assert.deepEqual(Array.from(await y.data()), [9, 16]);
+ * ```
+ */
+export async function tfjsEngine({ backend = "wasm" }: TfjsOptions = {}): Promise<Engine> {
+  const opened = await openBackend(backend);
+  return {
+    name: `tfjs-${backend}`,
+    loops: false,
+    devices: () => [{ name: `tfjs ${backend}`, kind: backend === "webgpu" ? "gpu" : "cpu" }],
+    compile: (graph, options) => compileStock(opened, graph, options),
+    upload: (values, type) => Promise.resolve(upload(opened, values, type)),
+    download: (buffer) => download(opened, buffer),
+    release: (buffer) => void opened.backend.disposeData((buffer as TfjsBuffer).info.dataId),
+    // The backend belongs to tfjs and may have other users: its values are freed one by one.
+    dispose: () => Promise.resolve(),
+  };
+}

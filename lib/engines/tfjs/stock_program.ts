@@ -1,0 +1,154 @@
+/**
+ * Runs a graph on tfjs' own kernels: a flat list of instructions made once, each with the values that die after it.
+ * Memory is counted by the backend's reference counts; nothing else of tfjs' engine takes part.
+ */
+import type { Buffer, Graph, OperationName, Program, Tensor, TensorOf } from "../../tensor/mod.ts";
+import { hostArray, topological } from "../../tensor/mod.ts";
+import { hostKernels } from "../reference/mod.ts";
+import type { HostKernels, Values } from "../reference/mod.ts";
+import type { OpenBackend, TensorInfo } from "./backend.ts";
+import { storedType } from "./backend.ts";
+import { toHost } from "./memory.ts";
+import type { TfjsBuffer } from "./memory.ts";
+import { isEmpty, stockKernels } from "./stock_kernels.ts";
+import type { Context, StockKernels } from "./stock_kernels.ts";
+
+type Instruction = {
+  readonly node: Tensor;
+  readonly inputs: readonly number[];
+  readonly out: number;
+  /** Slots whose last use is this instruction. */
+  readonly dead: readonly number[];
+};
+
+function makeContext(
+  { backend, kernel }: OpenBackend,
+  table: HostKernels,
+  kept: Map<string, TensorInfo>,
+): Context {
+  const known = new Map<string, ReturnType<OpenBackend["kernel"]>>();
+  const write = (values: Values, { dtype, shape }: Pick<Tensor, "dtype" | "shape">): TensorInfo => {
+    const array = hostArray(dtype, values.length);
+    array.set(values);
+    const bits = dtype === "uint32" ? new Int32Array(array.buffer) : array;
+    const stored = storedType(dtype);
+    return { dataId: backend.write(bits, shape, stored), shape: [...shape], dtype: stored };
+  };
+  return {
+    call: (name, inputs, attrs = {}) => {
+      let found = known.get(name);
+      if (found === undefined) known.set(name, found = kernel(name));
+      return found({ inputs, backend, attrs }) as TensorInfo;
+    },
+    host: async (node, inputs) => {
+      const values = await Promise.all(
+        inputs.map(async (x, i) => toHost(await backend.read(x.dataId), (node.inputs[i] as Tensor).dtype)),
+      );
+      return write(table(node, values), node);
+    },
+    alias: (x, shape) => {
+      backend.incRef(x.dataId);
+      return { dataId: x.dataId, shape: [...shape], dtype: x.dtype };
+    },
+    free: (x) => void backend.disposeData(x.dataId),
+    scalar: (value, dtype) => {
+      const key = `${dtype} ${value}`;
+      let found = kept.get(key);
+      if (found === undefined) kept.set(key, found = write(Float64Array.of(value), { dtype, shape: [] }));
+      return found;
+    },
+  };
+}
+
+function plan(graph: Graph): { readonly list: Instruction[]; readonly slots: Map<Tensor, number> } {
+  const slots = new Map<Tensor, number>();
+  const order = topological(graph.outputs);
+  for (const p of graph.parameters) slots.set(p as Tensor, slots.size);
+  for (const node of order) if (!slots.has(node)) slots.set(node, slots.size);
+  const last = new Map<number, Tensor>();
+  for (const node of order) for (const input of node.inputs) last.set(slots.get(input) as number, node);
+  const kept = new Set(graph.outputs.map((output) => slots.get(output)));
+  const list = order.filter(({ op }) => op !== "parameter" && op !== "constant" && op !== "iota").map(
+    (node) => {
+      const inputs = node.inputs.map((input) => slots.get(input) as number);
+      const dead = [...new Set(inputs)].filter((slot) => last.get(slot) === node && !kept.has(slot));
+      return { node, inputs, out: slots.get(node) as number, dead };
+    },
+  );
+  return { list, slots };
+}
+
+async function compute(
+  { node, inputs }: Instruction,
+  known: readonly (TensorInfo | undefined)[],
+  context: Context,
+  table: StockKernels,
+): Promise<TensorInfo> {
+  const values = inputs.map((slot) => known[slot] as TensorInfo);
+  if (isEmpty(node)) return await context.host(node, values);
+  const { op } = node;
+  if (!(op in table)) throw new TypeError(`Cannot compute ${op} on tfjs: this engine takes unrolled graphs`);
+  const kernel = table[op as keyof StockKernels] as (
+    context: Context,
+    node: TensorOf<OperationName>,
+    inputs: readonly TensorInfo[],
+  ) => TensorInfo | Promise<TensorInfo>;
+  return await kernel(context, node, values);
+}
+
+/** Makes a program of tfjs kernels. */
+export async function compileStock(
+  opened: OpenBackend,
+  graph: Graph,
+  { donate }: { readonly donate: readonly number[] },
+): Promise<Program> {
+  const { backend } = opened;
+  const kept = new Map<string, TensorInfo>();
+  const context = makeContext(opened, hostKernels(), kept);
+  const table = stockKernels();
+  const { list, slots } = plan(graph);
+  const fixed: { readonly slot: number; readonly info: TensorInfo }[] = [];
+  for (const [node, slot] of slots) {
+    if (node.op === "constant" || node.op === "iota") {
+      fixed.push({ slot, info: await context.host(node, []) });
+    }
+  }
+  const donated = new Set(donate);
+  const run = async (given: readonly Buffer[]): Promise<readonly Buffer[]> => {
+    const known: (TensorInfo | undefined)[] = new Array(slots.size);
+    const hold = (slot: number, info: TensorInfo): void => {
+      backend.incRef(info.dataId);
+      known[slot] = info;
+    };
+    given.forEach((buffer, i) => {
+      const { info } = buffer as TfjsBuffer;
+      if (donated.has(i)) known[i] = info;
+      else hold(i, info);
+    });
+    fixed.forEach(({ slot, info }) => hold(slot, info));
+    for (const instruction of list) {
+      known[instruction.out] = await compute(instruction, known, context, table);
+      for (const slot of instruction.dead) {
+        context.free(known[slot] as TensorInfo);
+        known[slot] = undefined;
+      }
+      const error = opened.takeError();
+      if (error !== undefined) throw new Error(`Cannot compute ${instruction.node.op} on tfjs: ${error}`);
+    }
+    const outputs = graph.outputs.map(({ dtype, shape }, i): TfjsBuffer => ({
+      dtype,
+      shape,
+      info: context.alias(known[slots.get(graph.outputs[i] as Tensor) as number] as TensorInfo, shape),
+    }));
+    for (const info of known) if (info !== undefined) context.free(info);
+    return outputs;
+  };
+  return {
+    run,
+    dispose: () => {
+      fixed.splice(0).forEach(({ info }) => backend.disposeData(info.dataId));
+      kept.forEach(({ dataId }) => backend.disposeData(dataId));
+      kept.clear();
+    },
+  };
+}

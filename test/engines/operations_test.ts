@@ -1,0 +1,42 @@
+/**
+ * Every primitive operation on every engine that runs here, against the reference loops.
+ */
+import assert from "node:assert/strict";
+import { openEngine, useEngine } from "albert-guide";
+import type { Engine, HostArray, OperationName, Tensor } from "albert-guide";
+import { cases, tolerance } from "./cases.ts";
+
+async function valuesOn(engine: Engine, tensors: readonly Tensor[]): Promise<HostArray[]> {
+  useEngine(engine);
+  try {
+    const found: HostArray[] = [];
+    for (const tensor of tensors) found.push(await tensor.data());
+    return found;
+  } finally {
+    useEngine(undefined);
+  }
+}
+
+function assertClose(actual: HostArray, expected: HostArray, unit: number, where: string): void {
+  assert.equal(actual.length, expected.length, `${where}: length`);
+  expected.forEach((want, i) => {
+    const got = actual[i] as number;
+    const rounded = actual instanceof Float32Array ? Math.fround(want) : want;
+    if (Object.is(got, rounded) || got === rounded) return;
+    const allowed = unit * 1e-6 * Math.max(1, Math.abs(want));
+    assert.ok(Math.abs(got - want) <= allowed, `${where}[${i}]: ${got}, expected ${want}`);
+  });
+}
+
+for (const name of ["tfjs-wasm", "tfjs-cpu"] as const) {
+  for (const op of Object.keys(cases) as OperationName[]) {
+    Deno.test(`${name} agrees with the reference on ${op}`, async () => {
+      const tensors = cases[op]();
+      const expected = await valuesOn(await openEngine("reference"), tensors);
+      const actual = await valuesOn(await openEngine(name), tensors);
+      tensors.forEach((_, i) =>
+        assertClose(actual[i] as HostArray, expected[i] as HostArray, tolerance[op], `${op} case ${i}`)
+      );
+    });
+  }
+}
