@@ -7,3 +7,4 @@ export * from "./atomic.ts";
 export * from "./errors.ts";
 export * from "./protobuf.ts";
 export * from "./protobuf_fields.ts";
+export * from "./safetensors.ts";
