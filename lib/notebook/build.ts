@@ -175,12 +175,25 @@ function writePackageFile(root: string, draft: string): void {
   writeFileSync(join(draft, "package.json"), `${JSON.stringify(content, null, 2)}\n`);
 }
 
-/** Moves `draft` to `output`; the old folder steps aside first because a rename does not replace a full folder. */
+/**
+ * Moves `draft` to `output`; the old folder steps aside first because a rename does not replace a full folder. Two
+ * builds may end at the same time: whoever finds the place taken again tries again.
+ */
 function replaceFolder(draft: string, output: string): void {
   const old = `${output}.tmp-${pid}-old`;
   mkdirSync(dirname(output), { recursive: true });
-  if (existsSync(output)) renameSync(output, old);
-  renameSync(draft, output);
+  for (let attempt = 1;; attempt++) {
+    try {
+      rmSync(old, { recursive: true, force: true });
+      if (existsSync(output)) renameSync(output, old);
+      renameSync(draft, output);
+      break;
+    } catch (error) {
+      if (attempt === 5) {
+        throw new Error(`Cannot replace ${output}: ${(error as Error).message}`, { cause: error });
+      }
+    }
+  }
   rmSync(old, { recursive: true, force: true });
 }
 
@@ -189,6 +202,15 @@ function replaceFolder(draft: string, output: string): void {
  *
  * @param result What `buildPackage` returned.
  * @returns Text without a final newline.
+ * @example
+ * ```ts
+ * import { describeBuild } from "albert-guide/notebook";
+ * import assert from "node:assert/strict";
+ *
+ * const output = "node_modules/albert-guide";
+ * const text = describeBuild({ built: false, output, files: 0, seconds: 0.1, problems: [] });
+ * assert.equal(text, "node_modules/albert-guide is up to date");
+ * ```
  */
 export function describeBuild({ built, output, files, seconds, problems }: BuildResult): string {
   const name = output.split(sep).slice(-2).join("/");

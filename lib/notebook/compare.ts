@@ -69,6 +69,14 @@ function shown(sign: string, lines: readonly string[], from: number): string[] {
  * @param before Committed outputs.
  * @param after Outputs of this run, canonical.
  * @returns The first difference, or undefined when they are equal in every byte.
+ * @example
+ * ```ts
+ * import { compareOutputs } from "albert-guide/notebook";
+ * import assert from "node:assert/strict";
+ *
+ * const print = (text: string) => ({ output_type: "stream", name: "stdout", text }) as const;
+ * assert.deepEqual(compareOutputs([print("2\n")], [print("3\n")]), { line: 2, lines: ["- 2", "+ 3"] });
+ * ```
  */
 export function compareOutputs(before: readonly Output[], after: readonly Output[]): Difference | undefined {
   const difference = firstDifference(before.flatMap(outputLines), after.flatMap(outputLines));

@@ -57,7 +57,11 @@ export function checkDeclarations(folder: string, nodeModules: string): string[]
     if (source === undefined) return [];
     return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
   });
-  return own.map(({ file, start, messageText }) => {
+  // A file that is missing was reported by the first compiler already, where it is imported.
+  const news = own.filter(({ code, messageText }) =>
+    code !== 2307 || !/module '\.{1,2}\//.test(String(messageText))
+  );
+  return news.map(({ file, start, messageText }) => {
     const text = old.flattenDiagnosticMessageText(messageText, "\n  ");
     const at = file?.getLineAndCharacterOfPosition(start ?? 0);
     const place = file && at ? `${relative(folder, file.fileName)}:${at.line + 1}:${at.character + 1}` : "";

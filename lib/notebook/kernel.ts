@@ -63,7 +63,7 @@ const outputTypes: readonly string[] = [
  * They print what tslab prints. `lib/show` installs the same under the same symbol for notebooks run by hand.
  */
 export const denoGuard: string = `(() => {
-  const mark = Symbol.for("albert-guide.guard");
+  const mark = Symbol.for("albert-guide.kernel-guard");
   if (globalThis[mark]) return;
   globalThis[mark] = true;
   globalThis.addEventListener("unhandledrejection", (event) => {

@@ -4,11 +4,26 @@
  *
  * @module
  */
-export * from "./build.ts";
-export { checkCells, type CheckOptions, type CheckResult, joinCells } from "./check_cells.ts";
+export { type BuildOptions, buildPackage, type BuildResult, describeBuild } from "./build.ts";
+export {
+  checkCells,
+  type CheckOptions,
+  type CheckResult,
+  joinCells,
+  type JoinedCells,
+} from "./check_cells.ts";
 export { compareOutputs, type Difference, firstDifference } from "./compare.ts";
 export { rewriteDeclarationImports } from "./declarations.ts";
-export * from "./format.ts";
+export { findNotebooks } from "./find.ts";
+export {
+  type Cell,
+  type GuideMetadata,
+  type Json,
+  type Notebook,
+  type Output,
+  parseNotebook,
+  serializeNotebook,
+} from "./format.ts";
 export { type Execution, type Kernel, type KernelOptions, startKernel } from "./kernel.ts";
 export { canonicalOutput, type HiddenPath } from "./outputs.ts";
 export type { KernelName } from "./process.ts";

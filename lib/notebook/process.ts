@@ -82,7 +82,7 @@ export async function startProcess(
     child = new Deno.Command(program, {
       args,
       cwd,
-      env: { ...kernelEnv, NO_COLOR: "1", NOTEBOOK_HEADLESS: "1", TZ: "UTC" },
+      env: { ...kernelEnv, NO_COLOR: "1", NOTEBOOK_HEADLESS: "1", TZ: "UTC", LANG: "en_US.UTF-8" },
       clearEnv: true,
       detached: true,
       stdin: "null",
@@ -122,9 +122,16 @@ function kernelCommand(name: KernelName, file: string, root: string): [program: 
   return ["node", [join(root, "node_modules", "tslab", "bin", "tslab"), "kernel", `--config-path=${file}`]];
 }
 
-/** The runner's environment without what would colour or slow the kernels down. */
+/** The runner's environment without what would colour outputs, choose a language, or slow the kernels down. */
 function inheritedEnvironment(): { [name: string]: string } {
-  const dropped = ["FORCE_COLOR", "CLICOLOR_FORCE", "DENO_COVERAGE_DIR", "NODE_V8_COVERAGE", "NODE_OPTIONS"];
+  const dropped = [
+    "FORCE_COLOR",
+    "CLICOLOR_FORCE",
+    "LC_ALL",
+    "DENO_COVERAGE_DIR",
+    "NODE_V8_COVERAGE",
+    "NODE_OPTIONS",
+  ];
   return Object.fromEntries(Object.entries(Deno.env.toObject()).filter(([name]) => !dropped.includes(name)));
 }
 
