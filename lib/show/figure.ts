@@ -215,8 +215,8 @@ function heatParts(
     names === undefined ? {} : { tickmode: "array", tickvals: names.map((_, i) => i), ticktext: names };
   const buttons = data.map(({ name }, i) => ({
     label: name ?? `map ${i + 1}`,
-    method: "update",
-    args: [{ visible: data.map((_, j) => i === j) }],
+    method: "restyle",
+    args: ["visible", data.map((_, j) => i === j)],
   }));
   const base = {
     width: 640,

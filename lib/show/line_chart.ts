@@ -94,8 +94,10 @@ function thin(y: ArrayLike<number>, maxPoints: number): number[] {
     let low = from;
     let high = from;
     for (let i = from; i < to; i++) {
-      if (Number(y[i]) < Number(y[low])) low = i;
-      if (Number(y[i]) > Number(y[high])) high = i;
+      const value = Number(y[i]);
+      if (!Number.isFinite(value)) continue;
+      if (!(Number(y[low]) <= value)) low = i;
+      if (!(Number(y[high]) >= value)) high = i;
     }
     kept.add(low).add(high);
   }

@@ -1,0 +1,149 @@
+/**
+ * Figures against plotly's own validator. The bundled plotly expects a browser; the few names it touches while loading are
+ * stood in for here, in this file's own process of tests.
+ */
+import assert from "node:assert/strict";
+import {
+  attentionFigure,
+  barChart,
+  figure,
+  histogram,
+  lineChart,
+  recordBytesPicture,
+} from "../../lib/show/mod.ts";
+import * as lib from "../../lib/show/mod.ts";
+import { sampleBundles } from "./samples.ts";
+
+type Finding = { readonly msg: string };
+type Plotly = { validate(data: unknown, layout: unknown): Finding[] | undefined };
+type Loose = Record<string | symbol, unknown>;
+
+/** An object that has every property and can be called. */
+function anything(): unknown {
+  return new Proxy(() => {}, {
+    get: (target, key) => {
+      const own = target as unknown as Loose;
+      if (key === Symbol.toPrimitive) return () => "";
+      if (!(key in own)) own[key] = key === "style" ? {} : anything();
+      return own[key];
+    },
+    apply: () => anything(),
+    has: () => true,
+  });
+}
+
+async function loadPlotly(): Promise<Plotly> {
+  const page = {
+    createElement: anything,
+    createElementNS: anything,
+    createTextNode: anything,
+    head: anything(),
+    body: anything(),
+    documentElement: { style: {} },
+    querySelector: () => null,
+    getElementById: () => null,
+    addEventListener: () => {},
+  };
+  class Element {
+    setAttribute(): void {}
+    setAttributeNS(): void {}
+  }
+  Object.assign(globalThis, {
+    document: page,
+    window: globalThis,
+    Element,
+    Node: class {},
+    CSSStyleDeclaration: class {
+      setProperty(): void {}
+    },
+    HTMLElement: class extends Element {},
+    DOMParser: class {
+      parseFromString(): unknown {
+        return anything();
+      }
+    },
+    getComputedStyle: () => ({ getPropertyValue: () => "" }),
+  });
+  const name: string = "plotly.js-dist-min";
+  const loaded = await import(name) as { readonly default: Plotly };
+  return loaded.default;
+}
+
+Deno.test("figure() makes what plotly validates", async () => {
+  const bundles = await sampleBundles(lib);
+  const plotly = await loadPlotly();
+  const known = plotly.validate([{ type: "heatmap", z: [[1]], nonsense: 1 }], { title: { text: "x" } });
+  assert.equal(known?.length, 1, "the validator finds a wrong key");
+  let seen = 0;
+  for (const [name, bundle] of Object.entries(bundles)) {
+    const json = bundle["application/vnd.plotly.v1+json"] as { data: object[]; layout: unknown } | undefined;
+    if (json === undefined) continue;
+    seen++;
+    // The validator looks into visible traces only; a menu shows the others one at a time.
+    const data = json.data.map((trace) => ({ ...trace, visible: true }));
+    const found = (plotly.validate(data, json.layout) ?? []).map(({ msg }) => msg);
+    // Lists inside a button's arguments are copied and then compared by reference: "reset" to the same values.
+    const real = found.filter((message) => !/args\[1\] \(set to '(.*)'\) got reset to '\1'/.test(message));
+    assert.deepEqual(real, [], name);
+  }
+  assert.equal(seen, 3);
+});
+
+Deno.test("figure() refuses mixed, unknown and missing traces", () => {
+  const heat = { type: "heatmap", z: [[1]] } as const;
+  const space = { type: "scatter3d", x: [1], y: [1], z: [1] } as const;
+  assert.throws(
+    () => figure({ data: [heat, space] as never }),
+    /Cannot make a figure: traces are of kind heatmap, scatter3d/,
+  );
+  assert.throws(() => figure({ data: [{ type: "pie" }] as never }), TypeError);
+  assert.throws(() => figure({ data: [] }), /none/);
+  assert.throws(() => figure({ data: [{ ...space, y: [] }] }), /1 x, 0 y and 1 z values/);
+});
+
+Deno.test("figure() rounds what it stores and writes NaN as null", () => {
+  const { bundle } = figure({ data: [{ type: "heatmap", z: [[1 / 3, NaN, -0]] }] });
+  const { data } = bundle["application/vnd.plotly.v1+json"] as { data: { z: unknown }[] };
+  assert.equal(JSON.stringify(data[0]?.z), "[[0.333333,null,0]]");
+});
+
+Deno.test("attentionFigure() reads flat weights as rows and checks their number", () => {
+  const tokens = ["a", "b"];
+  const flat = attentionFigure(tokens, [{ name: "h", weights: new Float32Array([0.25, 0.75, 0.5, 0.5]) }]);
+  const rows = attentionFigure(tokens, [{ name: "h", weights: [[0.25, 0.75], [0.5, 0.5]] }]);
+  assert.deepEqual(flat, rows);
+  assert.throws(
+    () => attentionFigure(tokens, [{ name: "h", weights: [1] }]),
+    /has 1 weights, give 2 x 2 for 2 pieces/,
+  );
+});
+
+Deno.test("charts refuse what they cannot draw", () => {
+  assert.throws(
+    () => lineChart({ series: [{ name: "a", x: [1], y: [] }] }),
+    /"a" has 1 x values and 0 y values/,
+  );
+  assert.throws(() => histogram([1], { bins: 0 }), /bins is 0/);
+  assert.throws(
+    () => recordBytesPicture(new Uint8Array(4), [{ start: 2, end: 5, label: "f", kind: "k" }]),
+    /field "f" is 2\.\.5, give bounds within 0\.\.4/,
+  );
+});
+
+Deno.test("charts draw without data, with equal values and with equal labels", async () => {
+  const charts = [
+    lineChart({ series: [] }),
+    lineChart({ series: [{ name: "a", x: [], y: [] }] }),
+    lineChart({ series: [{ name: "a", x: [1], y: [NaN] }] }),
+    lineChart({ series: [{ name: "a", x: [1, 2], y: [3, 3] }], yScale: "log" }),
+    barChart({ groups: [] }),
+    barChart({ groups: [{ bars: [{ label: "x", value: 0 }, { label: "x", value: 0 }] }] }),
+    histogram([]),
+    histogram([2, 2]),
+  ];
+  for (const chart of charts) {
+    const svg = await chart.toSvg();
+    assert.match(svg, /^<svg /);
+    assert.doesNotMatch(svg, /NaN|Infinity/, chart.text);
+  }
+});

@@ -1,0 +1,157 @@
+/**
+ * One small sample of every picture, as the snapshots and the two runtimes see it. The library is passed in, so that the same
+ * file also runs as CommonJS under Node. Data hold sines and exponentials on purpose: their last bits differ between runtimes.
+ */
+import type * as Show from "../../lib/show/mod.ts";
+
+const TOKENS = ["[CLS]", "▁the", "▁quick", "▁brown", "▁fox", "▁jump", "ed", "▁over", "▁it", "[SEP]"];
+
+function lineSample(lib: typeof Show): Show.Chart {
+  const x = Array.from({ length: 60 }, (_, i) => i * 10);
+  return lib.lineChart({
+    series: [
+      { name: "train: masked pieces", x, y: x.map((v) => 10.3 * Math.exp(-v / 300) + Math.sin(v) * 0.2) },
+      { name: "evaluation", x, y: x.map((v) => 10.4 * Math.exp(-v / 330) + 0.3), dash: true },
+    ],
+    baselines: [{ name: "chance", value: Math.log(30000) }, { name: "commonest piece", value: 6.2 }, {
+      name: "unigram",
+      value: 6.15,
+    }],
+    title: "Masked-LM loss",
+    yLabel: "loss (nats)",
+  });
+}
+
+function logSample(lib: typeof Show): Show.Chart {
+  const x = Array.from({ length: 2000 }, (_, i) => i);
+  const y = x.map((v) => v === 7 ? NaN : Math.exp(-v / 250) + 0.001 * Math.abs(Math.sin(v)));
+  return lib.lineChart({ series: [{ name: "error", x, y }], yScale: "log", yLabel: "error", maxPoints: 100 });
+}
+
+function topSample(lib: typeof Show): Show.Chart {
+  return lib.topPieces([
+    {
+      sentence: "The capital of France is [MASK].",
+      truth: "▁paris",
+      pieces: [
+        { piece: "▁paris", probability: Math.exp(-0.34) },
+        { piece: "▁lyon", probability: 0.05 },
+        { piece: "▁a", probability: 0.0123 },
+        { piece: "▁marseille", probability: 0.0101 },
+        { piece: ",", probability: 1.2e-5 },
+        { piece: "▁sixth", probability: 1e-6 },
+      ],
+    },
+    {
+      sentence: "She [MASK] the door & left <quickly>.",
+      pieces: [{ piece: "▁opened", probability: 0.4 }, { piece: "▁shut", probability: 0.1 }],
+    },
+  ]);
+}
+
+function piecesSample(lib: typeof Show): Show.Showable {
+  const pieces = [
+    "▁Tokens",
+    "▁are",
+    "▁un",
+    "believ",
+    "ably",
+    "▁small",
+    ",",
+    "▁日本",
+    "語",
+    "<pad>",
+    "&",
+    "▁naïve",
+  ];
+  return lib.piecesPicture([...pieces, ...pieces.slice(0, 6)], {
+    ids: Array.from({ length: 18 }, (_, i) => i * i * 37),
+    sentence: "Tokens are unbelievably small, 日本語",
+  });
+}
+
+function instanceSample(lib: typeof Show): Show.Showable {
+  const a = [
+    "[CLS]",
+    "▁the",
+    "▁quick",
+    "[MASK]",
+    "▁fox",
+    "[MASK]",
+    "[MASK]",
+    "▁over",
+    "▁the",
+    "▁la",
+    "zy",
+    "[SEP]",
+  ];
+  const b = ["▁it", "▁was", "▁banana", "▁tired", "▁of", "▁running", "▁through", "▁the", "▁woods", "[SEP]"];
+  return lib.instancePicture({
+    tokens: [...a, ...b, "<pad>", "<pad>"],
+    segmentIds: [...a.map(() => 0), ...b.map(() => 1), 0, 0],
+    maskedPositions: [3, 5, 6, 14, 16],
+    maskedLabels: ["▁brown", "▁jump", "ed", "▁very", "▁of"],
+    label: 1,
+  });
+}
+
+function bytesSample(lib: typeof Show): Show.Showable {
+  return lib.recordBytesPicture(Uint8Array.from({ length: 330 }, (_, i) => (i * 7) % 256), [
+    { start: 0, end: 8, label: "length of the data", kind: "length" },
+    { start: 8, end: 12, label: "checksum of the length", kind: "checksum" },
+    { start: 12, end: 40, label: "Example", kind: "wire" },
+    { start: 40, end: 180, label: "input_ids", kind: "integers" },
+    { start: 180, end: 326, label: "token_boundary", kind: "flags" },
+    { start: 326, end: 330, label: "checksum of the data", kind: "checksum" },
+  ], { title: "record 0 of a.tfrecord" });
+}
+
+function attention(shift: number): number[][] {
+  return TOKENS.map((_, i) => TOKENS.map((_, j) => Math.exp(-Math.abs(Math.sin(i - j - shift)) * 3)));
+}
+
+function spaceSample(lib: typeof Show): Show.Showable {
+  const words = [
+    "▁king",
+    "▁queen",
+    "▁man",
+    "▁woman",
+    "▁paris",
+    "▁london",
+    "▁rome",
+    "▁berlin",
+    "▁one",
+    "▁two",
+  ];
+  const data = ["people", "places", "numbers"].map((name, group) => ({
+    type: "scatter3d" as const,
+    name,
+    mode: "markers+text" as const,
+    text: words.slice(group * 4, group * 4 + 4),
+    x: words.slice(group * 4, group * 4 + 4).map((_, i) => Math.sin(group * 2 + i * 0.5)),
+    y: words.slice(group * 4, group * 4 + 4).map((_, i) => Math.cos(group * 1.7 + i * 0.9)),
+    z: words.slice(group * 4, group * 4 + 4).map((_, i) => group + i * 0.2),
+  }));
+  const axis = (text: string): object => ({ title: { text } });
+  const scene = { xaxis: axis("PC 1"), yaxis: axis("PC 2"), zaxis: axis("PC 3") };
+  return lib.figure({ data, layout: { title: { text: "Embeddings in three dimensions" }, scene } });
+}
+
+/** The bundles of all samples, by the name of their snapshot. */
+export async function sampleBundles(lib: typeof Show): Promise<Record<string, Show.Bundle>> {
+  const lengths = Array.from({ length: 500 }, (_, i) => (i * i) % 97);
+  const one = [{ name: "layer 1, head 2", weights: attention(1) }];
+  const six = [0, 1, 2, 3, 4, 5].map((k) => ({ name: `layer 1, head ${k + 1}`, weights: attention(k) }));
+  return {
+    line: await lineSample(lib).toBundle(),
+    log_line: await logSample(lib).toBundle(),
+    top_pieces: await topSample(lib).toBundle(),
+    histogram: await lib.histogram(lengths, { xLabel: "pieces in a sentence", title: "Lengths" }).toBundle(),
+    pieces: piecesSample(lib).bundle,
+    instance: instanceSample(lib).bundle,
+    record_bytes: bytesSample(lib).bundle,
+    attention: lib.attentionFigure(TOKENS, one).bundle,
+    attention_heads: lib.attentionFigure(TOKENS, six).bundle,
+    space: spaceSample(lib).bundle,
+  };
+}
