@@ -9,3 +9,12 @@ export { readTfrecords, type TfRecord, type TfrecordWriter, tfrecordWriter } fro
 export { frameRecord } from "./tfrecord.ts";
 export { type ByteKind, type ByteSpan, parseExampleFields } from "./fields.ts";
 export { readRecords, type RecordArrays, type RecordLengths } from "./read.ts";
+export {
+  RECORDS_DEFAULTS,
+  type RecordsConfig,
+  type RecordsOptions,
+  type RecordsReport,
+  type RecordsTokenizer,
+  type ReportedFile,
+} from "./config.ts";
+export { createRecords, type RecordsRun } from "./create.ts";

@@ -1,0 +1,149 @@
+/**
+ * What `createRecords` takes and gives. Names and defaults of the flags are those of `create_pretraining_data.py`;
+ * `numpy_seed` is ours, because the reference never seeds NumPy and so never repeats itself.
+ */
+import { type SentencePieces, TASKS_DEFAULTS, type TasksConfig, type TaskVocabulary } from "../tasks/mod.ts";
+
+/**
+ * The tokenizer that records are made with; what `loadSentencePiece` and `loadWordPiece` return satisfies it.
+ *
+ * @example
+ * ```ts
+ * import type { RecordsTokenizer } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const pieces = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "▁a"];
+ * const tokenizer: RecordsTokenizer = {
+ *   size: pieces.length,
+ *   idOf: (piece) => pieces.includes(piece) ? pieces.indexOf(piece) : 1,
+ *   pieceOf: (id) => pieces[id] ?? "<unk>",
+ *   encode: (text) => text.split(" ").map((word) => `▁${word}`),
+ * };
+ * assert.deepEqual(tokenizer.encode("a").map(tokenizer.idOf), [5]);
+ * ```
+ */
+export type RecordsTokenizer = TaskVocabulary & {
+  /** Pieces of a cleaned sentence (of a stripped line, for WordPiece). */
+  readonly encode: SentencePieces;
+  /** Which rules apply: ALBERT's cleaning and digit-comma rule, or WordPiece's. Default `"sentencepiece"`. */
+  readonly style?: "sentencepiece" | "wordpiece";
+};
+
+/**
+ * The flags of record creation.
+ *
+ * @example
+ * ```ts
+ * import { RECORDS_DEFAULTS } from "albert-guide";
+ * import type { RecordsConfig } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const config: RecordsConfig = { ...RECORDS_DEFAULTS, input_file: "raw/*.txt", output_file: "a.tfrecord,b.tfrecord" };
+ * assert.equal(config.random_seed, 12345);
+ * ```
+ */
+export type RecordsConfig = TasksConfig & {
+  /** Raw files: patterns with `*`, `?`, `[...]`, separated by commas; sorted inside a pattern. */
+  readonly input_file: string;
+  /** TFRecord files, separated by commas; instances go to them in turn. */
+  readonly output_file: string;
+  /** Lower-case the text (SentencePiece only; a WordPiece tokenizer was told when it was loaded). Default true. */
+  readonly do_lower_case: boolean;
+  /** Seed of Python's generator. Default 12345. */
+  readonly random_seed: number | bigint;
+  /** Seed of NumPy's generator, which draws n-gram lengths; 0 to 2^32 - 1. Default 12345; the reference has none. */
+  readonly numpy_seed: number;
+};
+
+/**
+ * The reference's defaults, without the two file names.
+ *
+ * @example
+ * ```ts
+ * import { RECORDS_DEFAULTS } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual([RECORDS_DEFAULTS.max_seq_length, RECORDS_DEFAULTS.dupe_factor], [512, 40]);
+ * ```
+ */
+export const RECORDS_DEFAULTS: Omit<RecordsConfig, "input_file" | "output_file"> = {
+  ...TASKS_DEFAULTS,
+  do_lower_case: true,
+  random_seed: 12345,
+  numpy_seed: 12345,
+};
+
+/**
+ * Flags with the tokenizer; flags left out have the reference's defaults.
+ *
+ * @example
+ * ```ts
+ * import type { RecordsOptions } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const flags: Omit<RecordsOptions, "tokenizer"> = { input_file: "raw.txt", output_file: "a.tfrecord", ngram: 1 };
+ * assert.equal(flags.ngram, 1);
+ * ```
+ */
+export type RecordsOptions = Partial<RecordsConfig> & Pick<RecordsConfig, "input_file" | "output_file"> & {
+  /** The loaded tokenizer. */
+  readonly tokenizer: RecordsTokenizer;
+  /** SHA-256 of the tokenizer's model file in hex, for the manifest; default none. */
+  readonly tokenizer_sha256?: string;
+};
+
+/**
+ * A file of the report.
+ *
+ * @example
+ * ```ts
+ * import type { ReportedFile } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const file: ReportedFile = { path: "a.tfrecord", bytes: 3178, sha256: "00", records: 1 };
+ * assert.equal(file.records, 1);
+ * ```
+ */
+export type ReportedFile = {
+  /** As it was named. */
+  readonly path: string;
+  /** Size in bytes. */
+  readonly bytes: number;
+  /** SHA-256 of the content, in hex. */
+  readonly sha256: string;
+  /** Records in it; only for outputs. */
+  readonly records?: number;
+};
+
+/**
+ * What was made; the manifest holds the same.
+ *
+ * @example
+ * ```ts
+ * import type { RecordsReport } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const shareOfOnes = ({ pairs, instances }: RecordsReport): number => (pairs.swapped + pairs.random) / instances;
+ * assert.equal(typeof shareOfOnes, "function");
+ * ```
+ */
+export type RecordsReport = {
+  /** Documents with at least one sentence. */
+  readonly documents: number;
+  /** Sentences with at least one piece. */
+  readonly sentences: number;
+  /** Pieces of all sentences. */
+  readonly pieces: number;
+  /** Records written, over all files. */
+  readonly instances: number;
+  /** Records by the origin of segment B: next is label 0, swapped and random are label 1. */
+  readonly pairs: { readonly next: number; readonly swapped: number; readonly random: number };
+  /** Tokens to predict, over all records. */
+  readonly predictions: number;
+  /** The raw files, in the order read. */
+  readonly inputs: readonly ReportedFile[];
+  /** The TFRecord files. */
+  readonly outputs: readonly ReportedFile[];
+  /** Path of the manifest. */
+  readonly manifest: string;
+};

@@ -1,0 +1,280 @@
+/**
+ * From raw files to records: the whole of `create_pretraining_data.py`. Sentences are tokenised once and kept as
+ * integers, instances are packed, and the files appear together at the end, the manifest last. Same flags, seeds and
+ * inputs give the same bytes.
+ */
+import { createHash } from "node:crypto";
+import { rmSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { writeFileAtomic } from "../formats/mod.ts";
+import type { OnProgress } from "../progress.ts";
+import {
+  albertPieces,
+  type Generators,
+  generators,
+  type InstancesBuilder,
+  instancesBuilder,
+  type PackedInstances,
+} from "../tasks/mod.ts";
+import { preprocessText, pythonStrip } from "../text/mod.ts";
+import { RECORDS_DEFAULTS, type RecordsConfig, type RecordsOptions } from "./config.ts";
+import type { RecordsReport, RecordsTokenizer, ReportedFile } from "./config.ts";
+import { instanceEncoder } from "./encode_instance.ts";
+import { expandPatterns, rawFile } from "./inputs.ts";
+import { type TfrecordWriter, tfrecordWriter } from "./tfrecord.ts";
+
+/**
+ * What `createRecords` reports to, and what can stop it.
+ *
+ * @example
+ * ```ts
+ * import type { RecordsRun } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const run: RecordsRun = { signal: AbortSignal.timeout(60_000) };
+ * assert.equal(run.signal?.aborted, false);
+ * ```
+ */
+export type RecordsRun = {
+  /** Called for bytes tokenised, documents done and records written. */
+  readonly onProgress?: OnProgress;
+  /** Stops the work; no file is left. */
+  readonly signal?: AbortSignal;
+  /** Both generators, to look at their end state; default: fresh ones from the seeds. */
+  readonly random?: Generators;
+};
+
+/**
+ * Makes the records of a corpus. Outputs and `<first output>.manifest.json` appear only when all is done.
+ *
+ * Memory: 4 bytes a piece of the corpus, plus 2 bytes (4 above 32,000 pieces) a token of every instance.
+ *
+ * @param options Files, tokenizer and flags; the reference's defaults.
+ * @param run Progress and a signal to stop.
+ * @returns Counts, files and their hashes.
+ * @throws {RangeError} When a flag is wrong, a pattern matches no file, or no document has a sentence.
+ * @throws {CorruptFileError} When a raw file is not UTF-8: file and byte are named.
+ * @throws {Error} When an output cannot be written or the device is full.
+ * @example
+ * ```ts
+ * import { createRecords, readRecords } from "albert-guide";
+ * import assert from "node:assert/strict";
+ * import { mkdtempSync, writeFileSync } from "node:fs";
+ * import { tmpdir } from "node:os";
+ *
+ * const folder = mkdtempSync(`${tmpdir()}/albert-`);
+ * writeFileSync(`${folder}/raw.txt`, "a b\nb a\n\nb\na a\n");
+ * const pieces = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "▁a", "▁b"];
+ * const tokenizer = {
+ *   size: pieces.length,
+ *   idOf: (piece: string) => pieces.indexOf(piece),
+ *   pieceOf: (id: number) => pieces[id] ?? "",
+ *   encode: (text: string) => text.split(" ").map((word) => `▁${word}`),
+ * };
+ * const report = await createRecords({
+ *   input_file: `${folder}/*.txt`,
+ *   output_file: `${folder}/a.tfrecord`,
+ *   tokenizer,
+ *   max_seq_length: 12,
+ *   max_predictions_per_seq: 2,
+ *   dupe_factor: 3,
+ * });
+ * assert.deepEqual([report.documents, report.sentences, report.pieces], [2, 4, 7]);
+ * let records = 0;
+ * for await (const { input_ids } of readRecords([`${folder}/a.tfrecord`], { maxSeqLength: 12, maxPredictionsPerSeq: 2 })) {
+ *   assert.equal(input_ids[0], 2);
+ *   records++;
+ * }
+ * assert.equal(records, report.instances);
+ * ```
+ */
+export async function createRecords(options: RecordsOptions, run: RecordsRun = {}): Promise<RecordsReport> {
+  const { tokenizer, tokenizer_sha256, ...flags } = options;
+  const given = Object.entries(flags).filter(([, value]) => value !== undefined);
+  const config = { ...RECORDS_DEFAULTS, ...Object.fromEntries(given) } as RecordsConfig;
+  const random = run.random ?? generators(config.random_seed, config.numpy_seed);
+  const style = tokenizer.style ?? "sentencepiece";
+  const builder = instancesBuilder(tokenizer, random, { ...config, style, keepUnknown: false });
+  const inputs = expandPatterns(config.input_file);
+  const outputs = outputNames(config.output_file, inputs);
+  const writers: TfrecordWriter[] = [];
+  try {
+    for (const path of outputs) writers.push(tfrecordWriter(path)); // now, so that a bad name fails early
+    const read = await tokenizeFiles(inputs, tokenizer, config, builder, run);
+    if (builder.sentences() === 0) throw emptyCorpus(inputs);
+    const documents = await makeInstances(builder, config, run);
+    const made = builder.finish();
+    const predictions = await writeInstances(made, config, writers, run);
+    const files = writers.map((writer) => ({
+      path: writer.path,
+      bytes: writer.bytes(),
+      sha256: writer.finish(),
+      records: writer.records(),
+    }));
+    const report: RecordsReport = {
+      documents,
+      sentences: builder.sentences(),
+      pieces: builder.pieces(),
+      instances: made.size,
+      pairs: { ...made.pairs },
+      predictions,
+      inputs: read,
+      outputs: files,
+      manifest: `${outputs[0]}.manifest.json`,
+    };
+    rmSync(report.manifest, { force: true }); // an old one must not vouch for half new files
+    for (const writer of writers) writer.commit();
+    writeFileAtomic(report.manifest, manifestOf(report, config, tokenizer, tokenizer_sha256));
+    return report;
+  } catch (error) {
+    for (const writer of writers) writer.discard();
+    throw error;
+  }
+}
+
+function outputNames(list: string, inputs: readonly string[]): string[] {
+  const names = list.split(",");
+  const seen = new Set(inputs.map((path) => resolve(path)));
+  for (const name of names) {
+    if (name === "") {
+      throw new RangeError(`Cannot write output_file: ${JSON.stringify(list)} names an empty path`);
+    }
+    if (seen.has(resolve(name))) {
+      throw new RangeError(
+        `Cannot write output_file: ${name} is an input or stands there twice; name another file`,
+      );
+    }
+    seen.add(resolve(name));
+  }
+  return names;
+}
+
+function emptyCorpus(inputs: readonly string[]): RangeError {
+  return new RangeError(
+    `Cannot create records: no document with a sentence in ${inputs.join(", ")}; ` +
+      "a raw file has one sentence a line and a blank line between documents",
+  );
+}
+
+/** Lets timers and signals through when the last time was long ago. */
+function breather(signal: AbortSignal | undefined): () => Promise<void> | undefined {
+  let last = performance.now();
+  return () => {
+    const now = performance.now();
+    if (now - last < 40) return undefined;
+    last = now;
+    return new Promise((done, stop) => setTimeout(() => signal?.aborted ? stop(signal.reason) : done(), 0));
+  };
+}
+
+async function tokenizeFiles(
+  inputs: readonly string[],
+  tokenizer: RecordsTokenizer,
+  config: RecordsConfig,
+  builder: InstancesBuilder,
+  { onProgress, signal }: RecordsRun,
+): Promise<ReportedFile[]> {
+  const wordpiece = tokenizer.style === "wordpiece";
+  const lower = config.do_lower_case;
+  const total = inputs.reduce((sum, path) => sum + statSync(path).size, 0);
+  const breathe = breather(signal);
+  const files: ReportedFile[] = [];
+  let before = 0;
+  for (const path of inputs) {
+    const file = rawFile(path);
+    const report = (share: number): void =>
+      onProgress?.({
+        stage: "records: tokenize",
+        done: Math.min(total, before + share),
+        total,
+        unit: "bytes",
+      });
+    let from = 0;
+    for (const lines of file.blocks()) {
+      const to = file.bytes();
+      for (let i = 0; i < lines.length; i++) {
+        const line = lines[i] ?? "";
+        const text = wordpiece ? pythonStrip(line) : preprocessText(line, { lower });
+        if (text === "") builder.endDocument();
+        else builder.sentence(wordpiece ? tokenizer.encode(text) : albertPieces(tokenizer.encode, text));
+        const pause = (i & 63) === 63 ? breathe() : undefined;
+        if (pause === undefined) continue;
+        report(Math.round(from + (to - from) * i / lines.length));
+        await pause;
+      }
+      from = to;
+    }
+    before += file.bytes();
+    report(0);
+    files.push({ path, bytes: file.bytes(), sha256: file.sha256() });
+  }
+  builder.endDocument();
+  return files;
+}
+
+/** Returns the number of documents. */
+async function makeInstances(
+  builder: InstancesBuilder,
+  config: RecordsConfig,
+  { onProgress, signal }: RecordsRun,
+): Promise<number> {
+  const breathe = breather(signal);
+  let documents = 0;
+  for (const { done, total } of builder.steps()) {
+    documents = total / config.dupe_factor;
+    const pause = done === total ? Promise.resolve() : breathe();
+    if (pause === undefined) continue;
+    onProgress?.({ stage: "records: instances", done, total, unit: "documents" });
+    await pause;
+  }
+  return documents;
+}
+
+/** Returns the number of tokens to predict. */
+async function writeInstances(
+  made: PackedInstances,
+  config: RecordsConfig,
+  writers: readonly TfrecordWriter[],
+  { onProgress, signal }: RecordsRun,
+): Promise<number> {
+  const encode = instanceEncoder(config, made.table);
+  const breathe = breather(signal);
+  let predictions = 0;
+  for (let place = 0; place < made.size; place++) {
+    const instance = made.read(place);
+    predictions += instance.count;
+    writers[place % writers.length]?.write(encode(instance));
+    const pause = place + 1 === made.size ? Promise.resolve() : breathe();
+    if (pause === undefined) continue;
+    onProgress?.({ stage: "records: write", done: place + 1, total: made.size, unit: "records" });
+    await pause;
+  }
+  return predictions;
+}
+
+function manifestOf(
+  report: RecordsReport,
+  config: RecordsConfig,
+  tokenizer: RecordsTokenizer,
+  modelSha256: string | undefined,
+): string {
+  const hash = createHash("sha256");
+  for (let id = 0; id < tokenizer.size; id++) hash.update(`${tokenizer.pieceOf(id)}\n`);
+  const { manifest: _, inputs, outputs, ...counts } = report;
+  const safe = Number(config.random_seed);
+  const manifest = {
+    format: "albert-guide records",
+    version: 1,
+    counts,
+    flags: { ...config, random_seed: Number.isSafeInteger(safe) ? safe : String(config.random_seed) },
+    tokenizer: {
+      style: tokenizer.style ?? "sentencepiece",
+      size: tokenizer.size,
+      pieces_sha256: hash.digest("hex"),
+      model_sha256: modelSha256 ?? null,
+    },
+    inputs,
+    outputs,
+  };
+  return `${JSON.stringify(manifest, null, 2)}\n`;
+}

@@ -1,0 +1,161 @@
+/**
+ * Raw files as the reference reads them: a comma list of patterns, lines that end in `\n`, every carriage return
+ * dropped wherever it stands, strict UTF-8, a byte order mark kept. That differs from reading texts of a user (the text
+ * room), where line ends and marks are repaired. Source: `create_training_instances` and TensorFlow's line reader.
+ */
+import { createHash } from "node:crypto";
+import { closeSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { CorruptFileError } from "../formats/mod.ts";
+
+const BLOCK = 1 << 20; // bytes read at a time
+
+/**
+ * Files behind `input_file`: split at commas without trimming, order of the patterns kept, sorted by name inside a
+ * pattern (the reference takes the order of the file system there).
+ *
+ * @throws {RangeError} When a pattern matches no file: it is named.
+ */
+export function expandPatterns(patterns: string): string[] {
+  const files: string[] = [];
+  for (const pattern of patterns.split(",")) {
+    const found = isFile(pattern) ? [pattern] : matches(pattern);
+    if (found.length === 0) {
+      const hint = pattern === ""
+        ? "a comma too much?"
+        : pattern !== pattern.trim()
+        ? "a blank beside the comma?"
+        : "";
+      throw new RangeError(
+        `Cannot read input_file: the pattern ${JSON.stringify(pattern)} matches no file; ` +
+          (hint || "write the raw files first, or correct the name"),
+      );
+    }
+    files.push(...found);
+  }
+  return files;
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** Files of a pattern with `*`, `?` and `[...]` in any part of the path, sorted. */
+function matches(pattern: string): string[] {
+  if (!/[*?[]/.test(pattern)) return [];
+  let places = [pattern.startsWith("/") ? "/" : ""];
+  for (const part of pattern.split("/").filter((name) => name !== "")) {
+    const rule = partRule(part);
+    places = places.flatMap((place) => {
+      if (rule === undefined) return [place + part];
+      return namesIn(place || ".").filter((name) => rule.test(name)).map((name) => place + name);
+    }).map((place) => `${place}/`);
+  }
+  return places.map((place) => place.slice(0, -1)).filter(isFile).sort((a, b) => a < b ? -1 : 1);
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return []; // no such folder: nothing matches
+  }
+}
+
+function partRule(part: string): RegExp | undefined {
+  if (!/[*?[]/.test(part)) return undefined;
+  const body = part.replace(/\[!?[^\]]+\]|[\\^$.*+?()[\]{}|]/g, (found) => {
+    if (found === "*") return ".*";
+    if (found === "?") return ".";
+    if (found.length === 1) return `\\${found}`;
+    return found.startsWith("[!") ? `[^${found.slice(2)}` : found;
+  });
+  return new RegExp(`^${/^[*?]/.test(part) ? "(?!\\.)" : ""}${body}$`, "su");
+}
+
+/** What was read of a raw file so far. */
+export type RawFile = {
+  /** Lines block by block; after the last block `sha256` is known. */
+  readonly blocks: () => Generator<string[]>;
+  /** Bytes read so far. */
+  readonly bytes: () => number;
+  /** SHA-256 of the whole file in hex; empty before the end. */
+  readonly sha256: () => string;
+};
+
+/** Opens a raw file for reading line by line; memory is one block, or the longest line. */
+export function rawFile(path: string): RawFile {
+  let bytes = 0;
+  let digest = "";
+  const decode = textDecoder(path);
+  function* blocks(): Generator<string[]> {
+    const hash = createHash("sha256");
+    const handle = openRaw(path);
+    try {
+      let rest = new Uint8Array(0);
+      for (;;) {
+        const block = new Uint8Array(rest.length + BLOCK);
+        block.set(rest);
+        const count = readSync(handle, block, rest.length, BLOCK, null);
+        if (count === 0) break;
+        const filled = block.subarray(0, rest.length + count);
+        hash.update(filled.subarray(rest.length));
+        const end = filled.lastIndexOf(10) + 1;
+        if (end > 0) {
+          const lines = decode(filled.subarray(0, end), bytes - rest.length).split("\n");
+          lines.pop(); // behind the last line end
+          yield lines;
+        }
+        bytes += count;
+        rest = filled.slice(end);
+      }
+      if (rest.length > 0) yield [decode(rest, bytes - rest.length)];
+      digest = hash.digest("hex");
+    } finally {
+      closeSync(handle);
+    }
+  }
+  return { blocks, bytes: () => bytes, sha256: () => digest };
+}
+
+function openRaw(path: string): number {
+  try {
+    return openSync(path, "r");
+  } catch (cause) {
+    const denied = (cause as { code?: string }).code === "EACCES";
+    throw new Error(`Cannot read ${path}: ${denied ? "no permission to read it" : String(cause)}`, { cause });
+  }
+}
+
+/** Strict UTF-8 without carriage returns; `offset` is where the bytes stand in the file. */
+function textDecoder(path: string): (bytes: Uint8Array, offset: number) => string {
+  const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  return (bytes, offset) => {
+    let text: string;
+    try {
+      text = strict.decode(bytes);
+    } catch {
+      const byte = offset + firstInvalid(bytes);
+      throw new CorruptFileError(
+        `Cannot read ${path}: invalid UTF-8 at byte ${byte}; convert the file (iconv -t UTF-8) and try again`,
+        { path, byte },
+      );
+    }
+    return text.includes("\r") ? text.replaceAll("\r", "") : text;
+  };
+}
+
+/** Offset of the first byte that is no UTF-8. */
+function firstInvalid(bytes: Uint8Array): number {
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  const encoder = new TextEncoder();
+  let at = 0;
+  for (let from = 0;;) {
+    const found = text.indexOf("\ufffd", from);
+    if (found < 0) return at;
+    at += encoder.encode(text.slice(from, found)).length;
+    const genuine = bytes[at] === 0xef && bytes[at + 1] === 0xbf && bytes[at + 2] === 0xbd;
+    if (!genuine) return at;
+    at += 3;
+    from = found + 1;
+  }
+}
