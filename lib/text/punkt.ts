@@ -1,5 +1,5 @@
 /**
- * Punkt's decision procedure (Kiss and Strunk 2006, as in NLTK): at every `.`, `?` or `!` before a space, does a
+ * Punkt's decision procedure (Kiss and Strunk 806, as in NLTK): at every `.`, `?` or `!` before a space, does a
  * sentence end here? It asks the trained tables first and the hand-made lists second. Two additions of our own:
  * spaced abbreviations ("z. B.") count as one, and a number or letter that opens a sentence is a list mark.
  */
@@ -14,8 +14,11 @@ import {
 } from "./punkt_tokens.ts";
 import { ORTHO, type PunktModel } from "./punkt_train.ts";
 
-/** A run of end marks, an optional footnote mark and closing quotes or brackets, then space; CJK marks need none. */
-const CANDIDATE = /([.?!…]+)(?:\[\d{1,3}\])?["'”“’»«›‹)\]}*]*(?=\s)|[。！？]+[”’」』）]*/gu;
+/**
+ * A whole run of end marks (the lookbehind keeps long runs linear), perhaps a footnote mark and closing quotes or
+ * brackets, then space; CJK marks need no space.
+ */
+const CANDIDATE = /(?<![.?!…])([.?!…]+)(?:\[\d{1,3}\])?["'”“’»«›‹)\]}*]*(?=\s)|[。！？]+[”’」』）]*/gu;
 
 /** Everything before the word that carries the end mark. */
 const WORD = /[^\s"([{<„“”»«‚‘*;,:&—–@]*$/u;
@@ -45,10 +48,10 @@ export function punktSplitter(
       if (marks !== undefined) {
         const next = nextToken(paragraph, end);
         if (!next) break;
-        const before = paragraph.slice(Math.max(start, match.index - 200), match.index);
+        const before = paragraph.slice(Math.max(start, match.index - 80), match.index);
         const word = WORD.exec(before)?.[0] ?? "";
         const place = { before: before.slice(0, before.length - word.length), word, next };
-        const fresh = start + 200 >= match.index && paragraph.slice(start, match.index).trim() === word;
+        const fresh = start + 80 >= match.index && paragraph.slice(start, match.index).trim() === word;
         if (decide(marks, place, fresh, model, seeds) === "join") continue;
       }
       pieces.push(paragraph.slice(start, end));
@@ -74,12 +77,12 @@ function decide(marks: string, place: Place, fresh: boolean, model: PunktModel, 
   const numbered = seeds.beforeNumber.has(bare) || /\p{L}{3}str$/u.test(bare); // "Bahnhofstr. 5"
   if (numbered && /^[\d§]/.test(place.next.text)) return "join";
   if (model.collocations.has(`${token.type === NUMBER ? NUMBER : bare}\t${place.next.bare}`)) return "join";
+  if (fresh && /^[IVXL]+$/.test(place.word)) return "join"; // "IV. Our schools"
   const initial = isInitial(token) && !(known && bare !== token.bare);
   if (!initial && (known || isAbbreviation(bare, model.abbreviations))) {
     return afterAbbreviation(place, model, seeds);
   }
   if (initial) return fresh ? "join" : afterInitial(place, model, seeds);
-  if (fresh && /^[IVXL]+$/.test(place.word)) return "join"; // "IV. Our schools"
   if (token.type === NUMBER) return afterNumber(place, fresh, model, seeds);
   return "break";
 }
@@ -90,8 +93,10 @@ function afterAbbreviation({ next }: Place, model: PunktModel, seeds: PunktSeeds
   return next.firstCase === "upper" && listed ? "break" : "join";
 }
 
-function afterInitial({ next }: Place, model: PunktModel, seeds: PunktSeeds): Verdict {
-  if (next.firstCase === "upper" && seeds.starters.has(next.bare) && !isInitial(next)) return "break";
+function afterInitial({ before, next }: Place, model: PunktModel, seeds: PunktSeeds): Verdict {
+  if (isInitial(next)) return "join"; // "H. G. Wells"
+  if (next.firstCase === "upper" && seeds.starters.has(next.bare)) return "break";
+  if (/(?<![\p{L}\p{N}])\p{L}\.\s*$/u.test(before)) return "join"; // "G." in "H. G. Wells"
   const judged = orthographic(next, model);
   if (judged === "inside") return "join";
   const everLower = ((model.orthography.get(next.bare) ?? 0) & ORTHO.lower) !== 0;

@@ -121,9 +121,9 @@ function mergeLowerCase(pieces: readonly string[]): string[] {
   const merged: string[] = [];
   for (const piece of pieces) {
     const last = merged.at(-1);
-    if (last !== undefined && /^["'“„‚‘«»‹›([]*\p{Ll}/u.test(piece)) {
-      merged[merged.length - 1] = `${last} ${piece}`;
-    } else merged.push(piece);
+    const goesOn = /^["'“„‚‘«»‹›([]*\p{Ll}/u.test(piece) || !/[\p{L}\p{N}]/u.test(piece); // "he", or a lone "."
+    if (last !== undefined && goesOn) merged[merged.length - 1] = `${last} ${piece}`;
+    else merged.push(piece);
   }
   return merged;
 }

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { fileURLToPath } from "node:url";
+import type { Progress } from "../../lib/progress.ts";
+import { readEmbedded, readRaw, writeEmbeddedRaw, writeRaw } from "../../lib/text/mod.ts";
+
+const dataDir = fileURLToPath(new URL("../../data", import.meta.url));
+
+function workspace(text: string): { folder: string; input: string; output: string } {
+  const folder = mkdtempSync(`${tmpdir()}/albert-`);
+  writeFileSync(`${folder}/in.txt`, text);
+  return { folder, input: `${folder}/in.txt`, output: `${folder}/raw.txt` };
+}
+
+async function documentsOf(path: string): Promise<string[][]> {
+  const documents: string[][] = [];
+  for await (const sentences of readRaw(path)) documents.push(sentences);
+  return documents;
+}
+
+Deno.test("writeRaw() writes sentences and counts them", async () => {
+  const { input, output } = workspace("Mr. Hall left. It was late.\nHe slept.\n\nNight fell.\n");
+  const { train, skippedDocuments } = await writeRaw({ input, output });
+  const text = "Mr. Hall left.\nIt was late.\nHe slept.\n\nNight fell.\n";
+  assert.equal(readFileSync(output, "utf8"), text);
+  assert.deepEqual(train, {
+    path: output,
+    documents: 2,
+    sentences: 4,
+    words: 10,
+    bytes: text.length,
+    longestBytes: 14,
+    sha256: createHash("sha256").update(text).digest("hex"),
+  });
+  assert.equal(skippedDocuments, 0);
+  assert.deepEqual(await documentsOf(output), [["Mr. Hall left.", "It was late.", "He slept."], [
+    "Night fell.",
+  ]]);
+});
+
+Deno.test("writeRaw() holds every n-th document out", async () => {
+  const { folder, input, output } = workspace(Array.from({ length: 9 }, (_, i) => `Text ${i}.\n`).join("\n"));
+  const heldOutOutput = `${folder}/held_out.txt`;
+  const report = await writeRaw({ input, output, heldOutOutput, heldOutEvery: 3 });
+  assert.deepEqual((await documentsOf(heldOutOutput)).flat(), ["Text 2.", "Text 5.", "Text 8."]);
+  assert.deepEqual([report.train.documents, report.heldOut?.documents], [6, 3]);
+});
+
+Deno.test("writeRaw() regroups sentences without scraps and without crossing the held-out border", async () => {
+  const text = Array.from({ length: 12 }, (_, i) => `${"x y. ".repeat(7).replaceAll("x", `D${i}`)}\n`).join(
+    "\n",
+  );
+  const { folder, input, output } = workspace(text);
+  const heldOutOutput = `${folder}/held_out.txt`;
+  await writeRaw({
+    input,
+    output,
+    heldOutOutput,
+    heldOutEvery: 4,
+    documentSentences: 5,
+    splitter: "clause",
+  });
+  const train = await documentsOf(output);
+  assert.deepEqual(train.map((document) => document.length).slice(0, 5), [5, 5, 5, 3, 3]); // 21 = a run of 3 documents
+  assert.deepEqual((await documentsOf(heldOutOutput)).map((document) => document.length), [4, 3, 4, 3, 4, 3]);
+  assert.equal(train.flat().length, 63);
+  for (const document of train) assert.ok(!(/D2/.test(document.join()) && /D4/.test(document.join())));
+});
+
+Deno.test("writeRaw() leaves short documents out when minSentences is set", async () => {
+  const { input, output } = workspace("One. Two.\n\nThree.\n");
+  const report = await writeRaw({ input, output, minSentences: 2, splitter: "clause" });
+  assert.deepEqual([report.train.documents, report.skippedDocuments], [1, 1]);
+});
+
+Deno.test("writeRaw() writes nothing when there is no sentence", async () => {
+  for (const text of ["", "\n \n\t\n", "\u0000\n"]) {
+    const { folder, input, output } = workspace(text);
+    await assert.rejects(writeRaw({ input, output }), { name: "RangeError", message: /nothing was written/ });
+    assert.deepEqual(readdirSync(folder), ["in.txt"]);
+  }
+  const { folder, input, output } = workspace("One.\n");
+  const heldOutOutput = `${folder}/held_out.txt`;
+  await assert.rejects(writeRaw({ input, output, heldOutOutput }), {
+    name: "RangeError",
+    message: /held-out/,
+  });
+  assert.deepEqual(readdirSync(folder), ["in.txt"]);
+});
+
+Deno.test("writeRaw() leaves no file when the input is damaged or the output cannot be written", async () => {
+  const { folder, input, output } = workspace("One.\n");
+  writeFileSync(`${folder}/bad.txt`, Uint8Array.of(0x61, 0xff));
+  await assert.rejects(writeRaw({ input: `${input},${folder}/bad.txt`, output }), {
+    name: "CorruptFileError",
+  });
+  await assert.rejects(
+    writeRaw({ input, output: `${input}/below/raw.txt` }),
+    /a file is where a folder is needed/,
+  );
+  await assert.rejects(writeRaw({ input, output: input }), {
+    name: "RangeError",
+    message: /another file of this run/,
+  });
+  assert.deepEqual(readdirSync(folder).sort(), ["bad.txt", "in.txt"]);
+});
+
+Deno.test("writeRaw() says no when the device is full", { ignore: !existsSync("/dev/full") }, async () => {
+  const { input } = workspace("One.\n");
+  await assert.rejects(writeRaw({ input, output: "/proc/raw.txt" }), /Cannot write/);
+});
+
+Deno.test("writeRaw() refuses senseless numbers", async () => {
+  const { input, output } = workspace("One.\n");
+  for (const wrong of [{ heldOutEvery: 1 }, { documentSentences: -1 }, { documentSentences: 1.5 }]) {
+    await assert.rejects(writeRaw({ input, output, ...wrong }), RangeError);
+  }
+});
+
+Deno.test("writeRaw() reports bytes up to the total", async () => {
+  const { input, output } = workspace("One. Two.\n\n".repeat(2000));
+  const seen: Progress[] = [];
+  await writeRaw({ input, output, splitter: "clause" }, { onProgress: (progress) => seen.push(progress) });
+  assert.ok(seen.length > 2);
+  assert.deepEqual([seen.at(-1)?.done, seen.at(-1)?.total, seen.at(-1)?.note], [
+    22_000,
+    22_000,
+    "4000 sentences",
+  ]);
+});
+
+Deno.test("readRaw() reads any line ends and skips extra blank lines", async () => {
+  const { input } = workspace("\r\n\r\na \r\nb\r\n\r\n\r\n\r\nc");
+  assert.deepEqual(await documentsOf(input), [["a", "b"], ["c"]]);
+});
+
+Deno.test("writeEmbeddedRaw() keeps held-out chapters out of the training file", async () => {
+  const { folder } = workspace("");
+  const outputTrain = `${folder}/train.txt`;
+  const outputHeldOut = `${folder}/held_out.txt`;
+  await writeEmbeddedRaw({ corpus: "kjv", dataDir, outputTrain, outputHeldOut });
+  const documents = [...await documentsOf(outputTrain), ...await documentsOf(outputHeldOut)];
+  assert.ok(documents.every((document) => document.length <= 40));
+  const words = (split: string): string =>
+    readEmbedded("kjv", { dataDir }).filter((document) => document.split === split).flatMap((
+      { paragraphs },
+    ) => paragraphs)
+      .join(" ").replace(/ +/g, " ");
+  for (const [path, split] of [[outputTrain, "train"], [outputHeldOut, "held_out"]] as const) {
+    assert.ok((await documentsOf(path)).flat().join(" ") === words(split), split);
+  }
+});
+
+Deno.test("readEmbedded() names the file when the corpus is missing or changed", () => {
+  const { folder } = workspace("");
+  assert.throws(() => readEmbedded("kjv", { dataDir: folder }), /card\.json: there is no such file/);
+});
