@@ -160,7 +160,7 @@ export function figure({ data, layout = {} }: FigureOptions): Showable {
   const [traces, base, svg] = kind === "scatter3d"
     ? spaceParts(data as readonly Scatter3dTrace[], layout, text)
     : heatParts(data as readonly HeatmapTrace[], layout, text);
-  const style = { font: { family: SANS, color: INK }, paper_bgcolor: PAPER, plot_bgcolor: PAPER };
+  const style = { font: { family: SANS, color: INK }, paper_bgcolor: PAPER };
   const bundle: Bundle = {
     "application/vnd.plotly.v1+json": {
       data: rounded(traces, DATA_DIGITS) as object,
@@ -221,6 +221,7 @@ function heatParts(
   const base = {
     width: 640,
     height: 600,
+    plot_bgcolor: PAPER,
     xaxis: { side: "top", ...axis(first?.x) },
     yaxis: { autorange: "reversed", ...axis(first?.y) },
     ...(data.length > 1

@@ -5,11 +5,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import ts from "typescript";
 import * as lib from "../../lib/show/mod.ts";
+import { translateShow } from "./commonjs.ts";
 import { sampleBundles } from "./samples.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -49,32 +49,8 @@ Deno.test("snapshots hold no file without a sample", () => {
   assert.deepEqual(names.sort(), Object.keys(bundles).map((name) => `${name}.svg`).sort());
 });
 
-/** Translates the room and the samples to CommonJS, as the package for Node is made. */
-function translate(target: string): void {
-  const files = [
-    ...readdirSync(join(root, "lib/show")).map((file) => `lib/show/${file}`),
-    "lib/progress.ts",
-    "test/show/samples.ts",
-  ];
-  for (const file of files) {
-    const { outputText } = ts.transpileModule(readFileSync(join(root, file), "utf8"), {
-      compilerOptions: {
-        target: ts.ScriptTarget.ES2022,
-        module: ts.ModuleKind.CommonJS,
-        esModuleInterop: true,
-        rewriteRelativeImportExtensions: true,
-      },
-    });
-    const path = join(target, file.replace(/\.ts$/, ".js"));
-    mkdirSync(join(path, ".."), { recursive: true });
-    writeFileSync(path, outputText);
-  }
-}
-
 Deno.test("bundles are the same bytes under Node as under Deno", () => {
-  // Inside the project, so that Node finds node_modules upward.
-  const target = join(root, "build", `show-cjs-${Deno.pid}`);
-  translate(target);
+  const target = translateShow();
   try {
     const script = `const lib = require("./lib/show/mod.js");
       require("./test/show/samples.js").sampleBundles(lib).then((all) => process.stdout.write(JSON.stringify(all)));`;
