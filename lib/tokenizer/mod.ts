@@ -7,3 +7,7 @@ export type { EncodedPiece, LoadOptions, SentencePiece } from "./encoder.ts";
 export { loadSentencePiece } from "./encoder.ts";
 export type { Piece, PieceType, SentencePieceModel, SpecValue } from "./model_file.ts";
 export { parseModel, serializeModel } from "./model_file.ts";
+export type { SpmVersion, UnigramOptions } from "./options.ts";
+export type { NormalizationRuleName } from "./charsmap_rules.ts";
+export type { TrainedUnigram, TrainingReport, TrainingRound } from "./trainer.ts";
+export { trainUnigram } from "./trainer.ts";

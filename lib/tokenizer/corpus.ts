@@ -1,0 +1,210 @@
+/**
+ * The training text: read, skipped, sampled, normalized, with meta pieces cut out, and kept as UTF-16 units in one typed
+ * array outside the heap (trainer_interface.cc, LoadSentences).
+ */
+import { numpyRandom } from "../random.ts";
+import { metaMatcher, type MetaPieces } from "./meta_pieces.ts";
+import type { Normalizer } from "./normalizer.ts";
+import type { ResolvedOptions } from "./options.ts";
+import type { Pace } from "./pace.ts";
+import { utf8Length } from "./utf8.ts";
+
+/** What stands for a meta piece inside a sentence, as in spm_train. */
+export const metaBoundary = 0x09;
+/** What stands for a character outside the alphabet; lines that hold it are skipped. */
+export const rareCharacter = 0x2585;
+
+/** Normalized sentences, in training order. */
+export type Corpus = {
+  /** UTF-16 units of all sentences. */
+  readonly units: Uint16Array;
+  /** Where each sentence starts and ends in `units`, alternating. */
+  readonly bounds: readonly number[];
+  /** Frequency of each sentence; only with `input_format: "tsv"`. */
+  readonly frequencies?: readonly number[];
+  /** Lines seen, and why some were left out. */
+  readonly counts: {
+    readonly lines: number;
+    readonly empty: number;
+    readonly tooLong: number;
+    readonly reserved: number;
+    readonly sentences: number;
+  };
+};
+
+/** What a corpus is collected with. */
+export type CollectOptions = {
+  readonly flags: ResolvedOptions;
+  readonly meta: MetaPieces;
+  readonly normalizer: Normalizer;
+  readonly pace: Pace;
+  readonly transform?: ((line: string) => string) | undefined;
+  readonly report: (done: number) => void;
+};
+
+/** Collects the training text. */
+export async function collectCorpus(
+  lines: Iterable<string> | AsyncIterable<string>,
+  options: CollectOptions,
+): Promise<Corpus> {
+  const { flags, pace, transform, report } = options;
+  const store = sentenceStore(options);
+  const limit = flags.input_sentence_size;
+  const draw = limit > 0 && flags.shuffle_input_sentence ? reservoirDraw() : undefined;
+  const counts = { lines: 0, empty: 0, tooLong: 0, reserved: 0, sentences: 0 };
+  const take = (raw: string): boolean => {
+    counts.lines++;
+    let line = transform === undefined ? raw : transform(raw);
+    let frequency = 1;
+    if (flags.input_format === "tsv") [line, frequency] = splitTsv(line, counts.lines);
+    if (line === "") counts.empty++;
+    else if (3 * line.length > flags.max_sentence_length && utf8Length(line) > flags.max_sentence_length) {
+      counts.tooLong++;
+    } else if (line.includes("\u2585")) counts.reserved++;
+    else {
+      counts.sentences++;
+      if (limit === 0 || counts.sentences <= limit) store.append(line, frequency);
+      else if (draw === undefined) return false;
+      else {
+        const slot = draw(counts.sentences);
+        if (slot < limit) store.replace(slot, line, frequency);
+      }
+    }
+    return true;
+  };
+  const rest = async (): Promise<void> => {
+    report(counts.lines);
+    await pace.rest();
+  };
+  if (Symbol.asyncIterator in lines) {
+    for await (const line of lines) {
+      if (!take(line)) break;
+      if (pace.due()) await rest();
+    }
+  } else {
+    for (const line of lines) {
+      if (!take(line)) break;
+      if ((counts.lines & 63) === 0 && pace.due()) await rest();
+    }
+  }
+  report(counts.lines);
+  return { ...store.finish(), counts };
+}
+
+function splitTsv(line: string, number: number): [string, number] {
+  const fields = line.split("\t");
+  const frequency = Number(fields[1]);
+  if (fields.length !== 2 || !Number.isInteger(frequency) || frequency < 1) {
+    throw new SyntaxError(
+      `Cannot read line ${number} as tsv: expected a sentence, one tab and a whole frequency from 1`,
+    );
+  }
+  return [fields[0] as string, frequency];
+}
+
+/** Uniform draws in 0 to t - 1 as std::mt19937 and libstdc++ 11 make them (Lemire's method). */
+export function reservoirDraw(): (t: number) => number {
+  const { u32 } = numpyRandom(12345678);
+  return (t) => {
+    const range = BigInt(t);
+    let product = BigInt(u32()) * range;
+    let low = Number(product & 0xffffffffn);
+    if (low < t) {
+      const threshold = (2 ** 32 - t) % t;
+      while (low < threshold) {
+        product = BigInt(u32()) * range;
+        low = Number(product & 0xffffffffn);
+      }
+    }
+    return Number(product >> 32n);
+  };
+}
+
+/** Keeps normalized sentences; a replaced one leaves garbage behind, which is squeezed out when it is half of all. */
+function sentenceStore(options: CollectOptions): {
+  append: (line: string, frequency: number) => void;
+  replace: (slot: number, line: string, frequency: number) => void;
+  finish: () => Pick<Corpus, "units" | "bounds" | "frequencies">;
+} {
+  const { flags, meta, normalizer } = options;
+  const match = metaMatcher(meta);
+  let units = new Uint16Array(1 << 16);
+  let used = 0;
+  let garbage = 0;
+  let bounds: number[] = [];
+  const frequencies: number[] = [];
+  const write = (line: string): void => {
+    const count = normalizer.run(line);
+    const codePoints = normalizer.codePoints();
+    if (used + 2 * count > units.length) units = grown(units, used + 2 * count);
+    for (let i = 0; i < count;) {
+      const length = match(codePoints, i, count);
+      if (length > 0) {
+        units[used++] = metaBoundary;
+        i += length;
+        continue;
+      }
+      const cp = codePoints[i++] as number;
+      if (cp === 0x20) throw new Error("Cannot train the tokenizer: a blank is left after normalization");
+      if (cp < 0x10000) units[used++] = cp;
+      else {
+        units[used++] = 0xd7c0 + (cp >> 10);
+        units[used++] = 0xdc00 | (cp & 0x3ff);
+      }
+    }
+  };
+  const squeeze = (): void => {
+    const packed = new Uint16Array(Math.max(1 << 16, 2 * (used - garbage)));
+    const moved: number[] = [];
+    used = 0;
+    for (let i = 0; i < bounds.length; i += 2) {
+      const part = units.subarray(bounds[i], bounds[i + 1]);
+      packed.set(part, used);
+      moved.push(used, used += part.length);
+    }
+    units = packed;
+    bounds = moved;
+    garbage = 0;
+  };
+  return {
+    append: (line, frequency) => {
+      const start = used;
+      write(line);
+      bounds.push(start, used);
+      if (flags.input_format === "tsv") frequencies.push(frequency);
+    },
+    replace: (slot, line, frequency) => {
+      const start = used;
+      write(line);
+      garbage += (bounds[2 * slot + 1] as number) - (bounds[2 * slot] as number);
+      bounds[2 * slot] = start;
+      bounds[2 * slot + 1] = used;
+      if (flags.input_format === "tsv") frequencies[slot] = frequency;
+      if (garbage > used / 2 && used > 1 << 20) squeeze();
+    },
+    finish: () => {
+      dropEmpty(bounds, frequencies);
+      return { units, bounds, ...(frequencies.length > 0 ? { frequencies } : {}) };
+    },
+  };
+}
+
+function grown(units: Uint16Array<ArrayBuffer>, needed: number): Uint16Array<ArrayBuffer> {
+  const larger = new Uint16Array(Math.max(needed, 2 * units.length));
+  larger.set(units);
+  return larger;
+}
+
+/** Drops empty sentences as spm_train does: the last one takes the place and is not looked at again. */
+function dropEmpty(bounds: number[], frequencies: number[]): void {
+  for (let i = 0; 2 * i < bounds.length; i++) {
+    if (bounds[2 * i] !== bounds[2 * i + 1]) continue;
+    const end = bounds.pop() as number;
+    const start = bounds.pop() as number;
+    const frequency = frequencies.pop();
+    if (2 * i >= bounds.length) break;
+    bounds[2 * i] = start;
+    bounds[2 * i + 1] = end;
+    if (frequency !== undefined) frequencies[i] = frequency;
+  }
+}

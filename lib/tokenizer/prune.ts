@@ -1,0 +1,187 @@
+/**
+ * Pruning: a piece is worth what the likelihood loses when its occurrences are spelled by its second best segmentation
+ * (unigram_model_trainer.cc, PruneSentencePieces). Sums are float32 in the original's order.
+ */
+import { type Training } from "./em.ts";
+import { type Lattice, makeLattice } from "./lattice.ts";
+import { type PieceList, selectPieces } from "./piece_list.ts";
+
+const fround = Math.fround;
+
+/** What pruning needs to know of the flags. */
+export type PruneOptions = {
+  /** Number of pieces at which training stops. */
+  readonly desired: number;
+  /** Share of the pieces kept, `shrinking_factor`. */
+  readonly shrinkingFactor: number;
+  /** Whose formulas to follow. */
+  readonly version: "0.1.97" | "0.2.0" | "0.2.2";
+};
+
+/** Second best segmentations: those of piece i are `ids[bounds[i]]` to `ids[bounds[i + 1]]`. */
+type Alternatives = { readonly bounds: Int32Array; readonly ids: number[]; readonly dropped: Uint8Array };
+
+/** Counts of the best segmentations of all words. */
+type Usage = {
+  /** Occurrences per piece, summed by partition. */
+  readonly counts: Float32Array;
+  /** The same occurrences summed one after the other. */
+  readonly folded: Float32Array;
+  /** Sum of the words' frequencies. */
+  readonly words: number;
+};
+
+/** Keeps the pieces without alternatives and the most valuable of the others. */
+export async function prunePieces(
+  pieces: PieceList,
+  training: Training,
+  options: PruneOptions,
+): Promise<PieceList> {
+  const lattice = makeLattice(training.text, pieces);
+  const alternatives = await secondBest(pieces, lattice, training);
+  const usage = await bestUsage(pieces, lattice, training);
+  const { kept, losses } = weigh(pieces, alternatives, usage, options);
+  const target = Math.max(
+    options.desired,
+    Math.trunc(fround(fround(options.shrinkingFactor) * fround(pieces.count))),
+  );
+  const candidates = Array.from(losses.keys());
+  candidates.sort((a, b) => (losses.get(b) as number) - (losses.get(a) as number) || a - b);
+  for (const id of candidates) {
+    if (kept.length >= target) break;
+    kept.push(id);
+  }
+  return selectPieces(pieces, kept, Float32Array.from(kept, (id) => pieces.scores[id] as number));
+}
+
+/** Viterbi over the lattice built last, if wished without the arc over all of it; the path is left in `arcs`. */
+function makeViterbi(
+  lattice: Lattice,
+): { run: (length: number, whole: boolean) => number; path: number[]; score: () => number } {
+  let best = new Float32Array(64);
+  let from = new Int32Array(64);
+  let arcAt = new Int32Array(64);
+  const path: number[] = [];
+  let score = 0;
+  /** Fills `path` with the ids, last piece first, and returns their number. */
+  const run = (length: number, whole: boolean): number => {
+    if (best.length < length + 1) {
+      best = new Float32Array(2 * length + 1);
+      from = new Int32Array(2 * length + 1);
+      arcAt = new Int32Array(2 * length + 1);
+    }
+    const firstArc = lattice.firstArc();
+    const ends = lattice.ends();
+    const scores = lattice.scores();
+    from.fill(-1, 0, length + 1);
+    best[0] = 0;
+    for (let at = 0; at < length; at++) {
+      if (at > 0 && from[at] === -1) continue;
+      const here = best[at] as number;
+      const last = firstArc[at + 1] as number;
+      for (let arc = firstArc[at] as number; arc < last; arc++) {
+        const end = ends[arc] as number;
+        if (!whole && at === 0 && end === length) continue;
+        const sum = fround(here + (scores[arc] as number));
+        if (from[end] !== -1 && sum <= (best[end] as number)) continue;
+        best[end] = sum;
+        from[end] = at;
+        arcAt[end] = arc;
+      }
+    }
+    const ids = lattice.ids();
+    path.length = 0;
+    if (from[length] === -1) return 0;
+    score = best[length] as number;
+    for (let end = length; end > 0; end = from[end] as number) path.push(ids[arcAt[end] as number] as number);
+    return path.length;
+  };
+  return { run, path, score: () => score };
+}
+
+async function secondBest(pieces: PieceList, lattice: Lattice, { pace }: Training): Promise<Alternatives> {
+  const bounds = new Int32Array(pieces.count + 1);
+  const ids: number[] = [];
+  const dropped = new Uint8Array(pieces.count);
+  const viterbi = makeViterbi(lattice);
+  for (let id = 0; id < pieces.count; id++) {
+    const length = pieces.lengths[id] as number;
+    if (length > 1) {
+      lattice.build(pieces.starts[id] as number, length);
+      viterbi.run(length, false);
+      if (viterbi.score() > (pieces.scores[id] as number)) dropped[id] = 1;
+      else for (let k = viterbi.path.length - 1; k >= 0; k--) ids.push(viterbi.path[k] as number);
+    }
+    bounds[id + 1] = ids.length;
+    if ((id & 1023) === 0 && pace.due()) await pace.rest();
+  }
+  return { bounds, ids, dropped };
+}
+
+async function bestUsage(pieces: PieceList, lattice: Lattice, training: Training): Promise<Usage> {
+  const { words, partitions, pace } = training;
+  const viterbi = makeViterbi(lattice);
+  const counts = new Float32Array(pieces.count);
+  const folded = new Float32Array(pieces.count);
+  const own = new Float32Array(pieces.count);
+  let wordSum = 0;
+  for (let partition = 0; partition < partitions; partition++) {
+    own.fill(0);
+    let ownSum = 0;
+    for (let word = partition; word < words.count; word += partitions) {
+      const frequency = words.frequencies[word] as number;
+      const length = words.lengths[word] as number;
+      lattice.build(words.starts[word] as number, length);
+      const count = viterbi.run(length, true);
+      ownSum = fround(ownSum + frequency);
+      for (let k = count - 1; k >= 0; k--) {
+        const id = viterbi.path[k] as number;
+        own[id] = (own[id] as number) + frequency;
+        folded[id] = (folded[id] as number) + frequency;
+      }
+      if ((word & 255) < partitions && pace.due()) await pace.rest();
+    }
+    for (let id = 0; id < own.length; id++) counts[id] = (counts[id] as number) + (own[id] as number);
+    wordSum = fround(wordSum + ownSum);
+  }
+  return { counts, folded, words: wordSum };
+}
+
+/** Sorts the pieces into those that stay whatever happens and those with a loss. */
+function weigh(
+  pieces: PieceList,
+  alternatives: Alternatives,
+  usage: Usage,
+  options: PruneOptions,
+): { kept: number[]; losses: Map<number, number> } {
+  const { counts, folded } = usage;
+  const { bounds, ids, dropped } = alternatives;
+  let doubleSum = 0;
+  for (const count of counts) doubleSum += count;
+  const sum = fround(doubleSum);
+  const logSum = fround(Math.log(sum));
+  const kept: number[] = [];
+  const losses = new Map<number, number>();
+  for (let id = 0; id < pieces.count; id++) {
+    const count = counts[id] as number;
+    if (count === 0 || dropped[id] === 1) continue;
+    const first = bounds[id] as number;
+    const last = bounds[id + 1] as number;
+    if (first === last) {
+      kept.push(id);
+      continue;
+    }
+    const share = fround(options.version === "0.2.2" ? count / sum : (folded[id] as number) / usage.words);
+    // 0.1.97 counts all pieces where the alternatives are meant (google/sentencepiece issue 628).
+    const pieceCount = options.version === "0.1.97" ? pieces.count : last - first;
+    const logProbability = fround(Math.log(count) - logSum);
+    const logSumAfter = fround(Math.log(fround(sum + fround(count * (pieceCount - 1)))));
+    let after = 0;
+    for (let k = first; k < last; k++) {
+      const other = counts[ids[k] as number] as number;
+      after = fround(after + (Math.log(fround(other + count)) - logSumAfter));
+    }
+    losses.set(id, fround(share * fround(logProbability - after)));
+  }
+  return { kept, losses };
+}

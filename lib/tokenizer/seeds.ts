@@ -1,0 +1,216 @@
+/**
+ * The seed pieces: every character, and the repeated substrings of whole sentences with the largest frequency times
+ * length. Repeated substrings are the intervals of the suffix array (unigram_model_trainer.cc, MakeSeedSentencePieces).
+ */
+import type { AlphabetText } from "./alphabet.ts";
+import type { ResolvedOptions } from "./options.ts";
+import { type PieceList, pieceList } from "./piece_list.ts";
+import { validPieces } from "./valid_pieces.ts";
+import { commonPrefixes, suffixArray } from "./suffix_array.ts";
+import { compareSlices, sortedByScore } from "./sorting.ts";
+
+/** Candidates in closing order: slices of the text and their integer scores. */
+type Candidates = { starts: Int32Array; lengths: Int32Array; scores: Int32Array; count: number };
+
+/** Makes the seed pieces with their logarithmic scores; a generator, so that the caller can rest between steps. */
+export function* makeSeeds(source: AlphabetText, flags: ResolvedOptions): Generator<void, PieceList> {
+  const { text } = source;
+  const characters = countSymbols(source);
+  yield;
+  const order = yield* suffixArray(text, source.codePoints.length - 1);
+  const prefixes = yield* commonPrefixes(text, order, flags.max_sentencepiece_length + 2);
+  yield;
+  const perWord = flags.spm_version === "0.2.2";
+  const all = yield* collect(source, flags, order, prefixes);
+  const candidates = perWord ? distinctBest(text, all) : all;
+  yield;
+  const ranks = perWord
+    ? byScoreAndBytes(source, candidates)
+    : sortedByScore(candidates.scores, candidates.count);
+  yield;
+  const cap = flags.seed_sentencepiece_size - (flags.spm_version === "0.1.97" ? characters.length : 0);
+  const taken = Math.max(0, Math.min(cap, candidates.count));
+  const seeds = pieceList(characters.length + taken);
+  characters.forEach(({ start, count }, k) => {
+    seeds.starts[k] = start;
+    seeds.lengths[k] = 1;
+    seeds.scores[k] = count;
+  });
+  for (let k = 0; k < taken; k++) {
+    const candidate = ranks[k] as number;
+    seeds.starts[characters.length + k] = candidates.starts[candidate] as number;
+    seeds.lengths[characters.length + k] = candidates.lengths[candidate] as number;
+    seeds.scores[characters.length + k] = candidates.scores[candidate] as number;
+  }
+  toLogarithms(seeds.scores);
+  return seeds;
+}
+
+/** Counts every symbol of the alphabet; count descending, then symbol ascending. */
+function countSymbols(source: AlphabetText): { symbol: number; start: number; count: number }[] {
+  const { text, starts, frequencies, rare } = source;
+  const counts = new Float64Array(source.codePoints.length);
+  const first = new Int32Array(source.codePoints.length).fill(-1);
+  for (let i = 0; i < starts.length; i++) {
+    const weight = frequencies?.[i] ?? 1;
+    for (let at = starts[i] as number; text[at] !== 0; at++) {
+      const symbol = text[at] as number;
+      (counts[symbol] as number) += weight;
+      if ((first[symbol] as number) < 0) first[symbol] = at;
+    }
+  }
+  const found: { symbol: number; start: number; count: number }[] = [];
+  counts.forEach((count, symbol) => {
+    if (count > 0 && symbol !== rare) found.push({ symbol, start: first[symbol] as number, count });
+  });
+  return found.sort((a, b) => b.count - a.count || a.symbol - b.symbol);
+}
+
+/** Scores to log probabilities, float32 as the original rounds. */
+function toLogarithms(scores: Float32Array): void {
+  let sum = 0;
+  for (const score of scores) sum = Math.fround(sum + score);
+  const logSum = Math.fround(Math.log(sum));
+  for (let k = 0; k < scores.length; k++) scores[k] = Math.log(scores[k] as number) - logSum;
+}
+
+/** Walks over all intervals of the suffix array in closing order and keeps what can be a piece. */
+function* collect(
+  source: AlphabetText,
+  flags: ResolvedOptions,
+  order: Int32Array,
+  prefixes: Uint8Array | Uint16Array,
+): Generator<void, Candidates> {
+  const { text } = source;
+  const n = order.length;
+  const longest = flags.max_sentencepiece_length;
+  const isValid = validPieces(source, flags);
+  const pieceLength = flags.spm_version === "0.2.2" ? firstWordLength(source, flags, order) : undefined;
+  const found: Candidates = {
+    starts: new Int32Array(1 << 14),
+    lengths: new Int32Array(1 << 14),
+    scores: new Int32Array(1 << 14),
+    count: 0,
+  };
+  const close = (left: number, right: number, depth: number): void => {
+    if (depth < 2) return;
+    const length = pieceLength === undefined ? depth : pieceLength(left, right, depth);
+    const start = order[left] as number;
+    if (length < 2 || length > longest || !isValid(text, start, length)) return;
+    if (found.count === found.starts.length) enlarge(found);
+    found.starts[found.count] = start;
+    found.lengths[found.count] = length;
+    found.scores[found.count++] = (right - left) * length;
+  };
+  // Open intervals, outermost first: depths grow strictly, so there are at most cap + 1 of them.
+  const lefts = new Int32Array(longest + 4);
+  const depths = new Int32Array(longest + 4);
+  let top = 0;
+  for (let i = 1; i <= n; i++) {
+    const depth = i < n ? prefixes[i] as number : 0;
+    let left = i - 1;
+    while ((depths[top] as number) > depth) {
+      left = lefts[top] as number;
+      close(left, i, depths[top] as number);
+      top--;
+    }
+    if ((depths[top] as number) < depth) {
+      top++;
+      lefts[top] = left;
+      depths[top] = depth;
+    }
+    if ((i & 0x3ffff) === 0) yield;
+  }
+  return found;
+}
+
+function enlarge(found: Candidates): void {
+  for (const key of ["starts", "lengths", "scores"] as const) {
+    const larger = new Int32Array(2 * found[key].length);
+    larger.set(found[key]);
+    found[key] = larger;
+  }
+}
+
+/**
+ * 0.2.2 cuts every interval's string at sentence ends and into words and takes all parts. The first part is enough here:
+ * each later part is the first one of the interval that starts there, which is at least as frequent.
+ */
+function firstWordLength(
+  source: AlphabetText,
+  flags: ResolvedOptions,
+  order: Int32Array,
+): (left: number, right: number, depth: number) => number {
+  const { text, starts } = source;
+  const blank = flags.split_by_whitespace ? source.codePoints.indexOf(0x2581) : -1;
+  const suffixed = flags.treat_whitespace_as_suffix;
+  const lastSentence = starts[starts.length - 1] ?? 0;
+  const n = text.length;
+  return (left, right, depth) => {
+    const start = order[left] as number;
+    if (start >= lastSentence) { // an interval that runs into the end of the text is left out
+      const other = order[right - 1] as number;
+      let full = depth;
+      while (start + full < n && other + full < n && text[start + full] === text[other + full]) full++;
+      if (start + full >= n) return 0;
+    }
+    for (let k = 0; k < depth; k++) {
+      const symbol = text[start + k];
+      if (symbol === 0) return k;
+      if (symbol !== blank) continue;
+      if (suffixed) return k + 1;
+      if (k > 0) return k;
+    }
+    return depth;
+  };
+}
+
+/** Of equal strings the one with the largest score. */
+function distinctBest(text: AlphabetText["text"], all: Candidates): Candidates {
+  let size = 1024;
+  while (size < 2 * all.count) size *= 2;
+  const table = new Int32Array(size).fill(-1);
+  const out: Candidates = { starts: all.starts, lengths: all.lengths, scores: all.scores, count: 0 };
+  for (let i = 0; i < all.count; i++) {
+    const start = all.starts[i] as number;
+    const length = all.lengths[i] as number;
+    const score = all.scores[i] as number;
+    let hash = length;
+    for (let k = 0; k < length; k++) hash = Math.imul(hash ^ (text[start + k] as number), 0x01000193);
+    let slot = (hash ^ (hash >>> 15)) & (size - 1);
+    for (;; slot = (slot + 1) & (size - 1)) {
+      const known = table[slot] as number;
+      if (known < 0) break;
+      if (
+        compareSlices(text, out.starts[known] as number, out.lengths[known] as number, start, length) === 0
+      ) break;
+    }
+    const known = table[slot] as number;
+    if (known >= 0) {
+      if (score > (out.scores[known] as number)) out.scores[known] = score;
+      continue;
+    }
+    table[slot] = out.count;
+    out.starts[out.count] = start;
+    out.lengths[out.count] = length;
+    out.scores[out.count++] = score;
+  }
+  return out;
+}
+
+/** Score descending, UTF-8 length descending, bytes ascending. */
+function byScoreAndBytes(source: AlphabetText, found: Candidates): Uint32Array {
+  const { text, codePoints } = source;
+  const { starts, lengths, scores, count } = found;
+  const bytes = new Int32Array(count);
+  for (let i = 0; i < count; i++) {
+    for (let k = 0; k < (lengths[i] as number); k++) {
+      const cp = codePoints[text[(starts[i] as number) + k] as number] as number;
+      (bytes[i] as number) += cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
+    }
+  }
+  return Uint32Array.from({ length: count }, (_, i) => i).sort((a, b) =>
+    (scores[b] as number) - (scores[a] as number) || (bytes[b] as number) - (bytes[a] as number) ||
+    compareSlices(text, starts[a] as number, lengths[a] as number, starts[b] as number, lengths[b] as number)
+  );
+}
