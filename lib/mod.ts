@@ -14,4 +14,3 @@ export * from "./tensor/mod.ts";
 export * from "./tokenizer/mod.ts";
 export * from "./tasks/mod.ts";
 export * from "./records/mod.ts";
-export * from "./tokenizer/wordpiece.ts";

@@ -4,6 +4,7 @@
  */
 import { charsmapRules, type NormalizationRuleName, type Rules } from "./charsmap_rules.ts";
 import { buildDarts } from "./darts.ts";
+import { type Pace, runSteps } from "./pace.ts";
 
 /** A blob taken apart: `replacements` holds NUL-terminated UTF-8, the trie's values are offsets into it. */
 export type Charsmap = { readonly units: Uint32Array; readonly replacements: Uint8Array };
@@ -30,20 +31,22 @@ export function binaryString(text: string): string {
  * Gives the charsmap blob of a built-in normalization; the first call of a name takes about two seconds.
  *
  * @param name Name of the normalization.
+ * @param pace Lets others run in between.
  * @returns The blob; empty for `identity`. Not to be written into.
  */
-export function builtInCharsmap(name: NormalizationRuleName): Uint8Array {
+export async function builtInCharsmap(name: NormalizationRuleName, pace: Pace): Promise<Uint8Array> {
   if (name === "identity") return new Uint8Array(0);
   let blob = built.get(name);
   if (blob === undefined) {
-    blob = compileCharsmap(charsmapRules(name));
+    const rules = await runSteps(charsmapRules(name), pace);
+    blob = await runSteps(compileCharsmap(rules), pace);
     built.set(name, blob);
   }
   return blob;
 }
 
-/** Compiles rules into a blob. */
-export function compileCharsmap(rules: Rules): Uint8Array {
+/** Compiles rules into a blob, in steps. */
+export function* compileCharsmap(rules: Rules): Generator<void, Uint8Array> {
   if (rules.size === 0) return new Uint8Array(0);
   const replacements = [...new Set(rules.values())].map(binaryString).sort();
   const offsets = new Map<string, number>();
@@ -59,8 +62,10 @@ export function compileCharsmap(rules: Rules): Uint8Array {
     keys.push(bytes);
     offsetOf.set(bytes, offsets.get(binaryString(value)) as number);
   }
+  yield;
   keys.sort();
-  const units = buildDarts(keys, keys.map((key) => offsetOf.get(key) as number));
+  yield;
+  const units = yield* buildDarts(keys, keys.map((key) => offsetOf.get(key) as number));
   const blob = new Uint8Array(4 + units.length * 4 + block.length);
   const view = new DataView(blob.buffer);
   view.setUint32(0, units.length * 4, true);

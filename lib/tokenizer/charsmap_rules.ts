@@ -22,20 +22,28 @@ const toBlank = "9 A C D 1680 200B 200C 200E 200F 2028 2029 2581 FEFF FFFD";
 const toNothing = "1-8 B E-1F 7F 8F 9F";
 
 /**
- * Builds one rule set; takes a second or two.
+ * Builds one rule set; takes a second or two, in steps between which the caller may rest.
  *
  * @param name Which one; `identity` has no rules.
- * @returns The rules without redundant ones.
+ * @returns Steps, then the rules without redundant ones.
  */
-export function charsmapRules(name: Exclude<NormalizationRuleName, "identity">): Rules {
-  let rules = withoutRedundant(nfkcRules());
+export function* charsmapRules(name: Exclude<NormalizationRuleName, "identity">): Generator<void, Rules> {
+  let rules = yield* withoutRedundant(yield* nfkcRules());
   if (name.startsWith("nmt_")) {
-    for (const cp of codePoints(toBlank)) rules.set(String.fromCodePoint(cp), " ");
-    for (const cp of codePoints(toNothing)) rules.set(String.fromCodePoint(cp), "");
+    const changed = new Set(["\uff5e"]);
+    const set = (list: string, value: string): void => {
+      for (const cp of codePoints(list)) {
+        const character = String.fromCodePoint(cp);
+        rules.set(character, value);
+        changed.add(character);
+      }
+    };
+    set(toBlank, " ");
+    set(toNothing, "");
     rules.delete("\uff5e");
-    rules = withoutRedundant(rules);
+    rules = yield* withoutRedundant(rules, changed);
   }
-  if (name.endsWith("_cf")) rules = withoutRedundant(folded(rules));
+  if (name.endsWith("_cf")) rules = yield* withoutRedundant(yield* folded(rules));
   return rules;
 }
 
@@ -57,17 +65,16 @@ function isOneCodePoint(text: string): boolean {
 }
 
 /** Every character with another NFKC form, and every sequence whose characters compose or stand for such ones. */
-function nfkcRules(): Rules {
+function* nfkcRules(): Generator<void, Rules> {
   const rules: Rules = new Map();
-  const sources = new Map<string, string[]>();
+  const sources = new Map<string, string[]>(); // besides the character itself
   const decompositions = new Set<string>();
   const skipped = codePoints(laterThan13);
-  for (let cp = 1; cp <= 0x10ffff; cp++) {
-    if (!isCharacter(cp) || skipped.has(cp)) continue;
+  for (const cp of decomposing(skipped)) {
     const character = String.fromCodePoint(cp);
+    const decomposed = character.normalize("NFKD");
     const composed = character.normalize("NFKC");
     if (composed !== character) rules.set(character, composed);
-    const decomposed = character.normalize("NFKD");
     if (isOneCodePoint(decomposed)) {
       const known = sources.get(decomposed);
       if (known === undefined) sources.set(decomposed, [character]);
@@ -76,21 +83,47 @@ function nfkcRules(): Rules {
       decompositions.add(decomposed);
     }
   }
+  yield;
+  let count = 0;
   for (const decomposed of decompositions) {
+    if ((++count & 0x7ff) === 0) yield;
     const composed = decomposed.normalize("NFKC");
     if (composed === decomposed) continue;
     let spellings = [""];
     for (const element of decomposed) {
-      const choices = sources.get(element) ?? [];
-      spellings = spellings.flatMap((start) => choices.map((choice) => start + choice));
+      const others = sources.get(element);
+      if (others === undefined) spellings = spellings.map((start) => start + element);
+      else {spellings = spellings.flatMap((start) => [
+          start + element,
+          ...others.map((other) => start + other),
+        ]
+        );}
     }
     for (const spelling of spellings) if (spelling !== composed) rules.set(spelling, composed);
   }
   return rules;
 }
 
+/** The characters that NFKD rewrites; whole blocks that it leaves alone are skipped at once. */
+function decomposing(skipped: ReadonlySet<number>): number[] {
+  const found: number[] = [];
+  for (let block = 0; block <= 0x10ffff; block += 64) {
+    let text = "";
+    for (let cp = Math.max(1, block); cp < block + 64; cp++) {
+      if (isCharacter(cp)) text += String.fromCodePoint(cp);
+    }
+    if (text.normalize("NFKD") === text) continue;
+    for (let cp = Math.max(1, block); cp < block + 64; cp++) {
+      if (!isCharacter(cp) || skipped.has(cp)) continue;
+      const character = String.fromCodePoint(cp);
+      if (character.normalize("NFKD") !== character) found.push(cp);
+    }
+  }
+  return found;
+}
+
 /** Applies simple case folding to all values and adds the folds of characters without a rule. */
-function folded(rules: Rules): Rules {
+function* folded(rules: Rules): Generator<void, Rules> {
   const out: Rules = new Map();
   const skipped = codePoints(foldedLater);
   const fold = (text: string): string => {
@@ -99,7 +132,9 @@ function folded(rules: Rules): Rules {
     return all;
   };
   for (const [key, value] of rules) out.set(key, fold(value));
-  for (let cp = 1; cp <= 0x10ffff; cp++) {
+  yield;
+  for (let cp = 1; cp <= 0x1ffff; cp++) { // no letters with case lie above
+    if ((cp & 0x1fff) === 0) yield;
     if (!isCharacter(cp) || skipped.has(cp)) continue;
     const character = String.fromCodePoint(cp);
     if (rules.has(character)) continue;
@@ -119,36 +154,56 @@ function foldCharacter(character: string): string {
   return isOneCodePoint(lower) ? lower : character;
 }
 
-/** Drops every rule that the shorter ones already imply. */
-function withoutRedundant(rules: Rules): Rules {
+/**
+ * Drops every rule that the shorter ones already imply.
+ *
+ * @param changed When given, the single characters whose rules changed since the last call: only keys with one of them
+ * are looked at again.
+ */
+function* withoutRedundant(rules: Rules, changed?: ReadonlySet<string>): Generator<void, Rules> {
   const byLength: [string, string][][] = [];
   for (const rule of rules) {
-    const length = [...rule[0]].length;
+    const length = characterCount(rule[0]);
     (byLength[length] ??= []).push(rule);
   }
   const kept: Rules = new Map(byLength[1]);
+  let count = 0;
   for (let length = 2; length < byLength.length; length++) {
     for (const [key, value] of byLength[length] ?? []) {
-      if (rewrite([...key], kept, length - 1) !== value) kept.set(key, value);
+      if ((++count & 0x3fff) === 0) yield;
+      const touched = changed === undefined || Array.from(key).some((character) => changed.has(character));
+      if (!touched || rewrite(key, kept, length - 1) !== value) kept.set(key, value);
     }
   }
   return kept;
 }
 
+function characterCount(text: string): number {
+  let count = text.length;
+  for (let i = 0; i < text.length; i++) if ((text.charCodeAt(i) & 0xfc00) === 0xd800) count--;
+  return count;
+}
+
 /** Longest match first, with keys of at most `longest` characters. */
-function rewrite(characters: readonly string[], rules: Rules, longest: number): string {
+function rewrite(text: string, rules: Rules, longest: number): string {
+  const ends: number[] = [0]; // ends[k]: where the first k characters end
+  for (let at = 0; at < text.length;) {
+    at += (text.charCodeAt(at) & 0xfc00) === 0xd800 ? 2 : 1;
+    ends.push(at);
+  }
+  const count = ends.length - 1;
   let out = "";
-  for (let at = 0; at < characters.length;) {
+  for (let at = 0; at < count;) {
     let taken = 1;
     let value: string | undefined;
-    for (let length = Math.min(longest, characters.length - at); length > 0; length--) {
-      value = rules.get(length === 1 ? characters[at] as string : characters.slice(at, at + length).join(""));
+    for (let length = Math.min(longest, count - at); length > 0; length--) {
+      value = rules.get(text.substring(ends[at] as number, ends[at + length] as number));
       if (value !== undefined) {
         taken = length;
         break;
       }
     }
-    out += value ?? characters[at] as string;
+    out += value ?? text.substring(ends[at] as number, ends[at + 1] as number);
     at += taken;
   }
   return out;

@@ -36,10 +36,14 @@ function dartsOffset(unit: number): number {
  *
  * @param keys Distinct, non-empty binary strings in ascending order.
  * @param values One value below 2^31 per key.
- * @returns The units, a multiple of 256.
+ * @returns Steps, then the units, a multiple of 256.
  */
-export function buildDarts(keys: readonly string[], values: ArrayLike<number>): Uint32Array {
+export function* buildDarts(
+  keys: readonly string[],
+  values: ArrayLike<number>,
+): Generator<void, Uint32Array> {
   const { groups, shared, root } = minimalGroups(keys, values);
+  yield;
   return layOut(groups, shared, root);
 }
 

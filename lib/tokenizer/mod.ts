@@ -11,3 +11,4 @@ export type { SpmVersion, UnigramOptions } from "./options.ts";
 export type { NormalizationRuleName } from "./charsmap_rules.ts";
 export type { TrainedUnigram, TrainingReport, TrainingRound } from "./trainer.ts";
 export { trainUnigram } from "./trainer.ts";
+export * from "./wordpiece.ts";

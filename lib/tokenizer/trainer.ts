@@ -12,7 +12,7 @@ import { layOutMetaPieces, type MetaPieces } from "./meta_pieces.ts";
 import { serializeModel } from "./model_file.ts";
 import { makeNormalizer } from "./normalizer.ts";
 import { type ResolvedOptions, resolveOptions, type UnigramOptions } from "./options.ts";
-import { makePace, type Pace, runSteps } from "./pace.ts";
+import { makePace, runSteps } from "./pace.ts";
 import type { PieceList } from "./piece_list.ts";
 import { prunePieces } from "./prune.ts";
 import { makeSeeds } from "./seeds.ts";
@@ -148,7 +148,7 @@ export async function trainUnigram(
   const report = progressOf(options);
   report("normalization rules", 0, 1, "tables");
   await pace.rest();
-  const charsmap = builtInCharsmap(flags.normalization_rule_name);
+  const charsmap = await builtInCharsmap(flags.normalization_rule_name, pace);
   report("normalization rules", 1, 1, "tables");
   const corpus = await collectCorpus(sentences, {
     flags,
