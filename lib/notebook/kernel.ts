@@ -98,7 +98,7 @@ export async function startKernel(
       reasons.push(error instanceof Error ? error.message : String(error));
       // A program that says why it ends will say so again; only a silent one may have lost a port.
       const words = process.lastWords().trim();
-      if (words !== "" && !/address (already )?in use|EADDRINUSE/i.test(words)) {
+      if (words !== "" && !portTaken(words)) {
         throw new Error(`Cannot start the ${name} kernel: ${reasons.at(-1)}; it wrote:\n${words}`, {
           cause: error,
         });
@@ -106,6 +106,11 @@ export async function startKernel(
     }
   }
   throw new Error(`Cannot start the ${name} kernel after ${reasons.length} attempts: ${reasons.join("; ")}`);
+}
+
+/** What both kernels write when another program has one of the ports; tslab then lives on without answering. */
+function portTaken(words: string): boolean {
+  return /address (already )?in use|EADDRINUSE/i.test(words);
 }
 
 /** A request under way. */
@@ -136,7 +141,7 @@ async function connectKernel(
     await process.kill();
   };
   try {
-    await greet(client, deadline);
+    await greet(client, process, deadline);
     const kernel: Kernel = {
       name,
       pid: process.pid,
@@ -208,6 +213,7 @@ async function connectClient(process: KernelProcess, deadline: number): Promise<
         return socket;
       } catch (error) {
         if (ended !== undefined) throw new Error(ended);
+        if (portTaken(process.lastWords())) throw new Error("one of its ports was taken");
         if (performance.now() > deadline) throw new Error("it did not listen in time", { cause: error });
         await pause(20);
       }
@@ -254,11 +260,12 @@ async function connectClient(process: KernelProcess, deadline: number): Promise<
 }
 
 /** A subscription takes effect some time after it was sent: asks again until an answer's `idle` is heard. */
-async function greet(client: Client, deadline: number): Promise<void> {
+async function greet(client: Client, process: KernelProcess, deadline: number): Promise<void> {
   const asked: (() => void)[] = [];
   const answers: Promise<unknown>[] = [];
   let heard = false;
   while (!heard) {
+    if (portTaken(process.lastWords())) throw new Error("one of its ports was taken");
     if (performance.now() > deadline) throw new Error("it did not answer in time");
     const { done, forget } = client.request("kernel_info_request", {});
     asked.push(forget);

@@ -3,7 +3,7 @@
  * Kernels start by their own commands, without kernelspecs and without Jupyter. A kernel leads its own process group,
  * so that its children (engines, workers) end with it, also when the runner is interrupted.
  */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -59,7 +59,8 @@ export async function startProcess(
   name: KernelName,
   { cwd, env = {}, root = projectRoot }: ProcessOptions,
 ): Promise<KernelProcess> {
-  const [shell_port, iopub_port, stdin_port, control_port, hb_port] = await reservePorts();
+  const ports = await reservePorts();
+  const [shell_port, iopub_port, stdin_port, control_port, hb_port] = ports;
   const connection = {
     shell_port,
     iopub_port,
@@ -90,6 +91,7 @@ export async function startProcess(
       stderr: "piped",
     }).spawn();
   } catch (cause) {
+    for (const port of ports) givenPorts.delete(port);
     rmSync(folder, { recursive: true, force: true });
     const reason = cause instanceof Deno.errors.NotFound
       ? `${program} is not on the path: install it`
@@ -105,6 +107,7 @@ export async function startProcess(
     await ended;
     await words.done;
     forget();
+    for (const port of ports) givenPorts.delete(port);
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   };
   return {
@@ -135,21 +138,33 @@ function inheritedEnvironment(): { [name: string]: string } {
   return Object.fromEntries(Object.entries(Deno.env.toObject()).filter(([name]) => !dropped.includes(name)));
 }
 
-/** Five free ports. Another program may take one before the kernel does: the caller then starts again. */
+/** Ports handed out by this process, so that two kernels that start together never share one. */
+const givenPorts = new Set<number>();
+
+/**
+ * Five free ports from 10000 to 31999. Systems give outgoing connections ports above (Linux 32768, others 49152): one
+ * of those could be taken before the kernel listens, even by our own attempt to connect to that very port.
+ */
 async function reservePorts(): Promise<[number, number, number, number, number]> {
-  const reserve = async (): Promise<{ port: number; free: () => Promise<void> }> => {
-    const server = createServer();
-    await new Promise<void>((resolve, reject) => {
-      server.on("error", reject);
-      server.listen(0, "127.0.0.1", resolve);
-    });
-    const address = server.address();
-    const port = typeof address === "object" && address !== null ? address.port : 0;
-    return { port, free: () => new Promise((resolve) => server.close(() => resolve())) };
+  const reserve = async (): Promise<number> => {
+    for (let attempt = 0; attempt < 200; attempt++) {
+      const port = randomInt(10_000, 32_000);
+      if (givenPorts.has(port)) continue;
+      givenPorts.add(port);
+      if (await isFree(port)) return port;
+      givenPorts.delete(port);
+    }
+    throw new Error("Cannot start a kernel: found no free port from 10000 to 31999 in 200 attempts");
   };
-  const held = [await reserve(), await reserve(), await reserve(), await reserve(), await reserve()] as const;
-  for (const { free } of held) await free();
-  return [held[0].port, held[1].port, held[2].port, held[3].port, held[4].port];
+  return [await reserve(), await reserve(), await reserve(), await reserve(), await reserve()];
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.on("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
 }
 
 /** Reads streams to their end and keeps the last `limit` characters. */

@@ -238,6 +238,8 @@ export function connectZmtp(
     };
 
     tcp.on("connect", () => {
+      // While nobody listens, the system may join a connection's two ends when its own port is the one it asks for.
+      if (tcp.localPort === port) return end(new Error(`port ${port} was connected to itself`));
       tcp.write(greeting());
       tcp.write(readyCommand(type));
     });
