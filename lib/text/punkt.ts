@@ -10,7 +10,7 @@ import {
   NUMBER,
   type PunktToken,
   punktToken,
-  punktTokens,
+  punktWords,
 } from "./punkt_tokens.ts";
 import { ORTHO, type PunktModel } from "./punkt_train.ts";
 
@@ -64,7 +64,8 @@ export function punktSplitter(
 
 function nextToken(paragraph: string, end: number): PunktToken | undefined {
   const word = /^\s+["'“„‚‘«»‹›([{*¿¡—–-]*(\S+)/u.exec(paragraph.slice(end, end + 100))?.[1];
-  return word === undefined ? undefined : punktTokens(word)[0];
+  const first = word === undefined ? undefined : punktWords(word)[0];
+  return first === undefined ? undefined : punktToken(first);
 }
 
 function decide(marks: string, place: Place, fresh: boolean, model: PunktModel, seeds: PunktSeeds): Verdict {

@@ -27,9 +27,9 @@ export type PunktToken = {
   readonly firstCase: "upper" | "lower" | "none";
 };
 
-/** Cuts text into tokens. */
-export function punktTokens(text: string): PunktToken[] {
-  return (text.match(TOKEN) ?? []).map(punktToken);
+/** Cuts text into the texts of its tokens. */
+export function punktWords(text: string): string[] {
+  return text.match(TOKEN) ?? [];
 }
 
 /** The facts about one token. */

@@ -11,7 +11,8 @@ import {
   isWord,
   NUMBER,
   type PunktToken,
-  punktTokens,
+  punktToken,
+  punktWords,
 } from "./punkt_tokens.ts";
 
 const ABBREVIATION_SCORE = 0.3;
@@ -60,10 +61,14 @@ export type PunktModel = {
   readonly orthography: ReadonlyMap<string, number>;
 };
 
-type Annotated = PunktToken & { breaks: boolean; abbreviation: boolean; readonly ellipsis: boolean };
+type Annotated = PunktToken & {
+  readonly breaks: boolean;
+  readonly abbreviation: boolean;
+  readonly ellipsis: boolean;
+};
 
 /**
- * Trains Punkt on paragraphs; a few megabytes are enough. Two passes over the text, about 1 s per 3 MB; memory grows
+ * Trains Punkt on paragraphs; a few megabytes are enough. Three passes over the text, about 1 s per 3 MB; memory grows
  * with the number of different words.
  *
  * @param paragraphs Running text, one paragraph each.
@@ -80,21 +85,23 @@ type Annotated = PunktToken & { breaks: boolean; abbreviation: boolean; readonly
  */
 export function trainPunkt(paragraphs: readonly string[]): PunktModel {
   const counts = new Map<string, number>();
+  const texts = new Map<string, number>();
+  for (const paragraph of paragraphs) for (const text of punktWords(paragraph)) add(texts, text);
   let tokens = 0;
   let periods = 0;
-  for (const paragraph of paragraphs) {
-    for (const token of punktTokens(paragraph)) {
-      add(counts, token.type);
-      tokens++;
-      if (token.endsInPeriod) periods++;
-    }
+  for (const [text, count] of texts) {
+    const token = punktToken(text);
+    counts.set(token.type, (counts.get(token.type) ?? 0) + count);
+    tokens += count;
+    if (token.endsInPeriod) periods += count;
   }
   const abbreviations = findAbbreviations(counts, periods, tokens);
 
+  const annotate = annotator(abbreviations);
   const orthography = new Map<string, number>();
   let breaks = 0;
   for (const paragraph of paragraphs) {
-    const annotated = annotate(punktTokens(paragraph), abbreviations);
+    const annotated = annotate(paragraph);
     noteCases(annotated, orthography);
     breaks += annotated.filter((token) => token.breaks).length;
   }
@@ -102,7 +109,7 @@ export function trainPunkt(paragraphs: readonly string[]): PunktModel {
   const pairs = new Map<string, number>();
   const rare = new Set<string>();
   for (const paragraph of paragraphs) {
-    const annotated = annotate(punktTokens(paragraph), abbreviations);
+    const annotated = annotate(paragraph);
     for (const [index, token] of annotated.entries()) {
       const next = annotated[index + 1];
       if (!next || !token.endsInPeriod || !token.breaks && !token.abbreviation) continue;
@@ -155,14 +162,23 @@ function periodLikelihood(withPeriod: number, without: number, chance: number): 
   return -2 * (plain - strong);
 }
 
-function annotate(tokens: readonly PunktToken[], abbreviations: ReadonlySet<string>): Annotated[] {
-  return tokens.map((token) => {
-    const ellipsis = isEllipsis(token);
-    const abbreviation = token.endsInPeriod && !ellipsis && isAbbreviation(token.bare, abbreviations);
-    const mark = token.text === "." || token.text === "?" || token.text === "!";
-    const breaks = mark || token.endsInPeriod && !ellipsis && !abbreviation;
-    return { ...token, ellipsis, abbreviation: abbreviation && !mark, breaks };
-  });
+/** What the first pass says about a token depends on its text alone, so each different text is judged once. */
+function annotator(abbreviations: ReadonlySet<string>): (paragraph: string) => Annotated[] {
+  const known = new Map<string, Annotated>();
+  return (paragraph) =>
+    punktWords(paragraph).map((text) => {
+      const before = known.get(text);
+      if (before) return before;
+      const token = punktToken(text);
+      const ellipsis = isEllipsis(token);
+      const mark = text === "." || text === "?" || text === "!";
+      const abbreviation = token.endsInPeriod && !ellipsis && !mark &&
+        isAbbreviation(token.bare, abbreviations);
+      const breaks = mark || token.endsInPeriod && !ellipsis && !abbreviation;
+      const annotated = { ...token, ellipsis, abbreviation, breaks };
+      known.set(text, annotated);
+      return annotated;
+    });
 }
 
 function noteCases(tokens: readonly Annotated[], orthography: Map<string, number>): void {
