@@ -2,7 +2,7 @@
  * Bar charts with one panel per group, and histograms. The bars of a panel are the guesses for one masked word: name on the
  * left, probability at the end of the bar.
  */
-import { type Chart, datum, extent, makeChart, rangeText } from "./chart.ts";
+import { type Chart, chart, datum, extent, rangeText } from "./chart.ts";
 import { LABEL_DIGITS, numberText, roundTo } from "./numbers.ts";
 import { clip, columns, INK, PALETTE } from "./svg.ts";
 
@@ -168,7 +168,7 @@ export function barChart(options: BarChartOptions): Chart {
       ];
     }),
   ].join("\n");
-  return makeChart(
+  return chart(
     {
       ...(title === undefined ? {} : { title }),
       vconcat: panels,
@@ -291,7 +291,7 @@ export function histogram(
     `${title ?? "chart"}: ${finite.length} values, ${xLabel} ${rangeText(finite)}`,
     ...rows.map(({ from, to, count }) => `  ${`${from} to ${to}`.padEnd(widest)}  ${count}`),
   ].join("\n");
-  return makeChart({
+  return chart({
     ...(title === undefined ? {} : { title }),
     width,
     height,

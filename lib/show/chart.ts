@@ -32,8 +32,28 @@ export type Chart = {
   readonly toBundle: () => Promise<Bundle>;
 };
 
-/** Makes a chart of a specification without schema and style. */
-export function makeChart(spec: Readonly<Record<string, unknown>>, text: string): Chart {
+/**
+ * Makes a chart of a vega-lite specification of your own, for what `lineChart` and its relatives do not draw.
+ *
+ * @param spec The specification without `$schema`; `config` is ours unless it has one. Round its data, or two runtimes may
+ *   store different bytes.
+ * @param text What the chart says, in words; its first line also describes the SVG.
+ * @returns A chart for `show`.
+ *
+ * @example
+ * ```ts
+ * import { chart } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const dots = chart({
+ *   data: { values: [{ rank: 1, count: 900 }, { rank: 2, count: 450 }] },
+ *   mark: "point",
+ *   encoding: { x: { field: "rank", type: "quantitative" }, y: { field: "count", type: "quantitative" } },
+ * }, "counts by rank");
+ * assert.match(await dots.toSvg(), /aria-label="counts by rank"/);
+ * ```
+ */
+export function chart(spec: Readonly<Record<string, unknown>>, text: string): Chart {
   const full = { $schema: SCHEMA, config: CHART_CONFIG, ...spec };
   const toSvg = (): Promise<string> => vegaLiteToSvg(full, text.split("\n")[0] ?? "chart");
   return {

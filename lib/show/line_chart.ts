@@ -2,7 +2,7 @@
  * Line charts: losses and accuracies over steps, with named baselines (chance, the frequency of the commonest piece) as
  * dashed lines. Long series are thinned to what a screen can show, keeping every bucket's lowest and highest point.
  */
-import { type Chart, checkLengths, datum, extent, makeChart, rangeText } from "./chart.ts";
+import { type Chart, chart, checkLengths, datum, extent, rangeText } from "./chart.ts";
 import { LABEL_DIGITS, numberText, roundTo } from "./numbers.ts";
 import { FAINT, PALETTE } from "./svg.ts";
 
@@ -210,6 +210,7 @@ export function lineChart(options: LineChartOptions): Chart {
   const names = series.map(({ name }) => name);
   const levels = [...values.map(({ y }) => y ?? NaN), ...baselines.map(({ value }) => value)];
   const domain = yRange(levels, yScale, yDomain);
+  const inside = baselines.filter(({ value }) => value >= domain[0] && value <= domain[1]);
   const legend = names.length > 1 ? { orient: "top", title: null, symbolType: "stroke" } : null;
   const scaleX = { nice: false, zero: false };
   const colour = { field: "series", type: "nominal", scale: { domain: names, range: colours(names.length) } };
@@ -228,14 +229,14 @@ export function lineChart(options: LineChartOptions): Chart {
         field: "y",
         type: "quantitative",
         title: yLabel === "" ? null : yLabel,
-        scale: { type: yScale, domain, nice: false, zero: false },
+        scale: { type: yScale, domain, nice: false, ...(yScale === "log" ? {} : { zero: false }) },
       },
       color: { ...colour, legend },
       strokeDash: { field: "series", type: "nominal", scale: { domain: names, range: dash }, legend },
     },
   };
-  const layer = [lines, ...baselineLayers(baselines, domain, width, height, yScale === "log")];
-  return makeChart(
+  const layer = [lines, ...baselineLayers(inside, domain, width, height, yScale === "log")];
+  return chart(
     { ...(title === undefined ? {} : { title }), width, height, layer },
     summary(options, xLabel),
   );

@@ -14,7 +14,7 @@ export {
 } from "./bar_chart.ts";
 export { type Bundle, html, type Showable } from "./bundle.ts";
 export { type ByteField, recordBytesPicture } from "./bytes_picture.ts";
-export { type Chart } from "./chart.ts";
+export { type Chart, chart } from "./chart.ts";
 export { guardKernel } from "./guard.ts";
 export { type Baseline, lineChart, type LineChartOptions, type LineSeries } from "./line_chart.ts";
 export { instancePicture, type PictureInstance, piecesPicture } from "./pieces_picture.ts";

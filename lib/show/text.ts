@@ -60,6 +60,7 @@ function objectText(value: object, parents: readonly object[], indent: string): 
   if (value instanceof ArrayBuffer) return `ArrayBuffer(${value.byteLength})`;
   if (value instanceof DataView) return `DataView(${value.byteLength})`;
   if (isTypedArray(value)) return typedText(value, indent);
+  if (isTensorLike(value)) return `${value.dtype} [${value.shape.join(", ")}]`;
   const chain = [...parents, value];
   const inner = `${indent}  `;
   if (Array.isArray(value)) {

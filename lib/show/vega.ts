@@ -35,6 +35,23 @@ export const CHART_CONFIG: Readonly<Record<string, unknown>> = {
   view: { stroke: null },
 };
 
+/** Vega logs to the console, which is a cell's output: advice is dropped, errors are thrown. */
+type Logger = Record<"level" | "error" | "warn" | "info" | "debug", (...args: unknown[]) => Logger>;
+
+function strictLogger(): Logger {
+  const quiet = (): Logger => logger;
+  const logger: Logger = {
+    level: quiet,
+    warn: quiet,
+    info: quiet,
+    debug: quiet,
+    error: (...args) => {
+      throw new Error(`Cannot draw a chart: ${args.map(String).join(" ")}`);
+    },
+  };
+  return logger;
+}
+
 async function loadVega(): Promise<{ readonly vega: VegaModule; readonly lite: VegaLiteModule }> {
   // A dependency of vega's loader imports node:punycode; Deno would print a warning into the reader's cell.
   const warnings = process as { noDeprecation?: boolean | undefined };
@@ -62,8 +79,9 @@ function roundMarkup(svg: string): string {
 export async function vegaLiteToSvg(spec: object, description: string): Promise<string> {
   const { vega, lite } = await loadVega();
   vega.textMetrics.canvas(false);
-  const compiled = lite.compile(spec, { config: { aria: false } }).spec;
-  const view = new vega.View(vega.parse(compiled), { renderer: "none" });
+  const logger = strictLogger();
+  const compiled = lite.compile(spec, { config: { aria: false }, logger }).spec;
+  const view = new vega.View(vega.parse(compiled), { renderer: "none", logger });
   const svg = await view.toSVG();
   view.finalize();
   const label = `role="img" aria-label="${escapeMarkup(description)}"`;

@@ -140,10 +140,21 @@ Deno.test("charts draw without data, with equal values and with equal labels", a
     barChart({ groups: [{ bars: [{ label: "x", value: 0 }, { label: "x", value: 0 }] }] }),
     histogram([]),
     histogram([2, 2]),
+    lineChart({
+      series: [{ name: "a", x: [1, 2, 3], y: [1, -2, 3] }],
+      yScale: "log",
+      baselines: [{ name: "no level of a log scale", value: -1 }, { name: "none", value: NaN }],
+    }),
   ];
+  const spoken: unknown[] = [];
+  const { console: output } = globalThis; // what vega says would become a cell's output
+  const { warn } = output;
+  output.warn = (...args) => void spoken.push(args);
   for (const chart of charts) {
     const svg = await chart.toSvg();
     assert.match(svg, /^<svg /);
     assert.doesNotMatch(svg, /NaN|Infinity/, chart.text);
   }
+  output.warn = warn;
+  assert.deepEqual(spoken, []);
 });

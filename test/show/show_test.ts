@@ -62,6 +62,7 @@ Deno.test("bundleFor() awaits tensors and promises", async () => {
   const text = "float32 [2, 2]\n[[       1,     -0.5],\n [0.333333,       10]]";
   assert.deepEqual(await bundleFor(tensor), { "text/plain": text });
   assert.deepEqual(await bundleFor(Promise.resolve(tensor)), { "text/plain": text });
+  assert.equal((await bundleFor([tensor]))["text/plain"], "[float32 [2, 2]]");
   const scalar = { data: () => Promise.resolve([7]), shape: [], dtype: "int32" };
   assert.deepEqual(await bundleFor(scalar), { "text/plain": "int32 [] 7" });
   const long = { data: () => Promise.resolve(new Int32Array(40)), shape: [20, 2], dtype: "int32" };
