@@ -71,7 +71,8 @@ export function buildPackage(
     const problems = compile(root, sources.filter((path) => path.endsWith(".ts")), draft);
     copyAssets(root, sources, draft);
     writePackageFile(root, draft);
-    problems.push(...checkDeclarations(draft, join(root, "node_modules")));
+    const declarations = checkDeclarations(draft, join(root, "node_modules"));
+    problems.push(...declarations.map((each) => each.replaceAll(draft, "node_modules/albert-guide")));
     if (problems.length === 0) writeFileSync(join(draft, stampName), stamp);
     replaceFolder(draft, output);
     return Promise.resolve({ built: true, output, files: sources.length, seconds: seconds(), problems });
