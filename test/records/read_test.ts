@@ -48,6 +48,8 @@ Deno.test("readRecords() gives typed arrays in every layout that protobuf allows
   const bytes = encodeExample(tiny);
   const twice = new Uint8Array([...bytes, ...encodeExample({ next_sentence_labels: int64(0) })]);
   assert.deepEqual(await readOne(twice), { ...expected, next_sentence_labels: Int32Array.of(0) });
+  const missing = new Uint8Array([...encodeExample({ ...tiny, input_ids: int64(9, 9, 9, 9) }), ...bytes]);
+  assert.deepEqual(await readOne(missing), expected); // the last value of every key counts
   const { token_boundary: _, ...without } = tiny;
   assert.deepEqual(await readOne(without), { ...expected, token_boundary: undefined });
 });
