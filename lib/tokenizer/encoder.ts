@@ -113,7 +113,7 @@ export type LoadOptions = {
  * import assert from "node:assert/strict";
  *
  * const verses = Array.from({ length: 40 }, (_, i) => `the sea and the sand ${"abcdef"[i % 6]}`);
- * const { model } = await trainUnigram(verses, { vocab_size: 24, normalization_rule_name: "identity" });
+ * const { model } = await trainUnigram(verses, { vocab_size: 16, normalization_rule_name: "identity" });
  * const tokenizer = loadSentencePiece(model);
  * const ids = tokenizer.encodeIds("the sand");
  * assert.equal(tokenizer.decode(ids), "the sand");

@@ -12,3 +12,5 @@ export type { NormalizationRuleName } from "./charsmap_rules.ts";
 export type { TrainedUnigram, TrainingReport, TrainingRound } from "./trainer.ts";
 export { trainUnigram } from "./trainer.ts";
 export * from "./wordpiece.ts";
+export type { TrainedFiles, UnigramFileOptions } from "./train_files.ts";
+export { trainUnigramFiles } from "./train_files.ts";
