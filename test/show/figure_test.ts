@@ -130,6 +130,17 @@ Deno.test("charts refuse what they cannot draw", () => {
   );
 });
 
+Deno.test("lineChart() thins long series and stays small as a notebook stores it", async () => {
+  const x = Array.from({ length: 1e5 }, (_, i) => i);
+  const y = x.map((i) => i === 54_321 ? 9 : (i % 7) / 7);
+  const bundle = await lineChart({ series: [{ name: 'a "quoted", name', x, y }, { name: "b", x, y }] })
+    .toBundle();
+  const stored = JSON.stringify(bundle["application/vnd.vegalite.v5+json"], null, 1);
+  assert.ok(stored.length < 25_000, `${stored.length} bytes`);
+  assert.match(stored, /54321,9/, "the peak is kept");
+  assert.match(String(bundle["image/svg+xml"]), /a &quot;quoted&quot;, name|a "quoted", name/);
+});
+
 Deno.test("charts draw without data, with equal values and with equal labels", async () => {
   const charts = [
     lineChart({ series: [] }),
