@@ -82,11 +82,15 @@ Deno.test("figure() makes what plotly validates", async () => {
     // The validator looks into visible traces only; a menu shows the others one at a time.
     const data = json.data.map((trace) => ({ ...trace, visible: true }));
     const found = (plotly.validate(data, json.layout) ?? []).map(({ msg }) => msg);
-    // Lists inside a button's arguments are copied and then compared by reference: "reset" to the same values.
-    const real = found.filter((message) => !/args\[1\] \(set to '(.*)'\) got reset to '\1'/.test(message));
+    // Two known blind spots: lists inside a button's arguments are copied and then compared by reference ("reset" to the same
+    // values), and packed arrays are decoded (see below) but not taken for arrays.
+    const blind = /args\[1\] \(set to '(.*)'\) got reset to '\1'|key z must be linked to an array container/;
+    const real = found.filter((message) => !blind.test(message));
     assert.deepEqual(real, [], name);
   }
   assert.equal(seen, 3);
+  const broken = [{ type: "heatmap", z: { dtype: "f9", bdata: "AAAAAA==", shape: "1, 1" } }];
+  assert.throws(() => plotly.validate(broken, {}), /dtype/, "packed arrays are decoded");
 });
 
 Deno.test("figure() refuses mixed, unknown and missing traces", () => {
@@ -101,10 +105,19 @@ Deno.test("figure() refuses mixed, unknown and missing traces", () => {
   assert.throws(() => figure({ data: [{ ...space, y: [] }] }), /1 x, 0 y and 1 z values/);
 });
 
-Deno.test("figure() rounds what it stores and writes NaN as null", () => {
-  const { bundle } = figure({ data: [{ type: "heatmap", z: [[1 / 3, NaN, -0]] }] });
-  const { data } = bundle["application/vnd.plotly.v1+json"] as { data: { z: unknown }[] };
-  assert.equal(JSON.stringify(data[0]?.z), "[[0.333333,null,0]]");
+Deno.test("figure() rounds what it stores, packs maps and writes NaN as null", () => {
+  const space = figure({ data: [{ type: "scatter3d", x: [1 / 3], y: [NaN], z: [-0] }] });
+  const point = space.bundle["application/vnd.plotly.v1+json"] as {
+    data: { x: unknown; y: unknown; z: unknown }[];
+  };
+  assert.deepEqual([point.data[0]?.x, point.data[0]?.y, point.data[0]?.z], [[0.333333], [null], [0]]);
+  const map = figure({ data: [{ type: "heatmap", z: [[1 / 3, NaN, 2]] }] });
+  const { data } = map.bundle["application/vnd.plotly.v1+json"] as {
+    data: { z: { dtype: string; bdata: string; shape: string } }[];
+  };
+  const bytes = Uint8Array.from(atob(data[0]?.z.bdata ?? ""), (char) => char.charCodeAt(0));
+  assert.deepEqual([data[0]?.z.dtype, data[0]?.z.shape], ["f4", "1, 3"]);
+  assert.deepEqual(new Float32Array(bytes.buffer), Float32Array.of(0.333333, NaN, 2));
 });
 
 Deno.test("attentionFigure() reads flat weights as rows and checks their number", () => {
