@@ -197,7 +197,8 @@ export function makeProgressDisplay(label: string | undefined, output: ProgressO
   const {
     write = (text: string): void => void process.stderr.write(text),
     isTerminal = process.stderr.isTTY === true,
-    columns = process.stderr.columns ?? 80,
+    // A terminal without a size says 0.
+    columns = process.stderr.columns || 80,
   } = output;
   const stages = new Map<string, Stage>();
   const nameOf = ({ name }: Stage): string =>
