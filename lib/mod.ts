@@ -14,3 +14,5 @@ export * from "./tensor/mod.ts";
 export * from "./tokenizer/mod.ts";
 export * from "./tasks/mod.ts";
 export * from "./records/mod.ts";
+export * from "./model/mod.ts";
+export * from "./train/mod.ts";

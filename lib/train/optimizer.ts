@@ -198,7 +198,7 @@ export type Schedule = {
  *
  * @param step Steps done before this one, from 0.
  * @param schedule Rate, lengths, power.
- * @returns The rate; negative before `start_warmup_step`, as in the reference.
+ * @returns The rate, a float32; negative before `start_warmup_step`, as in the reference.
  * @example
  * ```ts
  * import { learningRate } from "albert-guide";
@@ -206,17 +206,20 @@ export type Schedule = {
  *
  * const schedule = { learning_rate: 0.001, num_train_steps: 1000, num_warmup_steps: 100 };
  * assert.equal(learningRate(0, schedule), 0);
- * assert.equal(learningRate(50, schedule), 0.0005);
- * assert.equal(learningRate(500, schedule), 0.0005);
+ * assert.equal(learningRate(50, schedule), Math.fround(0.0005));
+ * assert.equal(learningRate(500, schedule), Math.fround(0.0005));
  * ```
  */
 export function learningRate(
   step: number,
   { learning_rate, num_train_steps, num_warmup_steps, poly_power = 1, start_warmup_step = 0 }: Schedule,
 ): number {
+  // Rounded to float32 after each operation, as the reference computes it.
+  const f32 = Math.fround;
   const sinceWarmup = step - start_warmup_step;
   if (num_warmup_steps > 0 && sinceWarmup < num_warmup_steps) {
-    return learning_rate * sinceWarmup / num_warmup_steps;
+    return f32(f32(learning_rate) * f32(sinceWarmup / num_warmup_steps));
   }
-  return learning_rate * (1 - Math.min(step, num_train_steps) / num_train_steps) ** poly_power;
+  const left = f32(1 - f32(Math.min(step, num_train_steps) / num_train_steps));
+  return f32(f32(learning_rate) * f32(left ** poly_power));
 }

@@ -1,0 +1,16 @@
+/**
+ * Training: batches, optimizers, schedule, the loop, checkpoints, metrics, evaluation.
+ *
+ * @module
+ */
+export { readBatches } from "./batches.ts";
+export type { Batch, BatchOptions, TrainingExample, TrainingExamples } from "./batches.ts";
+export { latestCheckpoint, readCheckpoint } from "./checkpoint.ts";
+export type { Checkpoint, RunState } from "./checkpoint.ts";
+export { evaluate } from "./evaluate.ts";
+export type { EvaluateOptions } from "./evaluate.ts";
+export { adamw, clipByGlobalNorm, lamb, learningRate } from "./optimizer.ts";
+export type { Moments, Schedule, Updated, UpdateOptions } from "./optimizer.ts";
+export { pretrain } from "./pretrain.ts";
+export type { PretrainControls, PretrainOptions, PretrainResult, StepMetrics } from "./pretrain.ts";
+export type { Metrics } from "./totals.ts";

@@ -1,0 +1,232 @@
+/**
+ * The programs of a run: forward, backward, clip and update as one compiled step whose weights, moments and sums stay on
+ * the device. With gradient accumulation there are two: one adds up gradients, the other updates.
+ */
+import type { AlbertConfig, PretrainingConfig } from "../config/mod.ts";
+import { albertParameters, type NamedTensors, pretrainingLoss } from "../model/mod.ts";
+import {
+  add,
+  compile,
+  concat,
+  type DeviceArray,
+  deviceArray,
+  type Engine,
+  grad,
+  hashBits,
+  mul,
+  reshape,
+  sizeOf,
+  type Tensor,
+  type TensorType,
+  zeros,
+} from "../tensor/mod.ts";
+import { adamw, clipByGlobalNorm, lamb, type Updated } from "./optimizer.ts";
+import {
+  type BatchArrays,
+  batchTotals,
+  type BatchTypes,
+  batchTypes,
+  modelInputs,
+  totalsLength,
+} from "./totals.ts";
+
+/** Values on the device by name. */
+export type NamedArrays = { readonly [name: string]: DeviceArray };
+
+/** What a step takes and gives back; the step consumes what it takes. */
+export type DeviceState = {
+  readonly parameters: NamedArrays;
+  readonly m: NamedArrays;
+  readonly v: NamedArrays;
+  /** Sums over the batches since they were last reset, and behind them the sum of the gradient norms. */
+  readonly totals: DeviceArray;
+};
+
+/** The step of a run. */
+export type TrainStep = {
+  /** One update from as many batches as are accumulated. */
+  readonly run: (
+    state: DeviceState,
+    batches: readonly BatchArrays[],
+    at: { readonly step: number; readonly learningRate: number },
+  ) => Promise<DeviceState>;
+  /** Frees the programs. */
+  readonly dispose: () => void;
+};
+
+/** Sums of batches and one for the gradient norm. */
+export const stateTotals: number = totalsLength + 1;
+
+/** Types of all weights. */
+export function parameterTypes(config: AlbertConfig): Record<string, TensorType> {
+  return Object.fromEntries(
+    albertParameters(config).map(({ name, shape }) => [name, { dtype: "float32", shape }]),
+  );
+}
+
+/** The key of one batch's dropout: it depends on seed, step and batch only. */
+function dropoutKey(seed: number, step: number, part: number): Uint32Array {
+  const [low, high] = [seed >>> 0, Math.floor(seed / 2 ** 32)];
+  return Uint32Array.of(hashBits(low, 2 * high, step), hashBits(low ^ part, 2 * high + 1, step));
+}
+
+const scalar: TensorType = { dtype: "float32", shape: [] };
+const keyType: TensorType = { dtype: "uint32", shape: [2] };
+const totalsType: TensorType = { dtype: "float32", shape: [stateTotals] };
+const withNorm = (sums: Tensor, norm: Tensor): Tensor => concat([sums, reshape(norm, [1])]);
+
+type BatchTensors = { readonly [Name in keyof BatchTypes]: Tensor };
+
+/** The parts that both ways of running share, as graph functions. */
+function parts(config: AlbertConfig, run: PretrainingConfig) {
+  const differentiate = (
+    parameters: NamedTensors,
+    batch: BatchTensors,
+    key: Tensor,
+  ): { readonly gradients: NamedTensors; readonly sums: Tensor } => {
+    const out = pretrainingLoss(parameters, modelInputs(batch), config, {
+      dropoutKey: key,
+      computeDtype: run.compute_dtype,
+      remat: run.remat,
+    });
+    const found = grad(out.loss, Object.values(parameters));
+    const gradients = Object.fromEntries(
+      Object.keys(parameters).map((name, i) => [name, found[i] as Tensor]),
+    );
+    return { gradients, sums: batchTotals(out, batch) };
+  };
+  const update = (
+    parameters: NamedTensors,
+    raw: NamedTensors,
+    moments: { readonly m: NamedTensors; readonly v: NamedTensors },
+    learningRate: Tensor,
+  ): { readonly next: Updated; readonly norm: Tensor } => {
+    const { gradients, norm } = clipByGlobalNorm(raw);
+    const options = { learningRate, weightDecayRate: run.weight_decay_rate };
+    const rule = run.optimizer === "lamb" ? lamb : adamw;
+    return { next: rule(parameters, gradients, moments, options), norm };
+  };
+  return { differentiate, update };
+}
+
+async function fusedStep(
+  config: AlbertConfig,
+  run: PretrainingConfig,
+  engine: Engine,
+  batch: BatchTypes,
+): Promise<TrainStep> {
+  const types = parameterTypes(config);
+  const { differentiate, update } = parts(config, run);
+  const program = await compile(
+    (args) => {
+      const { parameters, m, v, totals } = args;
+      const { gradients, sums } = differentiate(parameters, args.batch, args.key);
+      const { next, norm } = update(parameters, gradients, { m, v }, args.learning_rate);
+      return { ...next, totals: add(totals, withNorm(sums, norm)) };
+    },
+    { parameters: types, m: types, v: types, totals: totalsType, batch, learning_rate: scalar, key: keyType },
+    { engine, donate: ["parameters", "m", "v", "totals"] },
+  );
+  return {
+    run: ({ parameters, m, v, totals }, batches, { step, learningRate }) =>
+      program.run({
+        parameters,
+        m,
+        v,
+        totals,
+        batch: batches[0] as BatchArrays,
+        learning_rate: Float32Array.of(learningRate),
+        key: dropoutKey(run.seed, step, 0),
+      }),
+    dispose: program.dispose,
+  };
+}
+
+async function accumulatedStep(
+  config: AlbertConfig,
+  run: PretrainingConfig,
+  engine: Engine,
+  batch: BatchTypes,
+): Promise<TrainStep> {
+  const types = parameterTypes(config);
+  const { differentiate, update } = parts(config, run);
+  const share = 1 / run.gradient_accumulation_steps;
+  const collect = await compile(
+    (args) => {
+      const { gradients, sums } = differentiate(args.parameters, args.batch, args.key);
+      const grown = Object.entries(args.sum).map(([name, sum]) => [
+        name,
+        add(sum, mul(gradients[name] as Tensor, share)),
+      ]);
+      return {
+        sum: Object.fromEntries(grown) as NamedTensors,
+        totals: add(args.totals, withNorm(sums, zeros([]))),
+      };
+    },
+    { parameters: types, sum: types, totals: totalsType, batch, key: keyType },
+    { engine, donate: ["sum", "totals"] },
+  );
+  const apply = await compile(
+    ({ parameters, m, v, sum, totals, learning_rate }) => {
+      const { next, norm } = update(parameters, sum, { m, v }, learning_rate);
+      return { ...next, totals: add(totals, withNorm(zeros([totalsLength]), norm)) };
+    },
+    { parameters: types, m: types, v: types, sum: types, totals: totalsType, learning_rate: scalar },
+    { engine, donate: ["parameters", "m", "v", "sum", "totals"] },
+  );
+  return {
+    run: async ({ parameters, m, v, totals: before }, batches, { step, learningRate }) => {
+      let sum = await uploadAll(zeroValues(types), types, engine);
+      let totals = before;
+      for (const [part, arrays] of batches.entries()) {
+        const key = dropoutKey(run.seed, step, part);
+        ({ sum, totals } = await collect.run({ parameters, sum, totals, batch: arrays, key }));
+      }
+      return await apply.run({ parameters, m, v, sum, totals, learning_rate: Float32Array.of(learningRate) });
+    },
+    dispose: () => {
+      collect.dispose();
+      apply.dispose();
+    },
+  };
+}
+
+/** Makes the step of a run for batches of `train_batch_size` examples. */
+export async function makeTrainStep(
+  config: AlbertConfig,
+  run: PretrainingConfig,
+  engine: Engine,
+): Promise<TrainStep> {
+  const batch = batchTypes(run.train_batch_size, run.max_seq_length, run.max_predictions_per_seq);
+  const make = run.gradient_accumulation_steps === 1 ? fusedStep : accumulatedStep;
+  return await make(config, run, engine, batch);
+}
+
+/** Zeros for every weight, for moments that start fresh. */
+export function zeroValues(types: Readonly<Record<string, TensorType>>): Record<string, Float32Array> {
+  return Object.fromEntries(
+    Object.entries(types).map(([name, { shape }]) => [name, new Float32Array(sizeOf(shape))]),
+  );
+}
+
+/** Brings named values to the device. */
+export async function uploadAll(
+  values: { readonly [name: string]: Float32Array },
+  types: Readonly<Record<string, TensorType>>,
+  engine: Engine,
+): Promise<NamedArrays> {
+  const arrays: Record<string, DeviceArray> = {};
+  for (const [name, { shape }] of Object.entries(types)) {
+    const value = values[name];
+    if (value === undefined) throw new TypeError(`Cannot load the weight ${name}: it has no value`);
+    arrays[name] = await deviceArray(value, { engine, shape });
+  }
+  return arrays;
+}
+
+/** Copies named values to the host as float32. */
+export async function downloadAll(arrays: NamedArrays): Promise<Record<string, Float32Array>> {
+  const values: Record<string, Float32Array> = {};
+  for (const [name, array] of Object.entries(arrays)) values[name] = Float32Array.from(await array.data());
+  return values;
+}
