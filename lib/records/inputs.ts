@@ -13,7 +13,20 @@ const BLOCK = 1 << 20; // bytes read at a time
  * Files behind `input_file`: split at commas without trimming, order of the patterns kept, sorted by name inside a
  * pattern (the reference takes the order of the file system there).
  *
+ * @param patterns Paths, or patterns with `*`, `?` and `[...]`, separated by commas.
+ * @returns The paths.
  * @throws {RangeError} When a pattern matches no file: it is named.
+ * @example
+ * ```ts
+ * import { expandPatterns } from "albert-guide";
+ * import assert from "node:assert/strict";
+ * import { mkdtempSync, writeFileSync } from "node:fs";
+ * import { tmpdir } from "node:os";
+ *
+ * const folder = mkdtempSync(`${tmpdir()}/albert-`);
+ * for (const name of ["b.txt", "a.txt"]) writeFileSync(`${folder}/${name}`, "");
+ * assert.deepEqual(expandPatterns(`${folder}/*.txt`), [`${folder}/a.txt`, `${folder}/b.txt`]);
+ * ```
  */
 export function expandPatterns(patterns: string): string[] {
   const files: string[] = [];
@@ -35,9 +48,16 @@ export function expandPatterns(patterns: string): string[] {
   return files;
 }
 
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+/** What stands under a path; undefined when nothing that can be looked at does. */
+export function kindOfPath(path: string): "file" | "folder" | undefined {
+  try {
+    return statSync(path).isDirectory() ? "folder" : "file";
+  } catch {
+    return undefined;
+  }
 }
+
+const isFile = (path: string): boolean => kindOfPath(path) === "file";
 
 /** Files of a pattern with `*`, `?` and `[...]` in any part of the path, sorted. */
 function matches(pattern: string): string[] {

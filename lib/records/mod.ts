@@ -18,3 +18,4 @@ export {
   type ReportedFile,
 } from "./config.ts";
 export { createRecords, type RecordsRun } from "./create.ts";
+export { expandPatterns } from "./inputs.ts";
