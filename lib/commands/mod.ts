@@ -2,11 +2,14 @@
  * The table of commands: a new command is one file here and one line below.
  */
 import { type Command } from "./command.ts";
+import { pretrain } from "./pretrain.ts";
 import { raws } from "./raws.ts";
+import { records } from "./records.ts";
+import { tokenizer } from "./tokenizer.ts";
 
 export { type Command, type Context, helpOf, nearest, parseArguments, UsageError } from "./command.ts";
 
 /** Every command, in the order of the stages. */
 export function commands(): readonly Command[] {
-  return [raws];
+  return [raws, tokenizer, records, pretrain];
 }

@@ -1,0 +1,21 @@
+/**
+ * Reading the files that flags name, with an error that says what to do.
+ */
+import { readFileSync } from "node:fs";
+
+/** The bytes of a file; `what` says what it should have been. */
+export function readInput(path: string, what: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    const code = (cause as { code?: string }).code;
+    const reason = code === "ENOENT"
+      ? "there is no such file: check the name"
+      : code === "EISDIR"
+      ? "it is a folder"
+      : cause instanceof Error
+      ? cause.message
+      : String(cause);
+    throw new Error(`Cannot read the ${what} ${path}: ${reason}`, { cause });
+  }
+}

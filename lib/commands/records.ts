@@ -1,0 +1,136 @@
+/**
+ * `albert records`, the reference's create_pretraining_data: raw files and a tokenizer to TFRecord files.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import {
+  createRecords,
+  RECORDS_DEFAULTS,
+  type RecordsReport,
+  type RecordsTokenizer,
+} from "../records/mod.ts";
+import { loadSentencePiece, loadWordPiece } from "../tokenizer/mod.ts";
+import { type Command, command, UsageError } from "./command.ts";
+import { readInput } from "./files.ts";
+
+const R = RECORDS_DEFAULTS;
+const source = "reference";
+
+/** Reads the tokenizer that the flags name. */
+export function openTokenizer(
+  { spm_model_file, vocab_file, do_lower_case }: {
+    readonly spm_model_file?: string | undefined;
+    readonly vocab_file?: string | undefined;
+    readonly do_lower_case: boolean;
+  },
+): { readonly tokenizer: RecordsTokenizer; readonly sha256: string } {
+  const path = spm_model_file ?? vocab_file;
+  if (path === undefined) {
+    throw new UsageError("Cannot make records: give --spm_model_file, or --vocab_file for WordPiece");
+  }
+  const bytes = readInput(path, "tokenizer");
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  const tokenizer = spm_model_file === undefined
+    ? loadWordPiece(readFileSync(path, "utf8"), { lower: do_lower_case })
+    : loadSentencePiece(bytes, { path });
+  return { tokenizer, sha256 };
+}
+
+/** One line about the records that were made. */
+export function describeRecords({ documents, sentences, instances, pairs, outputs }: RecordsReport): string {
+  const share = ((pairs.swapped + pairs.random) / Math.max(1, instances) * 100).toFixed(0);
+  return `${outputs.map(({ path }) => path).join(", ")}: ${instances} records from ${sentences} sentences ` +
+    `of ${documents} documents, ${share} % labelled 1 (${pairs.swapped} swapped, ${pairs.random} random)`;
+}
+
+/** The command. */
+export const records: Command = command({
+  name: "records",
+  aliases: ["create_pretraining_data"],
+  summary: "Make training records (TFRecord) from raw files and a tokenizer.",
+  example: "deno task albert records --input_file=build/raw.txt --output_file=build/train.tfrecord " +
+    "--spm_model_file=build/tokenizer.model --max_seq_length=64 --max_predictions_per_seq=10 --dupe_factor=2",
+  flags: {
+    input_file: { kind: "string", required: true, help: "raw files: paths or globs by comma" },
+    output_file: {
+      kind: "string",
+      required: true,
+      help: "TFRecord files by comma; records go to them in turn",
+    },
+    spm_model_file: { kind: "string", help: "SentencePiece model", source },
+    vocab_file: {
+      kind: "string",
+      help: "WordPiece vocabulary, used when there is no SentencePiece model",
+      source,
+    },
+    do_lower_case: { kind: "boolean", default: R.do_lower_case, help: "lower-case the text", source },
+    do_whole_word_mask: {
+      kind: "boolean",
+      default: R.do_whole_word_mask,
+      help: "mask all pieces of a word",
+      source,
+    },
+    do_permutation: {
+      kind: "boolean",
+      default: R.do_permutation,
+      help: "also exchange pieces and predict them",
+      source,
+    },
+    favor_shorter_ngram: {
+      kind: "boolean",
+      default: R.favor_shorter_ngram,
+      help: "short n-grams are likelier",
+      source,
+    },
+    random_next_sentence: {
+      kind: "boolean",
+      default: R.random_next_sentence,
+      help: "true: segment B may be random (BERT's task); false: A and B may be swapped",
+      source,
+    },
+    max_seq_length: {
+      kind: "int",
+      default: R.max_seq_length,
+      help: "pieces per record, specials counted",
+      source,
+    },
+    ngram: { kind: "int", default: R.ngram, help: "longest n-gram masked together, words", source },
+    max_predictions_per_seq: {
+      kind: "int",
+      default: R.max_predictions_per_seq,
+      help: "most masked pieces per record",
+      source,
+    },
+    random_seed: { kind: "int", default: Number(R.random_seed), help: "seed of Python's generator", source },
+    numpy_seed: {
+      kind: "int",
+      default: R.numpy_seed,
+      help: "seed of NumPy's generator, which the reference leaves unseeded",
+    },
+    dupe_factor: {
+      kind: "int",
+      default: R.dupe_factor,
+      help: "passes over the text, each masked anew",
+      source,
+    },
+    masked_lm_prob: {
+      kind: "float",
+      default: R.masked_lm_prob,
+      help: "share of the pieces that is masked",
+      source,
+    },
+    short_seq_prob: {
+      kind: "float",
+      default: R.short_seq_prob,
+      help: "share of documents cut to a shorter length",
+      source,
+    },
+  },
+  run: async (flags, _, { print, onProgress, endProgress }) => {
+    const { tokenizer, sha256 } = openTokenizer(flags);
+    const { spm_model_file: _model, vocab_file: _vocabulary, ...config } = flags;
+    const report = await createRecords({ ...config, tokenizer, tokenizer_sha256: sha256 }, { onProgress });
+    await endProgress();
+    print(describeRecords(report));
+  },
+});

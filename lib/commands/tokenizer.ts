@@ -1,0 +1,131 @@
+/**
+ * `albert tokenizer`: the flags of spm_train for a unigram model; the files equal spm_train's byte for byte.
+ */
+import { preprocessText } from "../text/mod.ts";
+import { type TrainedFiles, trainUnigramFiles, type UnigramFileOptions } from "../tokenizer/mod.ts";
+import { type Command, command, type Flag } from "./command.ts";
+
+const source = "spm_train";
+const text = (help: string, value?: string): Flag => ({
+  kind: "string",
+  help,
+  source,
+  ...(value === undefined ? {} : { default: value }),
+});
+const int = (value: number, help: string): Flag => ({ kind: "int", default: value, help, source });
+const float = (value: number, help: string): Flag => ({ kind: "float", default: value, help, source });
+const yes = (value: boolean, help: string): Flag => ({ kind: "boolean", default: value, help, source });
+
+/** One line about a trained tokenizer. */
+export function describeTokenizer({ model, report }: TrainedFiles): string {
+  const { vocab_size, sentences, skipped, seconds } = report;
+  const left = skipped.empty + skipped.tooLong + skipped.reserved;
+  return `${model}: ${vocab_size} pieces from ${sentences} sentences in ${seconds.toFixed(1)} s` +
+    (left === 0
+      ? ""
+      : ` (${left} lines left out: ${skipped.empty} empty, ${skipped.tooLong} too long, ${skipped.reserved} reserved)`);
+}
+
+/** The cleaning that records apply before they are cut into pieces, for training on the same text. */
+export function transformOf(preprocess: string): ((line: string) => string) | undefined {
+  if (preprocess === "none") return undefined;
+  return (line) => preprocessText(line, { lower: preprocess === "albert" });
+}
+
+/** The command. */
+export const tokenizer: Command = command({
+  name: "tokenizer",
+  aliases: ["spm_train"],
+  summary: "Train a SentencePiece unigram tokenizer on raw files.",
+  example:
+    "deno task albert tokenizer --input=build/raw.txt --model_prefix=build/tokenizer --vocab_size=2000 " +
+    "--pad_id=0 --unk_id=1 --bos_id=-1 --eos_id=-1 --control_symbols=[CLS],[SEP],[MASK] --preprocess=albert",
+  flags: {
+    input: { kind: "string", required: true, help: "raw files by comma", source },
+    model_prefix: {
+      kind: "string",
+      required: true,
+      help: "writes <prefix>.model and <prefix>.vocab",
+      source,
+    },
+    vocab_size: int(8000, "pieces in all, control and user-defined symbols included"),
+    preprocess: {
+      kind: "string",
+      choices: ["none", "albert", "albert_cased"],
+      default: "none",
+      help:
+        "clean each line as records do (NFKD, no marks, squeezed blanks; albert: lower case), or take it as it is",
+    },
+    spm_version: {
+      kind: "string",
+      choices: ["0.1.97", "0.2.0", "0.2.2"],
+      default: "0.2.0",
+      help: "whose files to equal",
+    },
+    model_type: {
+      kind: "string",
+      choices: ["unigram"],
+      default: "unigram",
+      help: "the kind of model",
+      source,
+    },
+    accept_language: text("languages the model is for, stored only"),
+    character_coverage: float(0.9995, "share of the characters in the alphabet, 0.98 to 1"),
+    input_sentence_size: int(0, "most sentences used, 0 for all"),
+    shuffle_input_sentence: yes(true, "draw them at random, else the first ones"),
+    seed_sentencepiece_size: int(1000000, "seed pieces"),
+    shrinking_factor: float(0.75, "share kept by one pruning, 0.5 to 0.95"),
+    num_threads: int(16, "partitions of the float32 sums, part of the result"),
+    num_sub_iterations: int(2, "EM rounds between prunings"),
+    max_sentence_length: int(4192, "longer sentences are skipped, bytes"),
+    max_sentencepiece_length: int(16, "longest piece, characters"),
+    split_by_unicode_script: yes(true, "a piece stays within one script"),
+    split_by_whitespace: yes(true, "a piece stays within one word"),
+    split_by_number: yes(true, "digits are a script of their own"),
+    split_digits: yes(false, "every digit is a piece of its own"),
+    treat_whitespace_as_suffix: yes(false, "the blank mark ends a word"),
+    allow_whitespace_only_pieces: yes(false, "pieces of blanks only are allowed"),
+    control_symbols: text("symbols that text never gives, by comma"),
+    user_defined_symbols: text("symbols that are always one piece, by comma"),
+    required_chars: text("characters that are in the alphabet in any case"),
+    byte_fallback: yes(false, "spell unknown characters in byte pieces"),
+    vocabulary_output_piece_score: yes(true, "scores in the .vocab file"),
+    hard_vocab_limit: yes(true, "a vocabulary that cannot be reached is an error"),
+    unk_id: int(0, "id of the unknown piece"),
+    bos_id: int(1, "id of the begin piece, -1 for none"),
+    eos_id: int(2, "id of the end piece, -1 for none"),
+    pad_id: int(-1, "id of the padding piece, -1 for none"),
+    unk_piece: text("the unknown piece", "<unk>"),
+    bos_piece: text("the begin piece", "<s>"),
+    eos_piece: text("the end piece", "</s>"),
+    pad_piece: text("the padding piece", "<pad>"),
+    unk_surface: text("what an unknown piece decodes to"),
+    normalization_rule_name: {
+      kind: "string",
+      choices: ["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"],
+      default: "nmt_nfkc",
+      help: "how text is rewritten first",
+      source,
+    },
+    add_dummy_prefix: yes(true, "every sentence starts with a blank"),
+    remove_extra_whitespaces: yes(true, "blanks at the ends go, runs become one"),
+    invalid_utf8: {
+      kind: "string",
+      choices: ["error", "replace"],
+      default: "error",
+      help: "what bytes that are no UTF-8 do",
+    },
+  },
+  run: async ({ preprocess, ...flags }, _, { print, onProgress, endProgress, signal }) => {
+    const transform = transformOf(preprocess);
+    const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
+    const files = await trainUnigramFiles({
+      ...given as Pick<UnigramFileOptions, "input" | "model_prefix">,
+      ...(transform === undefined ? {} : { transform }),
+      onProgress,
+      signal,
+    });
+    await endProgress();
+    print(describeTokenizer(files));
+  },
+});
