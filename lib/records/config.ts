@@ -53,6 +53,10 @@ export type RecordsConfig = TasksConfig & {
   readonly random_seed: number | bigint;
   /** Seed of NumPy's generator, which draws n-gram lengths; 0 to 2^32 - 1. Default 12345; the reference has none. */
   readonly numpy_seed: number;
+  /** Number of runs that share a corpus, each for its part of the documents and with less memory; ours. Default 1. */
+  readonly shard_count: number;
+  /** Which part this run makes, from 0: documents are dealt out in turn, the seeds are raised by it. Default 0. */
+  readonly shard_index: number;
 };
 
 /**
@@ -71,6 +75,8 @@ export const RECORDS_DEFAULTS: Omit<RecordsConfig, "input_file" | "output_file">
   do_lower_case: true,
   random_seed: 12345,
   numpy_seed: 12345,
+  shard_count: 1,
+  shard_index: 0,
 };
 
 /**

@@ -20,7 +20,7 @@ import { preprocessText, pythonStrip } from "../text/mod.ts";
 import { RECORDS_DEFAULTS, type RecordsConfig, type RecordsOptions } from "./config.ts";
 import type { RecordsReport, RecordsTokenizer, ReportedFile } from "./config.ts";
 import { instanceEncoder } from "./encode_instance.ts";
-import { expandPatterns, rawFile } from "./inputs.ts";
+import { expandPatterns, kindOfPath, rawFile } from "./inputs.ts";
 import { type TfrecordWriter, tfrecordWriter } from "./tfrecord.ts";
 
 /**
@@ -92,7 +92,7 @@ export async function createRecords(options: RecordsOptions, run: RecordsRun = {
   const { tokenizer, tokenizer_sha256, ...flags } = options;
   const given = Object.entries(flags).filter(([, value]) => value !== undefined);
   const config = { ...RECORDS_DEFAULTS, ...Object.fromEntries(given) } as RecordsConfig;
-  const random = run.random ?? generators(config.random_seed, config.numpy_seed);
+  const random = run.random ?? seeded(config);
   const style = tokenizer.style ?? "sentencepiece";
   const builder = instancesBuilder(tokenizer, random, { ...config, style, keepUnknown: false });
   const inputs = expandPatterns(config.input_file);
@@ -101,7 +101,7 @@ export async function createRecords(options: RecordsOptions, run: RecordsRun = {
   try {
     for (const path of outputs) writers.push(tfrecordWriter(path)); // now, so that a bad name fails early
     const read = await tokenizeFiles(inputs, tokenizer, config, builder, run);
-    if (builder.sentences() === 0) throw emptyCorpus(inputs);
+    if (builder.sentences() === 0) throw emptyCorpus(inputs, config);
     const documents = await makeInstances(builder, config, run);
     const made = builder.finish();
     const predictions = await writeInstances(made, config, writers, run);
@@ -132,6 +132,19 @@ export async function createRecords(options: RecordsOptions, run: RecordsRun = {
   }
 }
 
+/** Generators of a shard: seeds raised by its index, so that shards do not repeat each other's draws. */
+function seeded({ random_seed, numpy_seed, shard_count, shard_index }: RecordsConfig): Generators {
+  const whole = Number.isSafeInteger(shard_count) && Number.isSafeInteger(shard_index);
+  if (!whole || shard_count < 1 || shard_index < 0 || shard_index >= shard_count) {
+    throw new RangeError(
+      `Cannot create records: shard_index is ${shard_index} of shard_count ${shard_count}, ` +
+        "expected a whole number from 0 to shard_count - 1",
+    );
+  }
+  if (shard_index === 0) return generators(random_seed, numpy_seed);
+  return generators(BigInt(random_seed) + BigInt(shard_index), (numpy_seed + shard_index) % 2 ** 32);
+}
+
 function outputNames(list: string, inputs: readonly string[]): string[] {
   const names = list.split(",");
   const seen = new Set(inputs.map((path) => resolve(path)));
@@ -144,14 +157,18 @@ function outputNames(list: string, inputs: readonly string[]): string[] {
         `Cannot write output_file: ${name} is an input or stands there twice; name another file`,
       );
     }
+    if (kindOfPath(name) === "folder") {
+      throw new RangeError(`Cannot write output_file: ${name} is a folder; name a file in it`);
+    }
     seen.add(resolve(name));
   }
   return names;
 }
 
-function emptyCorpus(inputs: readonly string[]): RangeError {
+function emptyCorpus(inputs: readonly string[], { shard_count, shard_index }: RecordsConfig): RangeError {
+  const part = shard_count > 1 ? ` for shard ${shard_index} of ${shard_count}` : "";
   return new RangeError(
-    `Cannot create records: no document with a sentence in ${inputs.join(", ")}; ` +
+    `Cannot create records: no document with a sentence in ${inputs.join(", ")}${part}; ` +
       "a raw file has one sentence a line and a blank line between documents",
   );
 }
@@ -180,6 +197,20 @@ async function tokenizeFiles(
   const breathe = breather(signal);
   const files: ReportedFile[] = [];
   let before = 0;
+  let document = 0;
+  let inDocument = false;
+  const take = (line: string): void => {
+    const text = wordpiece ? pythonStrip(line) : preprocessText(line, { lower });
+    if (text === "") {
+      if (inDocument) document++;
+      inDocument = false;
+      builder.endDocument();
+      return;
+    }
+    inDocument = true;
+    if (document % config.shard_count !== config.shard_index) return;
+    builder.sentence(wordpiece ? tokenizer.encode(text) : albertPieces(tokenizer.encode, text));
+  };
   for (const path of inputs) {
     const file = rawFile(path);
     const report = (share: number): void =>
@@ -193,10 +224,7 @@ async function tokenizeFiles(
     for (const lines of file.blocks()) {
       const to = file.bytes();
       for (let i = 0; i < lines.length; i++) {
-        const line = lines[i] ?? "";
-        const text = wordpiece ? pythonStrip(line) : preprocessText(line, { lower });
-        if (text === "") builder.endDocument();
-        else builder.sentence(wordpiece ? tokenizer.encode(text) : albertPieces(tokenizer.encode, text));
+        take(lines[i] ?? "");
         const pause = (i & 63) === 63 ? breathe() : undefined;
         if (pause === undefined) continue;
         report(Math.round(from + (to - from) * i / lines.length));

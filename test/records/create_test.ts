@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
+import { pid } from "node:process";
 import { CorruptFileError } from "../../lib/formats/mod.ts";
 import {
   createRecords,
@@ -9,6 +10,7 @@ import {
   readRecords,
   readTfrecords,
   type RecordArrays,
+  type RecordsReport,
   type RecordsTokenizer,
 } from "../../lib/records/mod.ts";
 import type { Progress } from "../../lib/progress.ts";
@@ -180,6 +182,7 @@ Deno.test("createRecords() names the pattern, file, byte or flag when something 
     await message({ input_file: `${place}/corpus.txt, x` }),
     /" x" matches no file; a blank beside the comma/,
   );
+  assert.match(await message({ input_file: `${place}/corpus.txt/x` }), /matches no file/);
   writeFileSync(`${place}/empty.txt`, " \n\n\u0301\n");
   assert.match(
     await message({ input_file: `${place}/empty.txt` }),
@@ -192,7 +195,10 @@ Deno.test("createRecords() names the pattern, file, byte or flag when something 
   assert.match(await message({ output_file: `${place}/corpus.txt` }), /corpus\.txt is an input/);
   assert.match(await message({ output_file: `${place}/c,${place}/c` }), /stands there twice/);
   assert.match(await message({ output_file: `${place}/corpus.txt/a` }), /a file is where a folder is needed/);
+  assert.match(await message({ output_file: place }), /is a folder; name a file in it/);
   assert.match(await message({ numpy_seed: -1 }), /NumPy/);
+  assert.match(await message({ shard_index: 2, shard_count: 2 }), /shard_index is 2 of shard_count 2/);
+  assert.match(await message({ shard_index: 400, shard_count: 500 }), /no document .*for shard 400 of 500/);
   const text = new TextEncoder().encode("ä\ufffd\n".repeat(300_000));
   text[1_500_000] = 0xff; // where a line begins, behind many a genuine U+FFFD
   writeFileSync(`${place}/bad.txt`, text);
@@ -234,4 +240,32 @@ Deno.test("createRecords() writes records that the general reader takes too", as
     assert.equal(example["masked_lm_ids"]?.values.length, 10);
     assert.equal(example["input_ids"]?.values.length, 32);
   }
+});
+
+Deno.test("createRecords() deals the documents out when the corpus is shared by shards", async () => {
+  const place = rawFolder();
+  const input_file = `${place}/corpus.txt,${place}/corpus2.txt`;
+  const made = (options: { shard_index?: number; shard_count?: number }): Promise<RecordsReport> =>
+    createRecords({ ...small, ...options, input_file, output_file: `${place}/a`, tokenizer: sentencePiece });
+  const whole = await made({});
+  const shards = [0, 1, 2].map((shard_index) => ({ shard_index, shard_count: 3 }));
+  const sum = { documents: 0, sentences: 0, pieces: 0 };
+  for (const shard of shards) {
+    const { documents, sentences, pieces } = await made(shard);
+    assert.equal(documents, whole.documents / 3);
+    sum.documents += documents;
+    sum.sentences += sentences;
+    sum.pieces += pieces;
+  }
+  assert.deepEqual(sum, { documents: whole.documents, sentences: whole.sentences, pieces: whole.pieces });
+});
+
+Deno.test("createRecords() says so and leaves no file when the device is full", async () => {
+  if (!existsSync("/dev/full")) return;
+  const place = rawFolder();
+  symlinkSync("/dev/full", `${place}/b.tfrecord.tmp-${pid}`); // every write to it fails as on a full device
+  const files = { input_file: `${place}/corpus.txt`, output_file: `${place}/a.tfrecord,${place}/b.tfrecord` };
+  const work = createRecords({ ...small, ...files, tokenizer: sentencePiece });
+  await assert.rejects(work, /Cannot write .*b\.tfrecord: no space left on the device/);
+  assert.deepEqual(readdirSync(place).filter((name) => /^[ab]\.tf/.test(name)), []);
 });
