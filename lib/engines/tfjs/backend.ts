@@ -38,6 +38,8 @@ export type OpenBackend = {
   readonly kernel: (name: string) => KernelFunc;
   /** Takes and forgets the last error that the device reported on its own (webgpu), if any. */
   readonly takeError: () => string | undefined;
+  /** Whether WebAssembly has SIMD here. */
+  readonly simd: boolean;
 };
 
 /** The element type under which tfjs keeps ours: uint32 lives as the bits of an int32. */
@@ -101,7 +103,9 @@ export async function openBackend(name: BackendName): Promise<OpenBackend> {
   if (!await core.setBackend(name)) {
     throw new Error(`Cannot open tfjs-${name}: tfjs could not start its ${name} backend`);
   }
-  const backend = core.backend() as unknown as Backend;
+  const backend = core.backend() as unknown as Backend & { firstUse?: boolean };
+  // The cpu backend would print an advertisement at its first use.
+  if (name === "cpu") backend.firstUse = false;
   return {
     name,
     backend,
@@ -113,5 +117,6 @@ export async function openBackend(name: BackendName): Promise<OpenBackend> {
       return config.kernelFunc as unknown as KernelFunc;
     },
     takeError: name === "webgpu" ? watchDevice(backend) : () => undefined,
+    simd: name === "wasm" && await core.env().getAsync("WASM_HAS_SIMD_SUPPORT") === true,
   };
 }

@@ -3,10 +3,12 @@
  */
 import type { Engine } from "../../tensor/mod.ts";
 import { openBackend } from "./backend.ts";
-import type { BackendName } from "./backend.ts";
+import type { BackendName, OpenBackend } from "./backend.ts";
 import { download, upload } from "./memory.ts";
 import type { TfjsBuffer } from "./memory.ts";
 import { compileStock } from "./stock_program.ts";
+import { openHeap } from "./wasm/heap.ts";
+import { compileOwn, downloadOwn, uploadOwn } from "./wasm/program.ts";
 
 /**
  * Options of `tfjsEngine`.
@@ -25,6 +27,21 @@ export type TfjsOptions = {
   /** Backend: `"wasm"` (default) runs everywhere, `"webgpu"` on any GPU, `"cpu"` is plain JavaScript. */
   readonly backend?: BackendName;
 };
+
+/** The wasm backend with our own kernels on its memory: tfjs' are slow on transposed products and chains. */
+function ownEngine(opened: OpenBackend): Engine {
+  const heap = openHeap(opened);
+  return {
+    name: "tfjs-wasm",
+    loops: false,
+    devices: () => [{ name: "tfjs wasm", kind: "cpu" }],
+    compile: (graph, options) => compileOwn(heap, graph, options),
+    upload: (values, type) => Promise.resolve(uploadOwn(heap, values, type)),
+    download: (buffer) => Promise.resolve(downloadOwn(heap, buffer as TfjsBuffer)),
+    release: (buffer) => heap.free((buffer as TfjsBuffer).info.dataId),
+    dispose: () => Promise.resolve(),
+  };
+}
 
 /**
  * Opens the engine on TensorFlow.js.
@@ -45,6 +62,7 @@ export type TfjsOptions = {
  */
 export async function tfjsEngine({ backend = "wasm" }: TfjsOptions = {}): Promise<Engine> {
   const opened = await openBackend(backend);
+  if (backend === "wasm" && opened.simd) return ownEngine(opened);
   return {
     name: `tfjs-${backend}`,
     loops: false,

@@ -1,0 +1,72 @@
+/**
+ * The memory of tfjs' wasm backend as our kernels use it: values allocated and counted by the backend, and an arena for
+ * what lives only during a run.
+ */
+import type { HostArray } from "../../../tensor/mod.ts";
+import type { Backend, OpenBackend } from "../backend.ts";
+import { functionBuilder, makeModule } from "./assembler.ts";
+
+/** The heap. Pointers are byte addresses; they stay valid until their value is freed. */
+export type Heap = {
+  readonly memory: WebAssembly.Memory;
+  /** Whether the machine has a fused multiply-add on vectors (relaxed SIMD). */
+  readonly fused: boolean;
+  readonly allocate: (elements: number, dtype: "float32" | "int32") => object;
+  readonly free: (dataId: object) => void;
+  readonly pointer: (dataId: object) => number;
+  readonly write: (pointer: number, values: HostArray) => void;
+  readonly read: (pointer: number, bytes: number) => ArrayBuffer;
+  /** At least that many bytes, shared by all programs. */
+  readonly arena: (bytes: number) => number;
+};
+
+type WasmBackend = Backend & {
+  readonly dataIdMap: { readonly get: (dataId: object) => { readonly memoryOffset: number } };
+  readonly wasm: {
+    readonly asm: { readonly memory: WebAssembly.Memory };
+  };
+};
+
+function hasFusedMultiplyAdd(): boolean {
+  const f = functionBuilder(0);
+  const x = f.local("v128");
+  f.get(x, x, x);
+  f.emit("relaxedMadd");
+  f.set(x);
+  return WebAssembly.validate(makeModule([{ parameters: 0, body: f.finish() }]));
+}
+
+/** Opens the heap of a wasm backend. */
+export function openHeap({ backend: opened }: OpenBackend): Heap {
+  const backend = opened as WasmBackend;
+  let arena: { readonly dataId: object; readonly bytes: number } | undefined;
+  const bytesNow = (): Uint8Array => new Uint8Array(backend.wasm.asm.memory.buffer);
+  const pointer = (dataId: object): number => backend.dataIdMap.get(dataId).memoryOffset;
+  const allocate = (elements: number, dtype: "float32" | "int32"): object => {
+    const dataId = backend.write(null, [Math.max(1, elements)], dtype);
+    if (pointer(dataId) === 0) {
+      throw new RangeError(
+        `Cannot allocate ${4 * elements} bytes: the 4 GB of WebAssembly are used up, ` +
+          "use a smaller batch or model, remat, or another engine",
+      );
+    }
+    return dataId;
+  };
+  return {
+    memory: backend.wasm.asm.memory,
+    fused: hasFusedMultiplyAdd(),
+    allocate,
+    free: (dataId) => void backend.disposeData(dataId),
+    pointer,
+    write: (at, values) =>
+      bytesNow().set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at),
+    read: (at, bytes) => backend.wasm.asm.memory.buffer.slice(at, at + bytes) as ArrayBuffer,
+    arena: (bytes) => {
+      if (arena === undefined || arena.bytes < bytes) {
+        if (arena !== undefined) backend.disposeData(arena.dataId);
+        arena = { dataId: allocate(Math.ceil(bytes / 4), "int32"), bytes };
+      }
+      return pointer(arena.dataId);
+    },
+  };
+}

@@ -1,0 +1,193 @@
+/**
+ * A graph as one WebAssembly module that works in place on the memory of tfjs' wasm backend: kernels for every unit,
+ * and a `run` that calls them in order. Intermediate values live in an arena that all programs of an engine share,
+ * because programs run one at a time; only arguments, results and constants have memory of their own.
+ */
+import type { Buffer, DType, Graph, HostArray, Program, Tensor } from "../../../tensor/mod.ts";
+import { sizeOf } from "../../../tensor/mod.ts";
+import type { TfjsBuffer } from "../memory.ts";
+import { functionBuilder, makeModule } from "./assembler.ts";
+import { loopKernel } from "./loop_kernel.ts";
+import { lower } from "./lower.ts";
+import type { Call, Lowered, Place } from "./lower.ts";
+import type { Heap } from "./heap.ts";
+import { productKernel } from "./product_kernel.ts";
+import { rowsKernel } from "./row_kernels.ts";
+
+const align = (bytes: number): number => Math.max(16, Math.ceil(bytes / 16) * 16);
+
+/** Offsets of intermediate values: a value's place is free again after the last call that uses it. */
+function planArena(
+  { calls, scratch }: Lowered,
+): { readonly offsets: Map<Tensor, number>; readonly bytes: number } {
+  const last = new Map<Tensor, number>();
+  calls.forEach(({ pointers }, i) =>
+    pointers.forEach((place) => place.in === "arena" && last.set(place.value, i))
+  );
+  const offsets = new Map<Tensor, number>();
+  const live: { readonly value: Tensor; readonly from: number; readonly to: number }[] = [];
+  const start = align(scratch);
+  let bytes = start;
+  calls.forEach(({ pointers }, i) => {
+    for (const place of pointers) {
+      if (place.in !== "arena" || offsets.has(place.value)) continue;
+      const size = align(4 * sizeOf(place.value.shape));
+      // The first gap that is large enough; live values are kept in order of their places.
+      let from = start;
+      let at = 0;
+      while (at < live.length && (live[at] as typeof live[number]).from - from < size) {
+        from = (live[at++] as typeof live[number]).to;
+      }
+      live.splice(at, 0, { value: place.value, from, to: from + size });
+      offsets.set(place.value, from);
+      bytes = Math.max(bytes, from + size);
+    }
+    for (let k = live.length - 1; k >= 0; k--) {
+      if (last.get((live[k] as typeof live[number]).value) === i) live.splice(k, 1);
+    }
+  });
+  return { offsets, bytes };
+}
+
+function kernelBody({ kernel }: Call): number[] {
+  switch (kernel.kind) {
+    case "loop":
+      return loopKernel(kernel.spec);
+    case "product":
+      return productKernel(kernel.spec);
+    case "rows":
+      return rowsKernel(kernel.spec);
+  }
+}
+
+/** The module: every different kernel once, then `run(constants, arena)`; the table of slots heads the constants. */
+function assemble(
+  lowered: Lowered,
+  offsets: ReadonlyMap<Tensor, number>,
+  constantOffsets: readonly number[],
+): BufferSource {
+  const functions: { readonly parameters: number; readonly body: readonly number[] }[] = [];
+  const known = new Map<string, number>();
+  const run = functionBuilder(2);
+  const pointer = (place: Place): void => {
+    if (place.in === "slot") {
+      run.get(0);
+      run.memory("i32Load", 4 * place.index);
+      return;
+    }
+    run.get(place.in === "constants" ? 0 : 1);
+    run.i32(
+      place.in === "constants"
+        ? constantOffsets[place.index] as number
+        : place.in === "arena"
+        ? offsets.get(place.value) as number
+        : 0,
+    );
+    run.emit("add");
+  };
+  for (const call of lowered.calls) {
+    const key = JSON.stringify(
+      call.kernel,
+      (_, value) =>
+        typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))
+          ? `${1 / value}/${value}`
+          : value,
+    );
+    let index = known.get(key);
+    if (index === undefined) {
+      index = functions.push({ parameters: call.pointers.length, body: kernelBody(call) });
+      known.set(key, index);
+    }
+    call.pointers.forEach(pointer);
+    run.call(index);
+  }
+  functions.push({ parameters: 2, body: run.finish() });
+  return makeModule(functions);
+}
+
+function layConstants(lowered: Lowered): { readonly offsets: number[]; readonly bytes: number } {
+  let bytes = align(4 * lowered.slots);
+  const offsets = lowered.constants.map((values) => {
+    const at = bytes;
+    bytes += align(values.byteLength);
+    return at;
+  });
+  return { offsets, bytes };
+}
+
+/** Makes a program of own kernels on a heap. */
+export async function compileOwn(
+  heap: Heap,
+  graph: Graph,
+  { donate }: { readonly donate: readonly number[] },
+): Promise<Program> {
+  const lowered = lower(graph, { fused: heap.fused });
+  const arena = planArena(lowered);
+  const constants = layConstants(lowered);
+  const module = await WebAssembly.compile(assemble(lowered, arena.offsets, constants.offsets));
+  const instance = await WebAssembly.instantiate(module, { e: { m: heap.memory, p: power } });
+  const call = instance.exports.run as (constants: number, arena: number) => void;
+  let block: object | undefined = heap.allocate(constants.bytes / 4, "int32");
+  const base = heap.pointer(block);
+  lowered.constants.forEach((values, i) => heap.write(base + (constants.offsets[i] as number), values));
+  const run = (inputs: readonly Buffer[]): Promise<readonly Buffer[]> => {
+    if (block === undefined) throw new Error("Cannot run the program: it was disposed");
+    const outputs = graph.outputs.map((type): TfjsBuffer => makeBuffer(heap, type));
+    const pointers = [...inputs, ...outputs].map((buffer) =>
+      heap.pointer((buffer as TfjsBuffer).info.dataId)
+    );
+    const scratch = heap.arena(arena.bytes);
+    heap.write(base, Int32Array.from(pointers));
+    call(base, scratch);
+    for (const index of donate) heap.free((inputs[index] as TfjsBuffer).info.dataId);
+    return Promise.resolve(outputs);
+  };
+  return {
+    run: async (inputs) => await run(inputs),
+    dispose: () => {
+      if (block !== undefined) heap.free(block);
+      block = undefined;
+    },
+  };
+}
+
+/** Powers lane by lane; C's pow takes 1 where JavaScript has NaN: 1^NaN, 1^±∞. */
+function power(a: number, b: number): number {
+  return a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : Math.pow(a, b);
+}
+
+function makeBuffer(
+  heap: Heap,
+  { dtype, shape }: { readonly dtype: DType; readonly shape: readonly number[] },
+): TfjsBuffer {
+  const stored = dtype === "float32" ? "float32" : "int32";
+  const dataId = heap.allocate(sizeOf(shape), stored);
+  return { dtype, shape, info: { dataId, shape: [...shape], dtype: stored } };
+}
+
+/** Copies host values to the heap; bool becomes a mask. */
+export function uploadOwn(
+  heap: Heap,
+  values: HostArray,
+  type: { readonly dtype: DType; readonly shape: readonly number[] },
+): TfjsBuffer {
+  const buffer = makeBuffer(heap, type);
+  const array = type.dtype === "bool"
+    ? Int32Array.from(values, (x) => x === 0 ? 0 : -1)
+    : type.dtype === "float32"
+    ? (values instanceof Float32Array ? values : Float32Array.from(values))
+    : type.dtype === "uint32"
+    ? Uint32Array.from(values)
+    : Int32Array.from(values);
+  heap.write(heap.pointer(buffer.info.dataId), array);
+  return buffer;
+}
+
+/** Copies a value to host memory. */
+export function downloadOwn(heap: Heap, { dtype, shape, info }: TfjsBuffer): HostArray {
+  const bytes = heap.read(heap.pointer(info.dataId), 4 * sizeOf(shape));
+  if (dtype === "float32") return new Float32Array(bytes);
+  if (dtype === "uint32") return new Uint32Array(bytes);
+  const whole = new Int32Array(bytes);
+  return dtype === "bool" ? Uint8Array.from(whole, (x) => x === 0 ? 0 : 1) : whole;
+}
