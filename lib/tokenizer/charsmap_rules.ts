@@ -4,7 +4,18 @@
  * four characters; a set of rules and longest match first is all that SentencePiece's normalizer knows.
  */
 
-/** Names of the built-in normalizations. */
+/**
+ * Names of the built-in normalizations; `_cf` also folds case, `identity` changes nothing.
+ *
+ * @example
+ * ```ts
+ * import type { NormalizationRuleName } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const name: NormalizationRuleName = "nmt_nfkc_cf";
+ * assert.ok(name.endsWith("_cf"));
+ * ```
+ */
 export type NormalizationRuleName = "nmt_nfkc" | "nfkc" | "nmt_nfkc_cf" | "nfkc_cf" | "identity";
 
 /** What a text is rewritten by: key and replacement, both non-normalized JavaScript strings. */

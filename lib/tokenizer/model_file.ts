@@ -48,7 +48,18 @@ export type Piece = {
   readonly type: PieceType;
 };
 
-/** A value of a specification field. */
+/**
+ * A value of a specification field; lists are arrays of strings.
+ *
+ * @example
+ * ```ts
+ * import type { SpecValue } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const symbols: SpecValue = ["[CLS]", "[SEP]"];
+ * assert.ok(Array.isArray(symbols));
+ * ```
+ */
 export type SpecValue = number | boolean | string | Uint8Array | readonly string[];
 
 /**
