@@ -2,6 +2,9 @@
  * The table of commands: a new command is one file here and one line below.
  */
 import { type Command } from "./command.ts";
+import { environment } from "./environment.ts";
+import { evaluate } from "./evaluate.ts";
+import { inspect } from "./inspect.ts";
 import { pretrain } from "./pretrain.ts";
 import { raws } from "./raws.ts";
 import { records } from "./records.ts";
@@ -11,5 +14,5 @@ export { type Command, type Context, helpOf, nearest, parseArguments, UsageError
 
 /** Every command, in the order of the stages. */
 export function commands(): readonly Command[] {
-  return [raws, tokenizer, records, pretrain];
+  return [environment, raws, tokenizer, records, pretrain, evaluate, inspect];
 }

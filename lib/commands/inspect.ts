@@ -1,0 +1,123 @@
+/**
+ * `albert inspect`: what is inside a file of the road, and where it is damaged.
+ */
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { readSafetensorsFile } from "../formats/mod.ts";
+import { decodeExample, readTfrecords } from "../records/mod.ts";
+import { parseModel } from "../tokenizer/mod.ts";
+import { readCheckpoint } from "../train/mod.ts";
+import { type Command, command, type Context, UsageError } from "./command.ts";
+import { readInput } from "./files.ts";
+
+type Print = Context["print"];
+
+function firstBytes(path: string): Uint8Array {
+  const handle = openSync(path, "r");
+  try {
+    const bytes = new Uint8Array(16);
+    return bytes.subarray(0, readSync(handle, bytes, 0, bytes.length, 0));
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** What a file is, by its name first and its bytes then. */
+export function kindOf(path: string): "checkpoint" | "tfrecord" | "safetensors" | "model" {
+  if (!existsSync(path)) throw new Error(`Cannot inspect ${path}: there is no such file or folder`);
+  if (statSync(path).isDirectory()) return "checkpoint";
+  if (path.endsWith(".safetensors")) return "safetensors";
+  if (path.endsWith(".model")) return "model";
+  if (/\.tf_?records?(-\d+-of-\d+)?$/.test(path)) return "tfrecord";
+  const bytes = firstBytes(path);
+  if (bytes[8] === 0x7b) return "safetensors";
+  if (bytes[0] === 0x0a) return "model";
+  return "tfrecord";
+}
+
+async function inspectRecords(path: string, limit: number, print: Print): Promise<void> {
+  let count = 0;
+  let keys = "";
+  for await (const { index, byte, data } of readTfrecords(path)) {
+    count++;
+    const example = decodeExample(data, { path, record: index });
+    const shape = Object.entries(example).map(([key, { type, values }]) =>
+      `${key}: ${type}[${values.length}]`
+    ).join(", ");
+    if (shape !== keys) print(`record ${index} at byte ${byte}: ${shape}`);
+    keys = shape;
+    if (index >= limit) continue;
+    for (const [key, { values }] of Object.entries(example)) {
+      print(`  ${key} = ${Array.from(values as ArrayLike<unknown>).join(" ")}`);
+    }
+  }
+  print(`${path}: ${count} records, every checksum right`);
+}
+
+function inspectModel(path: string, limit: number, print: Print): void {
+  const { pieces, trainer_spec, normalizer_spec } = parseModel(readInput(path, "tokenizer"), { path });
+  const types = new Map<string, number>();
+  for (const { type } of pieces) types.set(type, (types.get(type) ?? 0) + 1);
+  print(
+    `${path}: SentencePiece model, ${pieces.length} pieces (${
+      [...types].map(([type, n]) => `${n} ${type}`).join(", ")
+    })`,
+  );
+  for (
+    const name of [
+      "vocab_size",
+      "character_coverage",
+      "control_symbols",
+      "user_defined_symbols",
+      "unk_id",
+      "pad_id",
+    ]
+  ) {
+    const value = trainer_spec?.[name];
+    if (value !== undefined) print(`  ${name} = ${String(value)}`);
+  }
+  print(`  normalization = ${String(normalizer_spec?.["name"] ?? "none")}`);
+  pieces.slice(0, limit).forEach(({ piece, score, type }, id) =>
+    print(`  ${id}\t${piece}\t${score}\t${type}`)
+  );
+}
+
+function inspectTensors(path: string, print: Print): void {
+  const { tensors, metadata } = readSafetensorsFile(path);
+  const rows = Object.entries(tensors);
+  for (const [name, { dtype, shape }] of rows) print(`  ${name}\t${dtype}\t[${shape.join(", ")}]`);
+  for (const [key, value] of Object.entries(metadata ?? {})) print(`  metadata ${key} = ${value}`);
+  print(`${path}: ${rows.length} tensors`);
+}
+
+function inspectCheckpoint(path: string, print: Print): void {
+  const { config, parameters, m, state, path: found } = readCheckpoint(path);
+  print(
+    `${found}: checkpoint at step ${state.step}, ${
+      m === undefined ? "without" : "with"
+    } moments, every checksum right`,
+  );
+  print(`  ${JSON.stringify(config)}`);
+  for (const [name, values] of Object.entries(parameters)) print(`  ${name}\t${values.length}`);
+  if (existsSync(join(found, "tokenizer.model"))) print("  tokenizer.model");
+}
+
+/** The command. */
+export const inspect: Command = command({
+  name: "inspect",
+  summary:
+    "Show what is inside a record file, tokenizer, safetensors file or checkpoint, and where it is damaged.",
+  example: "deno task albert inspect build/train.tfrecord --limit=1",
+  positional: { name: "FILE", help: "a TFRecord file, a .model, a .safetensors file, a checkpoint folder" },
+  flags: { limit: { kind: "int", default: 3, help: "records or pieces shown in full" } },
+  run: async ({ limit }, paths, { print }) => {
+    if (paths.length === 0) throw new UsageError("Cannot run inspect: name a file");
+    for (const path of paths) {
+      const kind = kindOf(path);
+      if (kind === "tfrecord") await inspectRecords(path, limit, print);
+      else if (kind === "model") inspectModel(path, limit, print);
+      else if (kind === "safetensors") inspectTensors(path, print);
+      else inspectCheckpoint(path, print);
+    }
+  },
+});
