@@ -159,9 +159,7 @@ function readQuickly(data: Uint8Array, lengths: RecordLengths): RecordArrays | u
     const keyLength = entry < 0 ? -1 : prefix(0x0a);
     const key = KEY_OF_LENGTH.get(keyLength);
     if (key === undefined || !hasName(data, at, key)) return undefined;
-    const bit = 1 << KEYS.indexOf(key);
-    if ((seen & bit) !== 0) return undefined; // a repeated key
-    seen |= bit;
+    seen |= 1 << KEYS.indexOf(key); // a repeated key overwrites: the last value counts
     at += keyLength;
     const list = record[key];
     if (list === undefined) return undefined;

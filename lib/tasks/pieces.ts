@@ -68,8 +68,7 @@ const DIGIT = new RegExp(`^[\\p{Nd}${OTHER_DIGITS}]$`, "u");
  * ```
  */
 export function isStartPiece(piece: string): boolean {
-  if (piece.startsWith("▁") || piece.startsWith("<")) return true;
-  if (CONTINUING.has(piece)) return true;
+  if (piece.startsWith("▁") || CONTINUING.has(piece)) return true;
   for (const char of piece) {
     const lower = char.toLowerCase();
     if (!(lower.length === 1 && lower >= "a" && lower <= "z") && !CONTINUING.has(lower)) return true;

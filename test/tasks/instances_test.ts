@@ -91,3 +91,13 @@ Deno.test("createInstances() stays inside its limits when flags and documents ar
     }
   }
 });
+
+Deno.test("createInstances() keeps piece numbers whole when the vocabulary is large", () => {
+  const pieces = Array.from({ length: 70_000 }, (_, id) => `▁${id}`);
+  pieces.splice(0, 5, "<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]");
+  const document = [["▁69999", "▁32768"], ["▁65535", "▁65536"]];
+  const options = { max_seq_length: 8, dupe_factor: 1, masked_lm_prob: 0, short_seq_prob: 0 };
+  const [made] = createInstances([document], listVocabulary(pieces), generators(), options);
+  const tokens = made?.tokens.filter((token) => token.startsWith("▁")).sort();
+  assert.deepEqual(tokens, ["▁32768", "▁65535", "▁65536", "▁69999"]);
+});
