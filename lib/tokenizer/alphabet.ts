@@ -27,9 +27,9 @@ export type AlphabetText = {
   readonly characters: number;
 };
 
-/** Chooses the alphabet and translates the text. */
-export function translateCorpus(corpus: Corpus, options: ResolvedOptions): AlphabetText {
-  const { counts, all, symbols } = countCharacters(corpus);
+/** Chooses the alphabet and translates the text, in steps. */
+export function* translateCorpus(corpus: Corpus, options: ResolvedOptions): Generator<void, AlphabetText> {
+  const { counts, all, symbols } = yield* countCharacters(corpus);
   const alphabet = chooseAlphabet(counts, all, options);
   const codePoints = Int32Array.from([0, ...new Set([...alphabet, rareCharacter])].sort((a, b) => a - b));
   const rare = codePoints.indexOf(rareCharacter);
@@ -54,6 +54,7 @@ export function translateCorpus(corpus: Corpus, options: ResolvedOptions): Alpha
   const starts = new Int32Array(sentences);
   let at = 0;
   for (let i = 0; i < sentences; i++) {
+    if ((i & 0xfff) === 0) yield;
     starts[i] = at;
     const end = corpus.bounds[2 * i + 1] as number;
     for (let k = corpus.bounds[2 * i] as number; k < end; k++) {
@@ -79,11 +80,14 @@ function joined(high: number, low: number): number {
 }
 
 /** Counts per code point, their sum, and the number of characters without weights. */
-function countCharacters(corpus: Corpus): { counts: Float64Array; all: number; symbols: number } {
+function* countCharacters(
+  corpus: Corpus,
+): Generator<void, { counts: Float64Array; all: number; symbols: number }> {
   const counts = new Float64Array(0x110000);
   let all = 0;
   let symbols = 0;
   for (let i = 0; 2 * i < corpus.bounds.length; i++) {
+    if ((i & 0xfff) === 0) yield;
     const weight = corpus.frequencies?.[i] ?? 1;
     const end = corpus.bounds[2 * i + 1] as number;
     for (let k = corpus.bounds[2 * i] as number; k < end; k++) {

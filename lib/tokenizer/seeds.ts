@@ -15,7 +15,7 @@ type Candidates = { starts: Int32Array; lengths: Int32Array; scores: Int32Array;
 /** Makes the seed pieces with their logarithmic scores; a generator, so that the caller can rest between steps. */
 export function* makeSeeds(source: AlphabetText, flags: ResolvedOptions): Generator<void, PieceList> {
   const { text } = source;
-  const characters = countSymbols(source);
+  const characters = yield* countSymbols(source);
   yield;
   const order = yield* suffixArray(text, source.codePoints.length - 1);
   const prefixes = yield* commonPrefixes(text, order, flags.max_sentencepiece_length + 2);
@@ -47,11 +47,14 @@ export function* makeSeeds(source: AlphabetText, flags: ResolvedOptions): Genera
 }
 
 /** Counts every symbol of the alphabet; count descending, then symbol ascending. */
-function countSymbols(source: AlphabetText): { symbol: number; start: number; count: number }[] {
+function* countSymbols(
+  source: AlphabetText,
+): Generator<void, { symbol: number; start: number; count: number }[]> {
   const { text, starts, frequencies, rare } = source;
   const counts = new Float64Array(source.codePoints.length);
   const first = new Int32Array(source.codePoints.length).fill(-1);
   for (let i = 0; i < starts.length; i++) {
+    if ((i & 0xfff) === 0) yield;
     const weight = frequencies?.[i] ?? 1;
     for (let at = starts[i] as number; text[at] !== 0; at++) {
       const symbol = text[at] as number;

@@ -81,18 +81,26 @@ function* induce(
     order[--(ends[c] as number)] = at;
   }
   yield;
-  induceLarge(text, order, starts.slice());
-  yield;
-  induceSmall(text, order, starts.slice(1));
-  yield;
+  const front = starts.slice();
+  const n = order.length;
+  order[(front[text[n - 1] as number] as number)++] = n - 1;
+  for (let from = 0; from < n; from += stride) {
+    induceLarge(text, order, front, from, Math.min(n, from + stride));
+    yield;
+  }
+  const back = starts.slice(1);
+  for (let to = n; to > 0; to -= stride) {
+    induceSmall(text, order, back, Math.max(0, to - stride), to);
+    yield;
+  }
 }
 
+/** Places between two rests. */
+const stride = 1 << 20;
+
 /** Left to right: each suffix puts its larger predecessor at the front of that one's bucket. */
-function induceLarge(text: Symbols, order: Int32Array, front: Int32Array): void {
-  const n = order.length;
-  const last = text[n - 1] as number;
-  order[(front[last] as number)++] = n - 1;
-  for (let i = 0; i < n; i++) {
+function induceLarge(text: Symbols, order: Int32Array, front: Int32Array, from: number, to: number): void {
+  for (let i = from; i < to; i++) {
     const at = (order[i] as number) - 1;
     if (at < 0) continue;
     const c = text[at] as number;
@@ -101,8 +109,8 @@ function induceLarge(text: Symbols, order: Int32Array, front: Int32Array): void 
 }
 
 /** Right to left: each suffix puts its smaller predecessor at the back; this overwrites the marks of the start. */
-function induceSmall(text: Symbols, order: Int32Array, back: Int32Array): void {
-  for (let i = order.length - 1; i >= 0; i--) {
+function induceSmall(text: Symbols, order: Int32Array, back: Int32Array, from: number, to: number): void {
+  for (let i = to - 1; i >= from; i--) {
     const at = (order[i] as number) - 1;
     if (at < 0) continue;
     const c = text[at] as number;
@@ -154,8 +162,8 @@ export function* commonPrefixes(
 ): Generator<void, Uint8Array | Uint16Array> {
   const n = order.length;
   const lengths = cap < 256 ? new Uint8Array(n) : new Uint16Array(n);
-  for (let from = 1; from < n; from += 1 << 20) {
-    prefixesOf(text, order, lengths, cap, from, Math.min(n, from + (1 << 20)));
+  for (let from = 1; from < n; from += stride) {
+    prefixesOf(text, order, lengths, cap, from, Math.min(n, from + stride));
     yield;
   }
   return lengths;

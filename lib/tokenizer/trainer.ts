@@ -166,14 +166,14 @@ export async function trainUnigram(
   });
   if (corpus.bounds.length === 0) throw emptyCorpus(corpus);
   await pace.rest();
-  const source = translateCorpus(corpus, flags);
+  const source = await runSteps(translateCorpus(corpus, flags), pace);
   checkRoom(source, meta, flags);
   await pace.rest();
   report("seed pieces", 0, source.text.length, "characters");
   const seeds = await runSteps(makeSeeds(source, flags), pace);
   report("seed pieces", source.text.length, source.text.length, "characters");
   await pace.rest();
-  const words = countWords(source, flags);
+  const words = await runSteps(countWords(source, flags), pace);
   const training = { text: source.text, words, partitions: flags.num_threads, pace };
   const { pieces, rounds } = await fit(seeds, training, flags, report);
   const learned = finalPieces(pieces, source, flags.vocab_size - meta.size);

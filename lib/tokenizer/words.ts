@@ -17,11 +17,12 @@ export type Words = {
   readonly total: number;
 };
 
-/** Cuts the sentences into words and counts them; without `split_by_whitespace` the sentences are the words. */
-export function countWords(source: AlphabetText, flags: ResolvedOptions): Words {
+/** Cuts the sentences into words and counts them, in steps; without `split_by_whitespace` the sentences are the words. */
+export function* countWords(source: AlphabetText, flags: ResolvedOptions): Generator<void, Words> {
   const { starts, lengths, weights } = flags.split_by_whitespace
-    ? distinctWords(source, flags)
+    ? yield* distinctWords(source, flags)
     : wholeSentences(source);
+  yield;
   const order = Uint32Array.from(starts, (_, k) => k);
   if (flags.split_by_whitespace) {
     order.sort((a, b) =>
@@ -51,7 +52,7 @@ function wholeSentences({ text, starts, frequencies }: AlphabetText): Counted {
   return { starts: [...starts], lengths, weights: Array.from(starts, (_, k) => frequencies?.[k] ?? 1) };
 }
 
-function distinctWords(source: AlphabetText, flags: ResolvedOptions): Counted {
+function* distinctWords(source: AlphabetText, flags: ResolvedOptions): Generator<void, Counted> {
   const { text, starts: sentences, frequencies } = source;
   const counted: Counted = { starts: [], lengths: [], weights: [] };
   const { starts, lengths, weights } = counted;
@@ -90,6 +91,7 @@ function distinctWords(source: AlphabetText, flags: ResolvedOptions): Counted {
   };
   const isStart = wordStart(source, flags);
   for (let i = 0; i < sentences.length; i++) {
+    if ((i & 0xfff) === 0) yield;
     const weight = frequencies?.[i] ?? 1;
     const first = sentences[i] as number;
     let start = first;
