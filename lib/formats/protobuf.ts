@@ -177,23 +177,27 @@ export function protobufWriter(): ProtobufWriter {
       fill(inner);
       return bytes(field, inner.finish());
     },
-    packedVarints: (field, values) => {
-      const parts: number[] = [];
-      const scratch = new Uint8Array(10);
-      for (const value of values) {
-        const size = writeVarint(scratch, 0, value);
-        for (let i = 0; i < size; i++) parts.push(scratch[i] ?? 0);
-      }
-      return bytes(field, Uint8Array.from(parts));
-    },
-    packedFloats: (field, values) => {
-      const packed = new DataView(new ArrayBuffer(values.length * 4));
-      for (let i = 0; i < values.length; i++) packed.setFloat32(i * 4, values[i] ?? 0, true);
-      return bytes(field, new Uint8Array(packed.buffer));
-    },
+    packedVarints: (field, values) => bytes(field, packVarints(values)),
+    packedFloats: (field, values) => bytes(field, packFloats(values)),
     finish: () => buffer.slice(0, length),
   };
   return writer;
+}
+
+function packVarints(values: Iterable<number | bigint>): Uint8Array {
+  const parts: number[] = [];
+  const scratch = new Uint8Array(10);
+  for (const value of values) {
+    const size = writeVarint(scratch, 0, value);
+    for (let i = 0; i < size; i++) parts.push(scratch[i] ?? 0);
+  }
+  return Uint8Array.from(parts);
+}
+
+function packFloats(values: ArrayLike<number>): Uint8Array {
+  const packed = new DataView(new ArrayBuffer(values.length * 4));
+  for (let i = 0; i < values.length; i++) packed.setFloat32(i * 4, values[i] ?? 0, true);
+  return new Uint8Array(packed.buffer);
 }
 
 /**

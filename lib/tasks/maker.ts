@@ -46,37 +46,28 @@ export type InstanceMaker = {
   readonly make: (place: number) => void;
 };
 
-/**
- * Shuffles the documents and prepares the work.
- *
- * @param emit Called for each instance; must copy what it keeps.
- */
-export function instanceMaker(
-  documents: PackedDocuments,
-  table: PieceTable,
-  random: Generators,
-  config: TasksConfig,
-  emit: (instance: RawInstance) => void,
-): InstanceMaker {
-  const { python } = random;
-  const { ids, sentenceStarts, documentStarts } = documents;
-  const most = config.max_seq_length - 3;
+/** Documents by their place in a shuffled order. */
+type ShuffledDocuments = {
+  /** First sentence of the document at a place. */
+  readonly firstSentence: (place: number) => number;
+  /** Sentence behind its last. */
+  readonly endSentence: (place: number) => number;
+  /** Where a sentence starts in the ids. */
+  readonly start: (sentence: number) => number;
+  /** Sentences of another document, at least `wished` tokens if it has them; a range of ids. */
+  readonly randomSegment: (place: number, wished: number) => [number, number];
+};
+
+function shuffledDocuments(
+  { sentenceStarts, documentStarts }: PackedDocuments,
+  { python }: Generators,
+): ShuffledDocuments {
   const count = documentStarts.length - 1;
   const order = Int32Array.from({ length: count }, (_, d) => d);
   python.shuffle(order);
-  const instance: RawInstance = {
-    tokens: new Int32Array(config.max_seq_length),
-    length: 0,
-    sep: 0,
-    pair: "next",
-    count: 0,
-    masker: createMasker(table, random, config, config.max_seq_length),
-  };
   const firstSentence = (place: number): number => documentStarts[order[place] ?? 0] ?? 0;
   const endSentence = (place: number): number => documentStarts[(order[place] ?? 0) + 1] ?? 0;
   const start = (sentence: number): number => sentenceStarts[sentence] ?? 0;
-
-  /** Sentences of another document, at least `wished` tokens if it has them; a range of ids. */
   const randomSegment = (place: number, wished: number): [number, number] => {
     let other = place;
     for (let tries = 0; tries < 10; tries++) {
@@ -90,7 +81,33 @@ export function instanceMaker(
     while (to < end && start(to) - start(from) < wished) to++;
     return [start(from), start(to)];
   };
+  return { firstSentence, endSentence, start, randomSegment };
+}
 
+/**
+ * Shuffles the documents and prepares the work.
+ *
+ * @param emit Called for each instance; must copy what it keeps.
+ */
+export function instanceMaker(
+  documents: PackedDocuments,
+  table: PieceTable,
+  random: Generators,
+  config: TasksConfig,
+  emit: (instance: RawInstance) => void,
+): InstanceMaker {
+  const { python } = random;
+  const { ids } = documents;
+  const most = config.max_seq_length - 3;
+  const instance: RawInstance = {
+    tokens: new Int32Array(config.max_seq_length),
+    length: 0,
+    sep: 0,
+    pair: "next",
+    count: 0,
+    masker: createMasker(table, random, config, config.max_seq_length),
+  };
+  const { firstSentence, endSentence, start, randomSegment } = shuffledDocuments(documents, random);
   /** Writes `[CLS] A [SEP] B [SEP]`, cut to size, masks it and hands it out. */
   const finish = (a0: number, a1: number, b0: number, b1: number, pair: SegmentPair): void => {
     while (a1 - a0 + b1 - b0 > most) {
@@ -129,5 +146,5 @@ export function instanceMaker(
       chunk = i + 1;
     }
   };
-  return { count, make };
+  return { count: documents.documentStarts.length - 1, make };
 }

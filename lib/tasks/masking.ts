@@ -20,6 +20,68 @@ export type Masker = {
   readonly boundary: Uint8Array;
 };
 
+/** Words of a sequence: word w is the positions flat[starts[w] .. starts[w + 1] - 1]. */
+type Words = { readonly flat: Int32Array; readonly starts: Int32Array };
+
+/** Finds words and word starts; returns the number of words. */
+function findWords(
+  tokens: Int32Array,
+  length: number,
+  table: PieceTable,
+  wholeWords: boolean,
+  { flat, starts }: Words,
+  boundary: Uint8Array,
+): number {
+  let words = 0;
+  let used = 0;
+  for (let at = 0; at < length; at++) {
+    const token = tokens[at] ?? 0;
+    if (token === table.cls || token === table.sep) {
+      boundary[at] = 1;
+      continue;
+    }
+    const start = table.isStart(token);
+    if (wholeWords && words > 0 && !start) {
+      boundary[at] = 0; // joins the last word, even one before a [SEP]: the reference does so
+    } else {
+      starts[words++] = used;
+      boundary[at] = start ? 1 : 0;
+    }
+    flat[used++] = at;
+  }
+  starts[words] = used;
+  return words;
+}
+
+/**
+ * Visits the candidates (n-grams that begin at a word) in order until `budget` positions are taken. An n-gram that is
+ * too long is shortened, one that touches a covered position is dropped; a length is drawn for each in any case.
+ */
+function selectNgrams(
+  candidates: Int32Array,
+  { flat, starts }: Words,
+  covered: Uint8Array,
+  budget: number,
+  draw: () => number,
+  take: (position: number) => void,
+): void {
+  const words = candidates.length;
+  let taken = 0;
+  for (let i = 0; i < words && taken < budget; i++) {
+    const word = candidates[i] ?? 0;
+    let k = draw();
+    const from = starts[word] ?? 0;
+    let to = starts[Math.min(word + k, words)] ?? 0;
+    while (taken + to - from > budget && k > 1) to = starts[Math.min(word + --k, words)] ?? 0;
+    if (taken + to - from > budget) continue;
+    let free = true;
+    for (let at = from; at < to && free; at++) free = covered[flat[at] ?? 0] === 0;
+    if (!free) continue;
+    for (let at = from; at < to; at++) take(flat[at] ?? 0);
+    taken += to - from;
+  }
+}
+
 /** A masker for sequences of at most `capacity` tokens; its buffers are made once. */
 export function createMasker(
   table: PieceTable,
@@ -32,62 +94,21 @@ export function createMasker(
   const boundary = new Uint8Array(capacity);
   const covered = new Uint8Array(capacity); // 1: a prediction stands here
   const labelAt = new Int32Array(capacity);
-  const flat = new Int32Array(capacity); // positions of all words, one after the other
-  const wordAt = new Int32Array(capacity + 1); // word w is flat[wordAt[w] .. wordAt[w + 1] - 1]
   const order = new Int32Array(capacity);
+  const words: Words = { flat: new Int32Array(capacity), starts: new Int32Array(capacity + 1) };
   const cdf = ngramCdf(config.ngram, config.favor_shorter_ngram);
-
-  const findWords = (tokens: Int32Array, length: number): number => {
-    let words = 0;
-    let used = 0;
-    for (let at = 0; at < length; at++) {
-      const token = tokens[at] ?? 0;
-      if (token === table.cls || token === table.sep) {
-        boundary[at] = 1;
-        continue;
-      }
-      const start = table.isStart(token);
-      if (config.do_whole_word_mask && words > 0 && !start) {
-        boundary[at] = 0; // joins the last word, even one before a [SEP]: the reference does so
-      } else {
-        wordAt[words++] = used;
-        boundary[at] = start ? 1 : 0;
-      }
-      flat[used++] = at;
-    }
-    wordAt[words] = used;
-    return words;
-  };
-
-  /** Visits candidates until `budget` positions are taken; returns how many were. */
-  const select = (words: number, budget: number, take: (position: number) => void): number => {
-    let taken = 0;
-    for (let i = 0; i < words && taken < budget; i++) {
-      const word = order[i] ?? 0;
-      let k = 1 + numpy.choice(cdf);
-      const from = wordAt[word] ?? 0;
-      let to = wordAt[Math.min(word + k, words)] ?? 0;
-      while (taken + to - from > budget && k > 1) to = wordAt[Math.min(word + --k, words)] ?? 0;
-      if (taken + to - from > budget) continue;
-      let free = true;
-      for (let at = from; at < to && free; at++) free = covered[flat[at] ?? 0] === 0;
-      if (!free) continue;
-      for (let at = from; at < to; at++) take(flat[at] ?? 0);
-      taken += to - from;
-    }
-    return taken;
-  };
+  const drawLength = (): number => 1 + numpy.choice(cdf);
 
   const mask = (tokens: Int32Array, length: number): number => {
-    const words = findWords(tokens, length);
+    const count = findWords(tokens, length, table, config.do_whole_word_mask, words, boundary);
     if (config.masked_lm_prob === 0) return 0;
     const share = Math.max(1, roundHalfEven(length * config.masked_lm_prob));
     const budget = Math.min(config.max_predictions_per_seq, share);
     covered.fill(0, 0, length);
-    for (let word = 0; word < words; word++) order[word] = word;
-    const candidates = order.subarray(0, words);
+    const candidates = order.subarray(0, count);
+    for (let word = 0; word < count; word++) candidates[word] = word;
     python.shuffle(candidates);
-    select(words, budget, (position) => {
+    selectNgrams(candidates, words, covered, budget, drawLength, (position) => {
       const token = tokens[position] ?? 0;
       covered[position] = 1;
       labelAt[position] = token;
@@ -95,19 +116,13 @@ export function createMasker(
       else if (python.random() >= 0.5) tokens[position] = python.randint(0, table.size - 1);
     });
     python.shuffle(candidates); // always, also without permutation
-    if (config.do_permutation) permute(tokens, words, budget);
-    let count = 0;
-    for (let at = 0; at < length; at++) {
-      if (covered[at] === 0) continue;
-      positions[count] = at;
-      labels[count++] = labelAt[at] ?? 0;
-    }
-    return count;
+    if (config.do_permutation) permute(tokens, candidates, budget);
+    return collect(length);
   };
 
-  const permute = (tokens: Int32Array, words: number, budget: number): void => {
+  const permute = (tokens: Int32Array, candidates: Int32Array, budget: number): void => {
     const selected: number[] = [];
-    select(words, budget, (position) => {
+    selectNgrams(candidates, words, covered, budget, drawLength, (position) => {
       covered[position] = 1;
       labelAt[position] = tokens[position] ?? 0;
       selected.push(position);
@@ -116,6 +131,16 @@ export function createMasker(
     const shuffled = [...selected];
     python.shuffle(shuffled);
     for (let j = 0; j < selected.length; j++) tokens[selected[j] ?? 0] = labelAt[shuffled[j] ?? 0] ?? 0;
+  };
+
+  const collect = (length: number): number => {
+    let count = 0;
+    for (let at = 0; at < length; at++) {
+      if (covered[at] === 0) continue;
+      positions[count] = at;
+      labels[count++] = labelAt[at] ?? 0;
+    }
+    return count;
   };
 
   return { mask, positions, labels, boundary };
