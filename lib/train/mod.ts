@@ -3,6 +3,8 @@
  *
  * @module
  */
+export { baselines } from "./baselines.ts";
+export type { BaselineOptions, Baselines } from "./baselines.ts";
 export { readBatches } from "./batches.ts";
 export type { Batch, BatchOptions, TrainingExample, TrainingExamples } from "./batches.ts";
 export { latestCheckpoint, readCheckpoint } from "./checkpoint.ts";
