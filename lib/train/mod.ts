@@ -11,6 +11,8 @@ export { latestCheckpoint, readCheckpoint } from "./checkpoint.ts";
 export type { Checkpoint, RunState } from "./checkpoint.ts";
 export { evaluate } from "./evaluate.ts";
 export type { EvaluateOptions } from "./evaluate.ts";
+export { fillMask } from "./fill_mask.ts";
+export type { FilledPiece, FillMaskOptions, PieceTokenizer } from "./fill_mask.ts";
 export { adamw, clipByGlobalNorm, lamb, learningRate } from "./optimizer.ts";
 export type { Moments, Schedule, Updated, UpdateOptions } from "./optimizer.ts";
 export { pretrain } from "./pretrain.ts";
