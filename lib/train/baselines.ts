@@ -165,7 +165,8 @@ function bigram(counts: Counts, V: number): (prediction: Prediction) => Float64A
       smoothed(before < 0 ? undefined : counts.right.get(before)),
       smoothed(after < 0 ? undefined : counts.left.get(after)),
     ];
-    const scores = prior.map((p, y) => fromLeft(y) * (fromRight(y) / p) ** 0.8);
+    // Specials are neighbours but never labels: no context speaks for them.
+    const scores = prior.map((p, y) => counts.labels[y] === 0 ? p : fromLeft(y) * (fromRight(y) / p) ** 0.8);
     const sum = scores.reduce((a, b) => a + b, 0);
     return scores.map((score) => score / sum);
   };
