@@ -240,10 +240,18 @@ async function prepare(
   const byPath = new Map(given.map(({ path, leaf }) => [path, leaf]));
   const inputs: Buffer[] = [];
   const own: Buffer[] = [];
-  if (given.length !== slots.length || slots.some(({ path }) => !byPath.has(path))) {
+  const expected = new Set(slots.map(({ path }) => path));
+  const missing = slots.flatMap(({ path }) => byPath.has(path) ? [] : [path]);
+  const unknown = given.flatMap(({ path }) => expected.has(path) ? [] : [path]);
+  if (missing.length > 0 || unknown.length > 0) {
+    const first = (paths: readonly string[]): string =>
+      paths.slice(0, 5).join(", ") + (paths.length > 5 ? ` and ${paths.length - 5} more` : "");
     throw new TypeError(
-      `Cannot run the program: it takes ${slots.map(({ path }) => path).join(", ") || "nothing"}, ` +
-        `given are ${given.map(({ path }) => path).join(", ") || "nothing"}`,
+      `Cannot run the program: its ${slots.length} arguments ` +
+        [
+          missing.length > 0 ? `lack ${first(missing)}` : "",
+          unknown.length > 0 ? `have no place for ${first(unknown)}` : "",
+        ].filter((part) => part !== "").join(" and "),
     );
   }
   // All checks come before the first donation, so that a refused call leaves every argument alive.

