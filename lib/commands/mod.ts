@@ -4,6 +4,8 @@
 import { type Command } from "./command.ts";
 import { environment } from "./environment.ts";
 import { evaluate } from "./evaluate.ts";
+import { fillMask } from "./fill_mask.ts";
+import { guide } from "./guide.ts";
 import { inspect } from "./inspect.ts";
 import { pretrain } from "./pretrain.ts";
 import { raws } from "./raws.ts";
@@ -14,5 +16,5 @@ export { type Command, type Context, helpOf, nearest, parseArguments, UsageError
 
 /** Every command, in the order of the stages. */
 export function commands(): readonly Command[] {
-  return [environment, raws, tokenizer, records, pretrain, evaluate, inspect];
+  return [environment, raws, tokenizer, records, pretrain, evaluate, fillMask, inspect, guide];
 }

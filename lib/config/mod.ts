@@ -11,3 +11,5 @@ export type { AlbertPresetName } from "./presets.ts";
 export { parsePretrainingConfig, pretrainingConfigToJson } from "./pretraining.ts";
 export type { PretrainingConfig } from "./pretraining.ts";
 export { readAlbertConfig, readPretrainingConfig } from "./read.ts";
+export { guideRecipe } from "./recipe.ts";
+export type { Recipe, RecipeStage } from "./recipe.ts";

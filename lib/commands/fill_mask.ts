@@ -1,0 +1,64 @@
+/**
+ * `albert fill-mask`: the likeliest pieces behind every [MASK] of a text.
+ */
+import { join } from "node:path";
+import { openEngine } from "../engines/mod.ts";
+import { preprocessText } from "../text/mod.ts";
+import { loadSentencePiece } from "../tokenizer/mod.ts";
+import { fillMask as fill, readCheckpoint } from "../train/mod.ts";
+import { type Command, command, UsageError } from "./command.ts";
+import { readInput } from "./files.ts";
+
+/** The command. */
+export const fillMask: Command = command({
+  name: "fill-mask",
+  summary: "Predict the pieces behind [MASK].",
+  example:
+    'deno task albert fill-mask --model=build/guide/kjv-1/model_long "the lord is my [MASK]; || i shall not want."',
+  positional: { name: "TEXT", help: "one or more texts with [MASK]; || separates two segments" },
+  flags: {
+    model: {
+      kind: "string",
+      required: true,
+      help: "a step folder, or an output_dir, whose newest checkpoint is taken",
+    },
+    spm_model_file: { kind: "string", help: "the tokenizer; default the one kept in the checkpoint" },
+    top_k: { kind: "int", default: 5, help: "candidates for each [MASK]" },
+    do_lower_case: {
+      kind: "boolean",
+      default: true,
+      help: "lower-case the text, as the records were",
+      source: "reference",
+    },
+    engine: {
+      kind: "string",
+      default: "auto",
+      help: "auto, reference, tfjs, tfjs-wasm, tfjs-cpu, tfjs-webgpu",
+    },
+  },
+  run: async ({ model, spm_model_file, top_k, do_lower_case, engine }, texts, { print }) => {
+    if (texts.length === 0) {
+      throw new UsageError('Cannot run fill-mask: give a text, as in "the lord is my [MASK]"');
+    }
+    const { path, config, parameters } = readCheckpoint(model);
+    const file = spm_model_file ?? join(path, "tokenizer.model");
+    const tokenizer = loadSentencePiece(readInput(file, "tokenizer"), { path: file });
+    const opened = await openEngine(engine);
+    for (const text of texts) {
+      const masks = await fill(text, {
+        engine: opened,
+        config,
+        parameters,
+        tokenizer,
+        topK: top_k,
+        prepare: (part) => preprocessText(part, { lower: do_lower_case }),
+      });
+      print(text);
+      for (const candidates of masks) {
+        print(
+          `  ${candidates.map(({ piece, probability }) => `${piece} ${probability.toFixed(3)}`).join("  ")}`,
+        );
+      }
+    }
+  },
+});

@@ -1,0 +1,440 @@
+/**
+ * `deno task guide`: the whole road on an embedded corpus, from text to a model that fills masks. Each stage calls the
+ * library as the commands do; what is still valid from an earlier run is reused, and said so.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { guideRecipe, parsePretrainingConfig, type Recipe, type RecipeStage } from "../config/mod.ts";
+import { openEngine } from "../engines/mod.ts";
+import { writeFileAtomic } from "../formats/mod.ts";
+import { createRecords, type RecordsReport } from "../records/mod.ts";
+import { lineChart } from "../show/mod.ts";
+import { type EmbeddedCorpus, preprocessText, type RawReport, writeEmbeddedRaw } from "../text/mod.ts";
+import {
+  loadSentencePiece,
+  type SentencePiece,
+  type TrainedFiles,
+  trainUnigramFiles,
+} from "../tokenizer/mod.ts";
+import {
+  type Baselines,
+  baselines,
+  evaluate,
+  fillMask,
+  latestCheckpoint,
+  type Metrics,
+  pretrain,
+  readCheckpoint,
+  type StepMetrics,
+} from "../train/mod.ts";
+import type { Engine } from "../tensor/mod.ts";
+import { type Command, command, type Context } from "./command.ts";
+import { runtimeName } from "./environment.ts";
+import { describeRun, describeStep, openExamples } from "./pretrain.ts";
+import { describeRaw } from "./raws.ts";
+import { describeRecords } from "./records.ts";
+import { openStages, sourceHash, type StageResult, type Stages } from "./stages.ts";
+import { describeTokenizer } from "./tokenizer.ts";
+
+const sentences: Readonly<Record<EmbeddedCorpus, readonly string[]>> = {
+  kjv: [
+    "and the children [MASK] israel went up out of the land of egypt.",
+    "and the king [MASK] unto him, || what is thy name?",
+    "the lord is my [MASK]; || i shall not want.",
+  ],
+  sotu: [
+    "the people [MASK] the united states are free.",
+    "i ask the [MASK] to pass this bill this year.",
+    "america is a [MASK] of laws.",
+  ],
+};
+
+type Place = {
+  readonly folder: string;
+  readonly corpus: EmbeddedCorpus;
+  readonly seed: number;
+  readonly recipe: Recipe;
+  readonly engine: Engine;
+  readonly dataDir: string;
+};
+
+type Row = {
+  readonly stage: string;
+  readonly made: string;
+  readonly where: string;
+  readonly seconds: number;
+  readonly reused: boolean;
+};
+
+type Trained = {
+  readonly log: readonly StepMetrics[];
+  readonly evaluation: Metrics;
+  readonly checkpoint: string;
+};
+
+const rawFiles = ({ folder }: Place) => ({
+  train: join(folder, "train.txt"),
+  heldOut: join(folder, "held_out.txt"),
+});
+const recordFiles = ({ folder }: Place, { name }: RecipeStage) => ({
+  train: join(folder, `train_${name}.tfrecord`),
+  heldOut: join(folder, `held_out_${name}.tfrecord`),
+});
+
+function makeRaws(stages: Stages, place: Place, { onProgress }: Context): Promise<StageResult<RawReport>> {
+  const { train, heldOut } = rawFiles(place);
+  const data = join(place.dataDir, place.corpus, `${place.corpus}.txt.gz`);
+  return stages("raws", {
+    options: { corpus: place.corpus },
+    inputs: [data],
+    outputs: [train, heldOut],
+    run: () =>
+      writeEmbeddedRaw({
+        corpus: place.corpus,
+        dataDir: place.dataDir,
+        outputTrain: train,
+        outputHeldOut: heldOut,
+      }, { onProgress }),
+  });
+}
+
+function makeTokenizer(
+  stages: Stages,
+  place: Place,
+  { onProgress, signal }: Context,
+): Promise<StageResult<TrainedFiles>> {
+  const prefix = join(place.folder, "tokenizer");
+  const { train } = rawFiles(place);
+  return stages("tokenizer", {
+    options: place.recipe.tokenizer,
+    inputs: [train],
+    outputs: [`${prefix}.model`, `${prefix}.vocab`],
+    // Trained on the text as the records will see it: cleaned and lower-cased.
+    run: () =>
+      trainUnigramFiles({
+        ...place.recipe.tokenizer,
+        input: train,
+        model_prefix: prefix,
+        transform: (line) => preprocessText(line),
+        onProgress,
+        signal,
+      }),
+  });
+}
+
+async function makeRecords(
+  stages: Stages,
+  place: Place,
+  stage: RecipeStage,
+  { onProgress, signal }: Context,
+): Promise<StageResult<{ readonly train: RecordsReport; readonly heldOut: RecordsReport }>> {
+  const { max_seq_length, max_predictions_per_seq, dupe_factor, name } = stage;
+  const model = join(place.folder, "tokenizer.model");
+  const raw = rawFiles(place);
+  const files = recordFiles(place, stage);
+  const flags = {
+    ...place.recipe.masking,
+    max_seq_length,
+    max_predictions_per_seq,
+    random_seed: place.seed,
+    numpy_seed: place.seed,
+  };
+  return await stages(`records_${name}`, {
+    options: { ...flags, dupe_factor },
+    inputs: [model, raw.train, raw.heldOut],
+    outputs: [files.train, files.heldOut],
+    run: async () => {
+      const tokenizer = loadSentencePiece(readFileSync(model), { path: model });
+      const make = (input_file: string, output_file: string, passes: number): Promise<RecordsReport> =>
+        createRecords({ ...flags, tokenizer, input_file, output_file, dupe_factor: passes }, {
+          onProgress,
+          signal,
+        });
+      return {
+        train: await make(raw.train, files.train, dupe_factor),
+        heldOut: await make(raw.heldOut, files.heldOut, 1),
+      };
+    },
+  });
+}
+
+function measureBaselines(stages: Stages, place: Place, stage: RecipeStage): Promise<StageResult<Baselines>> {
+  const files = recordFiles(place, stage);
+  return stages(`baselines_${stage.name}`, {
+    options: { vocab: place.recipe.config.vocab_size },
+    inputs: [files.train, files.heldOut],
+    outputs: [],
+    run: () =>
+      baselines(openExamples(files.train, stage), openExamples(files.heldOut, stage), {
+        vocabSize: place.recipe.config.vocab_size,
+      }),
+  });
+}
+
+async function trainStage(
+  stages: Stages,
+  place: Place,
+  stage: RecipeStage,
+  start: string,
+  { print, onProgress, endProgress, signal }: Context,
+): Promise<StageResult<Trained>> {
+  const { name, dupe_factor: _dupe, ...flags } = stage;
+  const files = recordFiles(place, stage);
+  const model = join(place.folder, "tokenizer.model");
+  const output_dir = join(place.folder, `model_${name}`);
+  const run = parsePretrainingConfig({
+    ...flags,
+    output_dir,
+    init_checkpoint: start,
+    seed: place.seed,
+    log_every: 100,
+    eval_every: 200,
+    max_eval_steps: 512 / stage.train_batch_size,
+    eval_batch_size: stage.train_batch_size,
+    save_checkpoints_steps: 500,
+    keep_checkpoint_max: 2,
+  });
+  const weights = (path: string): string => join(path, "model.safetensors");
+  const last = join(output_dir, `step-${String(run.stop_after_steps).padStart(6, "0")}`);
+  return await stages(`pretrain_${name}`, {
+    options: { run: { ...run, output_dir: "" }, config: place.recipe.config, engine: place.engine.name },
+    inputs: [files.train, files.heldOut, model, ...(start === "" ? [] : [weights(start)])],
+    outputs: [weights(last)],
+    run: async () => {
+      for (const line of describeRun(place.recipe.config, run, place.engine)) print(`  ${line}`);
+      const { log, checkpoint, interrupted } = await pretrain({
+        config: place.recipe.config,
+        run,
+        examples: openExamples(files.train, stage),
+        evalExamples: openExamples(files.heldOut, stage),
+        attachments: { "tokenizer.model": readFileSync(model) },
+      }, {
+        engine: place.engine,
+        onProgress,
+        signal,
+        onStep: async (metrics) => {
+          if (metrics.step % 200 !== 0 && metrics.evaluation === undefined) return;
+          await endProgress();
+          print(`  ${describeStep(metrics)}`);
+        },
+      });
+      if (interrupted || checkpoint === undefined) {
+        throw new Error("Cannot finish the training: it was interrupted");
+      }
+      const { config, parameters } = readCheckpoint(checkpoint);
+      const evaluation = await evaluate(parameters, config, openExamples(files.heldOut, stage), {
+        engine: place.engine,
+        signal,
+      });
+      return { log, evaluation, checkpoint };
+    },
+  });
+}
+
+/** The loss chart of a training stage, with its baselines as lines. */
+export function lossChart(
+  name: string,
+  log: readonly StepMetrics[],
+  base: Baselines,
+): ReturnType<typeof lineChart> {
+  const held = log.filter(({ evaluation }) => evaluation !== undefined);
+  return lineChart({
+    title: `Loss on [MASK] positions, ${name} sequences`,
+    yLabel: "nats",
+    series: [
+      { name: "train", x: log.map(({ step }) => step), y: log.map((line) => line.masked_lm_mask_loss) },
+      {
+        name: "held-out",
+        x: held.map(({ step }) => step),
+        y: held.map((line) => line.evaluation?.masked_lm_mask_loss ?? NaN),
+      },
+    ],
+    baselines: [
+      { name: "U[MASK]: no context", value: base.unigram_mask_loss },
+      { name: "bigram", value: base.bigram_mask_loss },
+    ],
+  });
+}
+
+function summary(rows: readonly Row[], print: Context["print"]): void {
+  const width = Math.max(...rows.map(({ stage }) => stage.length)) + 2;
+  print();
+  print("What was made");
+  for (const { stage, made, where, seconds, reused } of rows) {
+    print(`  ${stage.padEnd(width)}${reused ? "reused" : `${seconds.toFixed(0)} s`.padStart(6)}  ${made}`);
+    print(`  ${" ".repeat(width + 8)}${where}`);
+  }
+}
+
+function judge({ evaluation }: Trained, base: Baselines, print: Context["print"]): void {
+  const row = (name: string, value: number, note: string): void =>
+    print(`  ${name.padEnd(26)}${value.toFixed(3)}  ${note}`);
+  print();
+  print("Held-out loss on [MASK] positions, nats (lower is better)");
+  row("U[MASK], no context", base.unigram_mask_loss, "what the frequency of pieces alone gives: the plateau");
+  row(
+    "this model",
+    evaluation.masked_lm_mask_loss,
+    `${(base.unigram_mask_loss - evaluation.masked_lm_mask_loss).toFixed(2)} below the plateau, accuracy ${
+      (evaluation.masked_lm_mask_accuracy * 100).toFixed(1)
+    } % (plateau ${(base.unigram_mask_accuracy * 100).toFixed(1)} %)`,
+  );
+  row("bigram table", base.bigram_mask_loss, "counts of both neighbours: the next mark to pass");
+  print("Held-out loss on all predictions, which copying alone improves");
+  row("U, no context", base.unigram_loss, "");
+  row("C, copying what is seen", base.copy_loss, "10 % of the places keep their piece");
+  row(
+    "this model",
+    evaluation.masked_lm_loss,
+    `accuracy ${(evaluation.masked_lm_accuracy * 100).toFixed(1)} %`,
+  );
+  row(
+    "sentence order accuracy",
+    evaluation.sentence_order_accuracy,
+    `majority ${base.sentence_order_majority.toFixed(3)}, segment lengths alone ${
+      base.sentence_order_length_cue.toFixed(3)
+    }`,
+  );
+}
+
+async function fill(
+  place: Place,
+  checkpoint: string,
+  tokenizer: SentencePiece,
+  print: Context["print"],
+): Promise<void> {
+  const { config, parameters } = readCheckpoint(checkpoint);
+  print();
+  print("Filled masks");
+  for (const text of sentences[place.corpus]) {
+    const [best = []] = await fillMask(text, {
+      engine: place.engine,
+      config,
+      parameters,
+      tokenizer,
+      prepare: (part) => preprocessText(part),
+    });
+    print(`  ${text}`);
+    print(`    ${best.map(({ piece, probability }) => `${piece} ${probability.toFixed(2)}`).join("  ")}`);
+  }
+}
+
+function openNext({ folder, corpus }: Place, checkpoint: string, print: Context["print"]): void {
+  print();
+  print("Open next");
+  print(`  ${join(folder, "loss.svg")}  the loss curve of the first stage, breaking through its plateau`);
+  print("  notebooks/00_start_here.ipynb  the same road in cells, with pictures");
+  print(`  deno task albert fill-mask --model=${checkpoint} "${sentences[corpus][0]}"`);
+  print(`  deno task albert inspect ${join(folder, "train_short.tfrecord")} --limit=1`);
+  print(
+    `  deno task guide --corpus=${
+      corpus === "kjv" ? "sotu" : "kjv"
+    }  the other corpus; --seed=2 another model`,
+  );
+}
+
+async function run(
+  flags: {
+    readonly corpus: string;
+    readonly output_dir: string;
+    readonly seed: number;
+    readonly engine: string;
+    readonly data_dir: string;
+    readonly quick: boolean;
+    readonly fresh: boolean;
+  },
+  _: readonly string[],
+  context: Context,
+): Promise<void> {
+  const { print, endProgress } = context;
+  const corpus = flags.corpus as EmbeddedCorpus;
+  const engine = await openEngine(flags.engine);
+  const folder = join(flags.output_dir, `${corpus}-${flags.seed}`);
+  const place: Place = {
+    folder,
+    corpus,
+    seed: flags.seed,
+    engine,
+    recipe: guideRecipe({ quick: flags.quick }),
+    dataDir: flags.data_dir,
+  };
+  print(
+    `albert guide: corpus ${corpus}, seed ${flags.seed}, ${runtimeName()}, engine ${engine.name}; everything goes to ${folder}`,
+  );
+  const stages = openStages(folder, { sources: sourceHash("lib"), fresh: flags.fresh });
+  const rows: Row[] = [];
+  const add = async <Made>(
+    stage: string,
+    where: string,
+    result: StageResult<Made>,
+    made: (made: Made) => string,
+  ): Promise<Made> => {
+    await endProgress();
+    rows.push({ stage, where, seconds: result.seconds, reused: result.reused, made: made(result.made) });
+    print(`${result.reused ? "reused" : "made"} ${stage}: ${made(result.made)}`);
+    return result.made;
+  };
+  await add(
+    "raws",
+    rawFiles(place).train,
+    await makeRaws(stages, place, context),
+    ({ train }) => describeRaw(train),
+  );
+  await add(
+    "tokenizer",
+    join(folder, "tokenizer.model"),
+    await makeTokenizer(stages, place, context),
+    describeTokenizer,
+  );
+  let start = "";
+  let last: { readonly trained: Trained; readonly base: Baselines } | undefined;
+  for (const stage of place.recipe.stages) {
+    const { name, max_seq_length } = stage;
+    await add(
+      `records, ${max_seq_length} pieces`,
+      recordFiles(place, stage).train,
+      await makeRecords(stages, place, stage, context),
+      ({ train }) => describeRecords(train),
+    );
+    const { made: base } = await measureBaselines(stages, place, stage);
+    const trained = await add(
+      `pretrain, ${name}`,
+      join(folder, `model_${name}`),
+      await trainStage(stages, place, stage, start, context),
+      ({ evaluation, log }) =>
+        `${log.at(-1)?.step ?? 0} steps, held-out [MASK] loss ${
+          evaluation.masked_lm_mask_loss.toFixed(3)
+        } (plateau ${base.unigram_mask_loss.toFixed(3)})`,
+    );
+    if (start === "") {
+      writeFileAtomic(join(folder, "loss.svg"), await lossChart(name, trained.log, base).toSvg());
+    }
+    start = latestCheckpoint(join(folder, `model_${name}`)) ?? trained.checkpoint;
+    last = { trained, base };
+  }
+  summary(rows, print);
+  if (last !== undefined) judge(last.trained, last.base, print);
+  await fill(place, start, loadSentencePiece(readFileSync(join(folder, "tokenizer.model"))), print);
+  openNext(place, start, print);
+}
+
+/** The command. */
+export const guide: Command = command({
+  name: "guide",
+  summary: "Walk the whole road on an embedded corpus: text, tokenizer, records, model, filled masks.",
+  example: "deno task albert guide --corpus=kjv --seed=1",
+  flags: {
+    corpus: { kind: "string", choices: ["kjv", "sotu"], default: "kjv", help: "the embedded corpus" },
+    seed: { kind: "int", default: 1, help: "seed of records, weights and order" },
+    output_dir: { kind: "string", default: "build/guide", help: "folder of everything that is made" },
+    engine: {
+      kind: "string",
+      default: "auto",
+      help: "auto, reference, tfjs, tfjs-wasm, tfjs-cpu, tfjs-webgpu",
+    },
+    data_dir: { kind: "string", default: "data", help: "folder of the embedded corpora" },
+    quick: { kind: "boolean", default: false, help: "the first stage of training only" },
+    fresh: { kind: "boolean", default: false, help: "make everything again" },
+  },
+  run,
+});
