@@ -46,7 +46,19 @@ import { blockName, groupOf } from "./parameters.ts";
  */
 export type NamedTensors = { readonly [name: string]: Tensor };
 
-/** What the encoder reads. */
+/**
+ * What the encoder reads.
+ *
+ * @example
+ * ```ts
+ * import { type EncoderInputs, ones, zeros } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const ids = zeros([1, 8], { dtype: "int32" });
+ * const inputs: EncoderInputs = { inputIds: ids, inputMask: ones([1, 8], { dtype: "int32" }), segmentIds: ids };
+ * assert.deepEqual(inputs.inputIds.shape, [1, 8]);
+ * ```
+ */
 export type EncoderInputs = {
   /** Piece ids, int32 [B, S]. */
   readonly inputIds: Tensor;
@@ -56,7 +68,18 @@ export type EncoderInputs = {
   readonly segmentIds: Tensor;
 };
 
-/** How the encoder computes. */
+/**
+ * How the encoder computes.
+ *
+ * @example
+ * ```ts
+ * import { type EncoderOptions, randomKey } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const training: EncoderOptions = { dropoutKey: randomKey(1), remat: true };
+ * assert.equal(training.dropoutKey?.dtype, "uint32");
+ * ```
+ */
 export type EncoderOptions = {
   /** uint32 [2]; without it nothing is dropped (evaluation). */
   readonly dropoutKey?: Tensor;
@@ -68,7 +91,18 @@ export type EncoderOptions = {
   readonly layers?: boolean;
 };
 
-/** What the encoder returns. */
+/**
+ * What the encoder returns.
+ *
+ * @example
+ * ```ts
+ * import type { EncoderOutputs } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const widthOf = ({ sequence }: EncoderOutputs): number | undefined => sequence.shape[2];
+ * assert.equal(typeof widthOf, "function");
+ * ```
+ */
 export type EncoderOutputs = {
   /** The normalised embeddings, float32 [B, S, E]. */
   readonly embeddings: Tensor;

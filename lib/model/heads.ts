@@ -94,7 +94,18 @@ export function sentenceOrderLogits(parameters: NamedTensors, pooled: Tensor): T
   return add(scores, weight(parameters, "cls/seq_relationship/output_bias"));
 }
 
-/** A batch of records as tensors. */
+/**
+ * A batch of records as tensors.
+ *
+ * @example
+ * ```ts
+ * import type { PretrainingInputs } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const predictionsOf = ({ maskedLmIds }: PretrainingInputs): number | undefined => maskedLmIds.shape[1];
+ * assert.equal(typeof predictionsOf, "function");
+ * ```
+ */
 export type PretrainingInputs = EncoderInputs & {
   /** int32 [B, P]. */
   readonly maskedLmPositions: Tensor;
@@ -106,7 +117,18 @@ export type PretrainingInputs = EncoderInputs & {
   readonly nextSentenceLabels: Tensor;
 };
 
-/** The losses and what metrics are made of. */
+/**
+ * The losses and what metrics are made of.
+ *
+ * @example
+ * ```ts
+ * import type { PretrainingOutputs, Tensor } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const objective = ({ loss }: PretrainingOutputs): Tensor => loss;
+ * assert.equal(typeof objective, "function");
+ * ```
+ */
 export type PretrainingOutputs = EncoderOutputs & {
   /** Sum of both losses, scalar, nats. */
   readonly loss: Tensor;

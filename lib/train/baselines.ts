@@ -44,7 +44,18 @@ export type Baselines = {
   readonly mask_predictions: number;
 };
 
-/** Options of `baselines`. */
+/**
+ * Options of `baselines`.
+ *
+ * @example
+ * ```ts
+ * import type { BaselineOptions } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const options: BaselineOptions = { vocabSize: 1000 };
+ * assert.equal(options.vocabSize, 1000);
+ * ```
+ */
 export type BaselineOptions = {
   /** Pieces of the tokenizer, V. */
   readonly vocabSize: number;

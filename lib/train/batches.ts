@@ -80,7 +80,18 @@ export type Batch = TrainingExample & {
   readonly position: number;
 };
 
-/** Options of `readBatches`. */
+/**
+ * Options of `readBatches`.
+ *
+ * @example
+ * ```ts
+ * import type { BatchOptions } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const training: BatchOptions = { batchSize: 16, repeat: true, shuffleBuffer: 100, seed: 1 };
+ * assert.equal(training.batchSize, 16);
+ * ```
+ */
 export type BatchOptions = {
   /** Examples in a batch. */
   readonly batchSize: number;

@@ -20,7 +20,18 @@ import {
   totalsLength,
 } from "./totals.ts";
 
-/** Options of an evaluation. */
+/**
+ * Options of an evaluation.
+ *
+ * @example
+ * ```ts
+ * import { type EvaluateOptions, referenceEngine } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const options: EvaluateOptions = { engine: referenceEngine(), maxBatches: 10 };
+ * assert.equal(options.engine.name, "reference");
+ * ```
+ */
 export type EvaluateOptions = {
   /** The engine to run on. */
   readonly engine: Engine;

@@ -7,7 +7,18 @@ import { albertEncoder, maskedLmLogits } from "../model/mod.ts";
 import { compile, type Engine, softmax, type TensorType } from "../tensor/mod.ts";
 import { parameterTypes } from "./step.ts";
 
-/** What fill-mask needs of a tokenizer; any tokenizer with these fits. */
+/**
+ * What fill-mask needs of a tokenizer; any tokenizer with these fits.
+ *
+ * @example
+ * ```ts
+ * import type { PieceTokenizer, SentencePiece } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const fits = (tokenizer: SentencePiece): PieceTokenizer => tokenizer;
+ * assert.equal(typeof fits, "function");
+ * ```
+ */
 export type PieceTokenizer = {
   /** Text to pieces. */
   readonly encode: (text: string) => readonly string[];
@@ -31,7 +42,18 @@ export type PieceTokenizer = {
  */
 export type FilledPiece = { readonly piece: string; readonly id: number; readonly probability: number };
 
-/** Options of `fillMask`. */
+/**
+ * Options of `fillMask`.
+ *
+ * @example
+ * ```ts
+ * import type { FillMaskOptions } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const more = (options: FillMaskOptions): FillMaskOptions => ({ ...options, topK: 10 });
+ * assert.equal(typeof more, "function");
+ * ```
+ */
 export type FillMaskOptions = {
   readonly engine: Engine;
   readonly config: AlbertConfig;

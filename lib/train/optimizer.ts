@@ -37,10 +37,32 @@ const epsilon = 1e-6;
  */
 export type Moments = { readonly m: NamedTensors; readonly v: NamedTensors };
 
-/** Weights and moments after a step. */
+/**
+ * Weights and moments after a step.
+ *
+ * @example
+ * ```ts
+ * import type { Updated } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const names = ({ parameters }: Updated): string[] => Object.keys(parameters);
+ * assert.equal(typeof names, "function");
+ * ```
+ */
 export type Updated = Moments & { readonly parameters: NamedTensors };
 
-/** Options of an update. */
+/**
+ * Options of an update.
+ *
+ * @example
+ * ```ts
+ * import type { UpdateOptions } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const options: UpdateOptions = { learningRate: 0.003, weightDecayRate: 0.01 };
+ * assert.equal(options.learningRate, 0.003);
+ * ```
+ */
 export type UpdateOptions = {
   /** Rate of this step, a scalar tensor or a number. */
   readonly learningRate: Tensor | number;
@@ -181,7 +203,18 @@ export function adamw(
   return update(parameters, gradients, moments, options);
 }
 
-/** What the learning rate depends on, by the names of the run's config. */
+/**
+ * What the learning rate depends on, by the names of the run's config.
+ *
+ * @example
+ * ```ts
+ * import { learningRate, type Schedule } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const schedule: Schedule = { learning_rate: 1, num_train_steps: 10, num_warmup_steps: 2 };
+ * assert.equal(learningRate(10, schedule), 0);
+ * ```
+ */
 export type Schedule = {
   readonly learning_rate: number;
   readonly num_train_steps: number;

@@ -49,7 +49,22 @@ export type StepMetrics = Metrics & {
   readonly evaluation?: Metrics;
 };
 
-/** What a run reads. */
+/**
+ * What a run reads.
+ *
+ * @example
+ * ```ts
+ * import { albertPreset, parsePretrainingConfig, type PretrainOptions } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const options: PretrainOptions = {
+ *   config: albertPreset("guide"),
+ *   run: parsePretrainingConfig({ train_batch_size: 16 }),
+ *   examples: [],
+ * };
+ * assert.equal(options.run.train_batch_size, 16);
+ * ```
+ */
 export type PretrainOptions = {
   /** The architecture. */
   readonly config: AlbertConfig;
@@ -63,7 +78,19 @@ export type PretrainOptions = {
   readonly attachments?: { readonly [name: string]: Uint8Array };
 };
 
-/** How a run is driven. */
+/**
+ * How a run is driven.
+ *
+ * @example
+ * ```ts
+ * import { type PretrainControls, referenceEngine } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const losses: number[] = [];
+ * const controls: PretrainControls = { engine: referenceEngine(), onStep: ({ loss }) => void losses.push(loss) };
+ * assert.equal(controls.engine.name, "reference");
+ * ```
+ */
 export type PretrainControls = {
   /** The engine to run on. */
   readonly engine: Engine;
