@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { openEngine, useEngine } from "albert-guide";
 import type { Engine, HostArray, OperationName, Tensor } from "albert-guide";
+import { hasWebgpuAdapter } from "../../lib/engines/tfjs/backend.ts";
 import { cases, tolerance } from "./cases.ts";
 
 async function valuesOn(engine: Engine, tensors: readonly Tensor[]): Promise<HostArray[]> {
@@ -28,9 +29,12 @@ function assertClose(actual: HostArray, expected: HostArray, unit: number, where
   });
 }
 
-for (const name of ["tfjs-wasm", "tfjs-cpu"] as const) {
+const adapter = await hasWebgpuAdapter();
+
+for (const name of ["tfjs-wasm", "tfjs-cpu", "tfjs-webgpu"] as const) {
   for (const op of Object.keys(cases) as OperationName[]) {
-    Deno.test(`${name} agrees with the reference on ${op}`, async () => {
+    const ignore = name === "tfjs-webgpu" && !adapter;
+    Deno.test({ name: `${name} agrees with the reference on ${op}`, ignore }, async () => {
       const tensors = cases[op]();
       const expected = await valuesOn(await openEngine("reference"), tensors);
       const actual = await valuesOn(await openEngine(name), tensors);

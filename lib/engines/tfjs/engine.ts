@@ -1,8 +1,9 @@
 /**
  * The engine on TensorFlow.js 4.22: its backends hold the memory and compute what they are good at.
  */
-import type { Engine } from "../../tensor/mod.ts";
-import { openBackend } from "./backend.ts";
+import { topological } from "../../tensor/mod.ts";
+import type { Engine, Graph } from "../../tensor/mod.ts";
+import { openBackend, storedType } from "./backend.ts";
 import type { BackendName, OpenBackend } from "./backend.ts";
 import { download, upload } from "./memory.ts";
 import type { TfjsBuffer } from "./memory.ts";
@@ -28,6 +29,11 @@ export type TfjsOptions = {
   readonly backend?: BackendName;
 };
 
+/** Refuses types that tfjs does not have before anything is made. */
+function checkTypes(graph: Graph): void {
+  topological(graph.outputs).forEach(({ dtype }) => storedType(dtype));
+}
+
 /** The wasm backend with our own kernels on its memory: tfjs' are slow on transposed products and chains. */
 function ownEngine(opened: OpenBackend): Engine {
   const heap = openHeap(opened);
@@ -35,8 +41,14 @@ function ownEngine(opened: OpenBackend): Engine {
     name: "tfjs-wasm",
     loops: false,
     devices: () => [{ name: "tfjs wasm", kind: "cpu" }],
-    compile: (graph, options) => compileOwn(heap, graph, options),
-    upload: (values, type) => Promise.resolve(uploadOwn(heap, values, type)),
+    compile: async (graph, options) => {
+      checkTypes(graph);
+      return await compileOwn(heap, graph, options);
+    },
+    upload: async (values, type) => {
+      storedType(type.dtype);
+      return await Promise.resolve(uploadOwn(heap, values, type));
+    },
     download: (buffer) => Promise.resolve(downloadOwn(heap, buffer as TfjsBuffer)),
     release: (buffer) => heap.free((buffer as TfjsBuffer).info.dataId),
     dispose: () => Promise.resolve(),
@@ -67,8 +79,11 @@ export async function tfjsEngine({ backend = "wasm" }: TfjsOptions = {}): Promis
     name: `tfjs-${backend}`,
     loops: false,
     devices: () => [{ name: `tfjs ${backend}`, kind: backend === "webgpu" ? "gpu" : "cpu" }],
-    compile: (graph, options) => compileStock(opened, graph, options),
-    upload: (values, type) => Promise.resolve(upload(opened, values, type)),
+    compile: async (graph, options) => {
+      checkTypes(graph);
+      return await compileStock(opened, graph, options);
+    },
+    upload: async (values, type) => await Promise.resolve(upload(opened, values, type)),
     download: (buffer) => download(opened, buffer),
     release: (buffer) => void opened.backend.disposeData((buffer as TfjsBuffer).info.dataId),
     // The backend belongs to tfjs and may have other users: its values are freed one by one.

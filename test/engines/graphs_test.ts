@@ -1,0 +1,362 @@
+/**
+ * Whole graphs on the engines: random ones against the reference loops, special values, and memory that must not grow.
+ */
+import assert from "node:assert/strict";
+import {
+  add,
+  barrier,
+  broadcastTo,
+  cast,
+  compare,
+  compile,
+  concat,
+  constant,
+  deviceArray,
+  div,
+  dot,
+  dropout,
+  exp,
+  gather,
+  gelu,
+  grad,
+  iota,
+  layerNorm,
+  log,
+  matmul,
+  maximum,
+  mean,
+  minimum,
+  mul,
+  neg,
+  openEngine,
+  pad,
+  randomKey,
+  reduceMax,
+  reduceSum,
+  reshape,
+  rsqrt,
+  scan,
+  scatterAdd,
+  select,
+  slice,
+  softmax,
+  sqrt,
+  sub,
+  tanh,
+  trace,
+  transpose,
+  useEngine,
+} from "albert-guide";
+import type { Engine, HostArray, Shape, Tensor, TensorType } from "albert-guide";
+import { floats, numbers } from "./cases.ts";
+
+const engines = ["tfjs-wasm", "tfjs-cpu"] as const;
+
+async function runOn(
+  engine: Engine,
+  fn: (x: Tensor, y: Tensor) => readonly Tensor[],
+  types: readonly [TensorType, TensorType],
+  values: readonly [HostArray, HostArray],
+): Promise<HostArray[]> {
+  const program = await compile(
+    ({ x, y }) => Object.fromEntries(fn(x, y).map((tensor, i) => [`out${i}`, tensor])),
+    { x: types[0], y: types[1] },
+    { engine },
+  );
+  const outputs = Object.values(await program.run({ x: values[0], y: values[1] }));
+  const data = await Promise.all(
+    outputs.map((output) => (output as { data: () => Promise<HostArray> }).data()),
+  );
+  outputs.forEach((output) => (output as { dispose: () => void }).dispose());
+  program.dispose();
+  return data;
+}
+
+function assertClose(actual: HostArray, expected: HostArray, tolerance: number, where: string): void {
+  assert.equal(actual.length, expected.length, where);
+  expected.forEach((want, i) => {
+    const got = actual[i] as number;
+    if (Object.is(got, want) || got === want) return;
+    assert.ok(
+      Math.abs(got - want) <= tolerance * Math.max(1, Math.abs(want)),
+      `${where}[${i}]: ${got}, not ${want}`,
+    );
+  });
+}
+
+/** A random graph over two matrices: every step takes earlier values and keeps them bounded. */
+function randomGraph(seed: number): (x: Tensor, y: Tensor) => Tensor[] {
+  return (x, y) => {
+    const next = numbers(seed);
+    const below = (n: number): number => Math.floor(next() * n);
+    const pool: Tensor[] = [x, y];
+    const pick = (): Tensor => pool[below(pool.length)] as Tensor;
+    const fit = (t: Tensor, shape: Shape): Tensor => {
+      // Anything to the wanted shape: through its mean, or through a slice and a broadcast.
+      if (t.shape.length === shape.length && t.shape.every((n, i) => n === shape[i])) return t;
+      return broadcastTo(reshape(mean(t), shape.map(() => 1)), shape);
+    };
+    const steps: (() => Tensor)[] = [
+      () => tanh(pick()),
+      () => gelu(pick()),
+      () => neg(pick()),
+      () => mul(pick(), 0.5),
+      () => ((a) => add(a, fit(pick(), a.shape)))(pick()),
+      () => ((a) => mul(tanh(a), tanh(fit(pick(), a.shape))))(pick()),
+      () => ((a) => maximum(a, fit(pick(), a.shape)))(pick()),
+      () => ((a) => minimum(a, fit(pick(), a.shape)))(pick()),
+      () => ((a) => select(compare(a, "gt", fit(pick(), a.shape)), a, 0.25))(pick()),
+      () => transpose(pick()),
+      () => ((a) => reshape(a, [a.shape[1] as number, a.shape[0] as number]))(pick()),
+      () => softmax(pick()),
+      () => ((a) => sub(a, reduceMax(a, [below(2)], { keepDims: true })))(pick()),
+      () => ((a) => div(a, add(1, reduceSum(mul(a, a), [below(2)], { keepDims: true }))))(pick()),
+      () => ((a) => matmul(a, transpose(tanh(fit(pick(), a.shape)))))(pick()),
+      () => ((a) => mul(matmul(transpose(a), tanh(a)), 0.1))(pick()),
+      () => ((a) => slice(a, [1, 0], [...a.shape]))(pick()),
+      () => pad(pick(), [below(2), 0], [1, below(2)], { value: 0.5 }),
+      () => ((a) => concat([a, mul(a, 2)], below(2)))(pick()),
+      () =>
+        ((a) =>
+          layerNorm(a, fit(pick(), [a.shape[1] as number]), fit(pick(), [a.shape[1] as number]), {
+            epsilon: 0.1,
+          }))(pick()),
+      () => ((a) => gather(a, constant([0, 2, 1, 0], { dtype: "int32" })))(pick()),
+      () =>
+        ((a) => scatterAdd(cast(iota([a.shape[0] as number], 0), "int32"), a, (a.shape[0] as number) + 1))(
+          pick(),
+        ),
+      () => ((a) => dropout(a, 0.25, randomKey(seed)))(pick()),
+      () => ((a) => exp(neg(mul(a, a))))(pick()),
+      () => ((a) => log(add(mul(a, a), 0.5)))(pick()),
+      () => ((a) => mul(a, rsqrt(add(mul(a, a), 1))))(pick()),
+      () => ((a) => sqrt(add(mul(a, a), 0.1)))(pick()),
+      () => barrier(pick()),
+      () => ((a) => mul(a, cast(compare(iota(a.shape, below(2)), "lt", 3), "float32")))(pick()),
+      () =>
+        ((a) => {
+          const [m, n] = a.shape as [number, number];
+          const cube = broadcastTo(reshape(a, [m, 1, n]), [m, 2, n]);
+          const product = dot(cube, cube, { batch: [[1], [1]], contract: [[0], [0]] }); // [2, n, n]
+          return mul(reshape(slice(product, [1, 0, 0], [2, n, n]), [n, n]), 1 / m);
+        })(pick()),
+    ];
+    const count = 6 + below(14);
+    for (let i = 0; i < count; i++) {
+      const made = (steps[below(steps.length)] as () => Tensor)();
+      const [m = 0, n = 0] = made.shape;
+      if (m >= 3 && n >= 1 && m * n <= 400) pool.push(made);
+    }
+    const outputs = pool.slice(-3);
+    const loss = reduceSum(outputs.map((t) => reduceSum(mul(t, t))).reduce((a, b) => add(a, b)), []);
+    return [...outputs, loss, ...grad(loss, [x, y])];
+  };
+}
+
+for (const name of engines) {
+  Deno.test(`${name} agrees with the reference on 100 random graphs and their gradients`, async () => {
+    const [engine, reference] = [await openEngine(name), await openEngine("reference")];
+    for (let seed = 1; seed <= 100; seed++) {
+      const types: [TensorType, TensorType] = [
+        { dtype: "float32", shape: [3 + seed % 5, 4 + seed % 7] },
+        { dtype: "float32", shape: [4 + seed % 6, 3 + seed % 4] },
+      ];
+      const next = numbers(seed + 500);
+      const values = types.map(({ shape }) =>
+        Float32Array.from({ length: (shape[0] as number) * (shape[1] as number) }, () => 2 * next() - 1)
+      ) as [Float32Array, Float32Array];
+      const expected = await runOn(reference, randomGraph(seed), types, values);
+      const actual = await runOn(engine, randomGraph(seed), types, values);
+      const scale = Math.max(
+        1,
+        ...expected.flatMap((array) => Array.from(array, Math.abs)).filter(Number.isFinite),
+      );
+      expected.forEach((want, i) =>
+        assertClose(actual[i] as HostArray, want, 2e-5 * scale, `graph ${seed}, output ${i}`)
+      );
+    }
+  });
+}
+
+const special = constant([
+  NaN,
+  Infinity,
+  -Infinity,
+  0,
+  -0,
+  1e-40,
+  -1e-40,
+  3.4e38,
+  -3.4e38,
+  1,
+  -1,
+  88.8,
+  -104,
+  0.5,
+]);
+const specialCases: { readonly [name: string]: () => Tensor } = {
+  exp: () => exp(special),
+  log: () => log(special),
+  tanh: () => tanh(special),
+  sqrt: () => sqrt(special),
+  neg: () => neg(special),
+  div: () => div(1, special),
+  isNaN: () => compare(special, "ne", special),
+  "select between NaN": () => select(compare(special, "gt", 0), special, 7),
+  "cast to int32": () => cast(special, "int32"),
+  "cast to bool": () => cast(special, "bool"),
+  "maximum with 0": () => maximum(special, 0),
+  "minimum with 0": () => minimum(special, 0),
+  "sum with Infinity": () => reduceSum(constant([1, Infinity, 2, 3, 4])),
+  "sum of opposite infinities": () => reduceSum(constant([1, Infinity, -Infinity, 3, 4])),
+  "maximum of -Infinity": () => reduceMax(constant([-Infinity, -Infinity])),
+  "product with NaN": () => matmul(constant([[NaN, 1], [1, 1]]), constant([[1, 0], [0, 1]])),
+};
+
+for (const [what, make] of Object.entries(specialCases)) {
+  Deno.test(`tfjs-wasm treats infinities, NaN and zeros like the reference in ${what}`, async () => {
+    const valuesOn = async (name: string): Promise<HostArray> => {
+      useEngine(await openEngine(name));
+      try {
+        return await make().data();
+      } finally {
+        useEngine(undefined);
+      }
+    };
+    const expected = Array.from(await valuesOn("reference"));
+    const actual = Array.from(await valuesOn("tfjs-wasm"));
+    expected.forEach((want, i) => {
+      const rounded = Math.fround(want);
+      const got = actual[i] as number;
+      const close = Math.abs(got - rounded) <= 1e-6 * Math.max(1e-30, Math.abs(rounded));
+      assert.ok(Object.is(got, rounded) || got === rounded || close, `[${i}]: ${got}, expected ${rounded}`);
+    });
+  });
+}
+
+for (const name of engines) {
+  Deno.test(`empty tensors work on ${name}`, async () => {
+    useEngine(await openEngine(name));
+    try {
+      const empty = slice(constant([1, 2]), [1], [1]);
+      assert.equal((await add(empty, 1).data()).length, 0);
+      assert.deepEqual(Array.from(await reduceSum(empty).data()), [0]);
+      assert.deepEqual(Array.from(await concat([empty, constant([3])]).data()), [3]);
+    } finally {
+      useEngine(undefined);
+    }
+  });
+
+  Deno.test(`a program with outputs that are arguments, constants, views or equal works on ${name}`, async () => {
+    const types: [TensorType, TensorType] = [
+      { dtype: "float32", shape: [2, 3] },
+      { dtype: "int32", shape: [2] },
+    ];
+    const values: [HostArray, HostArray] = [Float32Array.of(1, 2, 3, 4, 5, 6), Int32Array.of(7, 8)];
+    const outputs = await runOn(
+      await openEngine(name),
+      (x, y) => {
+        const sum = add(x, 1);
+        return [
+          x,
+          y,
+          transpose(x),
+          constant([1, 2]),
+          iota([3], 0),
+          sum,
+          sum,
+          reshape(sum, [6]),
+          slice(x, [1, 1], [2, 3]),
+        ];
+      },
+      types,
+      values,
+    );
+    assert.deepEqual(outputs.map((array) => Array.from(array)), [
+      [1, 2, 3, 4, 5, 6],
+      [7, 8],
+      [1, 4, 2, 5, 3, 6],
+      [1, 2],
+      [0, 1, 2],
+      [2, 3, 4, 5, 6, 7],
+      [2, 3, 4, 5, 6, 7],
+      [2, 3, 4, 5, 6, 7],
+      [5, 6],
+    ]);
+  });
+}
+
+async function dataIds(name: "wasm" | "cpu"): Promise<number> {
+  const core = await import("@tensorflow/tfjs-core");
+  return core.engine().findBackend(name).numDataIds();
+}
+
+for (const backend of ["wasm", "cpu"] as const) {
+  Deno.test(`training steps, failures and data() leave no memory behind on tfjs-${backend}`, async () => {
+    const engine = await openEngine(`tfjs-${backend}`);
+    const type: TensorType = { dtype: "float32", shape: [8, 8] };
+    const program = await compile(
+      ({ w, x }) => {
+        const y = tanh(matmul(x, w));
+        const loss = mean(mul(y, y));
+        const [g] = grad(loss, [w]) as [Tensor];
+        return { w: sub(w, mul(g, 0.1)), loss };
+      },
+      { w: type, x: type },
+      { engine, donate: ["w"] },
+    );
+    let w = await deviceArray(Float32Array.from({ length: 64 }, (_, i) => Math.sin(i)), {
+      engine,
+      shape: [8, 8],
+    });
+    const x = Float32Array.from({ length: 64 }, (_, i) => Math.cos(i));
+    const step = async (): Promise<number> => {
+      const out = await program.run({ w, x });
+      w = out.w;
+      const [loss = NaN] = await out.loss.data();
+      out.loss.dispose();
+      await assert.rejects(program.run({ w, x: Float32Array.of(1) }));
+      return loss;
+    };
+    const first = await step();
+    const before = await dataIds(backend);
+    let last = first;
+    for (let i = 0; i < 20; i++) last = await step();
+    assert.equal(await dataIds(backend), before);
+    assert.ok(last < first, `loss ${first} then ${last}`);
+    program.dispose();
+    w.dispose();
+    assert.ok(await dataIds(backend) < before);
+    const data = async (): Promise<void> => {
+      useEngine(engine);
+      await softmax(floats(1, [3, 4])).data();
+      useEngine(undefined);
+    };
+    await data();
+    const kept = await dataIds(backend);
+    for (let i = 0; i < 5; i++) await data();
+    assert.equal(await dataIds(backend), kept);
+  });
+}
+
+Deno.test("compile() refuses bfloat16 on tfjs with advice", async () => {
+  for (const name of engines) {
+    const engine = await openEngine(name);
+    const type: TensorType = { dtype: "float32", shape: [2] };
+    await assert.rejects(
+      compile(({ x }) => ({ y: cast(cast(x, "bfloat16"), "float32") }), { x: type }, { engine }),
+      /tfjs has no such type, use compute_dtype float32/,
+    );
+  }
+});
+
+Deno.test("compile() refuses a scan that was not unrolled", async () => {
+  const engine = await openEngine("tfjs-wasm");
+  const graph = trace(
+    (x) => scan(([h]) => ({ carries: [mul(h as Tensor, 2)] }), { carries: [x], length: 2 }).carries,
+    [
+      { dtype: "float32", shape: [2] },
+    ],
+  );
+  await assert.rejects(engine.compile(graph, { donate: [] }), /takes unrolled graphs/);
+});

@@ -1,0 +1,181 @@
+/** Programs: compile, donation, merged nodes, and values read by `data()`. */
+import assert from "node:assert/strict";
+import {
+  add,
+  barrier,
+  compile,
+  constant,
+  describe,
+  deviceArray,
+  exp,
+  iota,
+  mul,
+  openEngine,
+  pow,
+  reduceSum,
+  referenceEngine,
+  reshape,
+  scan,
+  sub,
+  tanh,
+  topological,
+  trace,
+  useEngine,
+} from "albert-guide";
+import type { Engine, Graph, Tensor, TensorType } from "albert-guide";
+import { mergeEqual, unroll } from "../../lib/tensor/rebuild.ts";
+
+const vector: TensorType = { dtype: "float32", shape: [2] };
+const engines = ["reference", "tfjs-wasm", "tfjs-cpu"] as const;
+
+for (const name of engines) {
+  Deno.test(`compile() keeps names and groups on ${name}`, async () => {
+    const engine = await openEngine(name);
+    const program = await compile(
+      ({ x, weights }) => ({ sum: add(x, weights.a), both: { a: mul(weights.a, 2), x } }),
+      { x: vector, weights: { a: vector } },
+      { engine },
+    );
+    const { sum, both } = await program.run({
+      x: Float32Array.of(1, 2),
+      weights: { a: Float32Array.of(10, 20) },
+    });
+    assert.deepEqual(Array.from(await sum.data()), [11, 22]);
+    assert.deepEqual(Array.from(await both.a.data()), [20, 40]);
+    assert.deepEqual(Array.from(await both.x.data()), [1, 2]);
+    [sum, both.a, both.x].forEach((array) => array.dispose());
+    program.dispose();
+  });
+
+  Deno.test(`compile() consumes donated arguments and keeps the others on ${name}`, async () => {
+    const engine = await openEngine(name);
+    const program = await compile(({ w, x }) => ({ w: add(w, x) }), { w: vector, x: vector }, {
+      engine,
+      donate: ["w"],
+    });
+    const [w, x] = await Promise.all([
+      deviceArray(Float32Array.of(1, 2), { engine }),
+      deviceArray(Float32Array.of(3, 4), { engine }),
+    ]);
+    const { w: next } = await program.run({ w, x });
+    assert.deepEqual(Array.from(await next.data()), [4, 6]);
+    assert.deepEqual(Array.from(await x.data()), [3, 4]);
+    assert.throws(() => w.data(), /this device array was donated to a program/);
+    await assert.rejects(program.run({ w, x }), /was donated to a program/);
+    x.dispose();
+    x.dispose();
+    assert.throws(() => x.data(), /this device array was disposed/);
+    next.dispose();
+    program.dispose();
+  });
+}
+
+Deno.test("run() names the arguments that are missing or unknown", async () => {
+  const program = await compile(({ x, y }) => ({ z: add(x, y) }), { x: vector, y: vector }, {
+    engine: referenceEngine(),
+  });
+  const wrong = { x: Float32Array.of(1, 2), q: Float32Array.of(1, 2) } as unknown as {
+    readonly x: Float32Array;
+    readonly y: Float32Array;
+  };
+  await assert.rejects(program.run(wrong), /lack y and have no place for q/);
+});
+
+Deno.test("run() refuses values of another shape, type or engine and leaves donated ones alive", async () => {
+  const [engine, other] = [referenceEngine(), referenceEngine()];
+  const program = await compile(({ w, x }) => ({ z: add(w, x) }), { w: vector, x: vector }, {
+    engine,
+    donate: ["w"],
+  });
+  const w = await deviceArray(Float32Array.of(1, 2), { engine });
+  await assert.rejects(program.run({ w, x: Float32Array.of(1) }), /needs 2 values, 1 are given/);
+  const ids = await deviceArray(Int32Array.of(1, 2), { engine });
+  await assert.rejects(program.run({ w, x: ids }), /x must be float32 \[2\], it is int32 \[2\]/);
+  const foreign = await deviceArray(Float32Array.of(1, 2), { engine: other });
+  await assert.rejects(program.run({ w, x: foreign }), /it lives on reference, copy it by data\(\)/);
+  assert.deepEqual(Array.from(await w.data()), [1, 2]);
+});
+
+Deno.test("deviceArray() refuses a wrong number of values", async () => {
+  await assert.rejects(
+    deviceArray(Float32Array.of(1, 2), { engine: referenceEngine(), shape: [3] }),
+    /needs 3 values, 2 are given/,
+  );
+});
+
+Deno.test("mergeEqual() merges repeated nodes but not barriers' operands or different constants", () => {
+  const graph = trace((x) => [add(exp(mul(x, 2)), exp(mul(x, 2))), mul(x, 3)], [vector]);
+  const before = topological(graph.outputs).length;
+  const after = topological(mergeEqual(graph).outputs).length;
+  assert.equal(before - after, 3);
+  const zeros = trace((x) => [mul(x, 0), mul(x, -0), mul(x, NaN)], [vector]);
+  assert.equal(new Set(mergeEqual(zeros).outputs).size, 3);
+  const kept = trace((x) => [exp(x), exp(barrier(x))], [vector]);
+  assert.equal(new Set(mergeEqual(kept).outputs).size, 2);
+});
+
+Deno.test("topological() puts inputs before users", () => {
+  const graph = trace((x) => [sub(tanh(x), mul(tanh(x), x))], [vector]);
+  const order = topological(graph.outputs);
+  order.forEach((node, i) => node.inputs.forEach((input) => assert.ok(order.indexOf(input) < i)));
+});
+
+Deno.test("topological() survives graphs deeper than the call stack", () => {
+  let x: Tensor = constant([1]);
+  for (let i = 0; i < 20_000; i++) x = mul(x, 1);
+  assert.equal(topological([x]).length, 20_002 + 19_999);
+});
+
+Deno.test("unroll() writes a scan out and leaves none behind", () => {
+  const graph: Graph = trace((x) => {
+    const { carries, stacked } = scan(([h], [s]) => {
+      const next = add(h as Tensor, s as Tensor);
+      return { carries: [next], stacked: [next] };
+    }, { carries: [constant(0)], sliced: [x] });
+    return [...carries, ...stacked];
+  }, [{ dtype: "float32", shape: [3] }]);
+  const ops = topological(unroll(graph).outputs).map(({ op }) => op);
+  assert.equal(ops.includes("scan"), false);
+  assert.equal(ops.filter((op) => op === "add").length, 3);
+});
+
+/** Counts compilations of another engine. */
+function counting(engine: Engine): Engine & { readonly count: () => number } {
+  let count = 0;
+  return {
+    ...engine,
+    compile: (graph, options) => {
+      count++;
+      return engine.compile(graph, options);
+    },
+    count: () => count,
+  };
+}
+
+Deno.test("data() compiles equal structures once, whatever their constants", async () => {
+  const engine = counting(referenceEngine());
+  useEngine(engine);
+  try {
+    const value = async (a: number, b: number): Promise<number> =>
+      (await reduceSum(mul(constant([a, b]), iota([2], 0, { dtype: "float32" }))).data())[0] as number;
+    assert.equal(await value(1, 2), 2);
+    assert.equal(await value(3, 5), 5);
+    assert.equal(engine.count(), 1);
+    await pow(constant([2]), 3).data();
+    await pow(constant([2]), 4).data();
+    assert.equal(engine.count(), 3);
+  } finally {
+    useEngine(undefined);
+  }
+});
+
+Deno.test("data() uses tfjs on wasm when no engine is chosen", async () => {
+  useEngine(undefined);
+  const values = await reshape(add(constant([[1, 2]]), 1), [2]).data();
+  assert.ok(values instanceof Float32Array);
+  assert.deepEqual(Array.from(values), [2, 3]);
+});
+
+Deno.test("describe() names type and shape", () => {
+  assert.equal(describe({ dtype: "int32", shape: [2, 3] }), "int32 [2, 3]");
+});
