@@ -6,6 +6,7 @@ import type { AlphabetText } from "./alphabet.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { type PieceList, pieceList } from "./piece_list.ts";
 import { validPieces } from "./valid_pieces.ts";
+import { wordStart } from "./words.ts";
 import { commonPrefixes, suffixArray } from "./suffix_array.ts";
 import { compareSlices, sortedByScore } from "./sorting.ts";
 
@@ -145,8 +146,8 @@ function firstWordLength(
   order: Int32Array,
 ): (left: number, right: number, depth: number) => number {
   const { text, starts } = source;
-  const blank = flags.split_by_whitespace ? source.codePoints.indexOf(0x2581) : -1;
-  const suffixed = flags.treat_whitespace_as_suffix;
+  const splits = flags.split_by_whitespace;
+  const isStart = wordStart(source, flags);
   const lastSentence = starts[starts.length - 1] ?? 0;
   const n = text.length;
   return (left, right, depth) => {
@@ -158,11 +159,7 @@ function firstWordLength(
       if (start + full >= n) return 0;
     }
     for (let k = 0; k < depth; k++) {
-      const symbol = text[start + k];
-      if (symbol === 0) return k;
-      if (symbol !== blank) continue;
-      if (suffixed) return k + 1;
-      if (k > 0) return k;
+      if (text[start + k] === 0 || (k > 0 && splits && isStart(start + k))) return k;
     }
     return depth;
   };

@@ -107,8 +107,8 @@ function* distinctWords(source: AlphabetText, flags: ResolvedOptions): Generator
   return counted;
 }
 
-/** Whether a word starts at a place that is not the start of its sentence. */
-function wordStart(source: AlphabetText, flags: ResolvedOptions): (at: number) => boolean {
+/** Makes the test whether a word starts at a place that is not the start of its sentence. */
+export function wordStart(source: AlphabetText, flags: ResolvedOptions): (at: number) => boolean {
   const { text, codePoints } = source;
   const blank = codePoints.indexOf(0x2581);
   if (blank < 0) return () => false;
