@@ -4,7 +4,7 @@
  */
 import type { Comparison, OperationName, Tensor, TensorOf } from "../../tensor/mod.ts";
 import { sizeOf } from "../../tensor/mod.ts";
-import type { TensorInfo } from "./backend.ts";
+import type { BackendName, TensorInfo } from "./backend.ts";
 
 /** What kernels are written with. */
 export type Context = {
@@ -205,7 +205,17 @@ export const stockKernels = (): StockKernels => ({
   all_reduce: sameMemory,
 });
 
-/** Whether any value of the node is empty: tfjs kernels are not made for that. */
-export function isEmpty(node: Tensor): boolean {
+// tfjs' WebGPU kernels compute integers as floats: beyond 2^24 they lose bits, even where they only move values.
+const inexactOnGpu: ReadonlySet<OperationName> = new Set<OperationName>([
+  ...["add", "sub", "max", "min", "select", "transpose", "broadcast", "slice", "concat", "gather"] as const,
+  ...["reduce_sum", "reduce_max"] as const,
+]);
+
+/**
+ * Whether a node goes to the reference loops: empty values, for which tfjs kernels are not made, and integers on
+ * WebGPU. Comparisons of integers stay there: they are exact for ids and positions, which are below 2^24.
+ */
+export function needsHost(node: Tensor, backend: BackendName): boolean {
+  if (backend === "webgpu" && isInteger(node) && inexactOnGpu.has(node.op)) return true;
   return sizeOf(node.shape) === 0 || node.inputs.some(({ shape }) => sizeOf(shape) === 0);
 }

@@ -6,11 +6,11 @@ import type { Buffer, Graph, OperationName, Program, Tensor, TensorOf } from "..
 import { hostArray, topological } from "../../tensor/mod.ts";
 import { hostKernels } from "../reference/mod.ts";
 import type { HostKernels, Values } from "../reference/mod.ts";
-import type { OpenBackend, TensorInfo } from "./backend.ts";
+import type { BackendName, OpenBackend, TensorInfo } from "./backend.ts";
 import { storedType } from "./backend.ts";
 import { toHost } from "./memory.ts";
 import type { TfjsBuffer } from "./memory.ts";
-import { isEmpty, stockKernels } from "./stock_kernels.ts";
+import { needsHost, stockKernels } from "./stock_kernels.ts";
 import type { Context, StockKernels } from "./stock_kernels.ts";
 
 type Instruction = {
@@ -83,9 +83,10 @@ async function compute(
   known: readonly (TensorInfo | undefined)[],
   context: Context,
   table: StockKernels,
+  backend: BackendName,
 ): Promise<TensorInfo> {
   const values = inputs.map((slot) => known[slot] as TensorInfo);
-  if (isEmpty(node)) return await context.host(node, values);
+  if (needsHost(node, backend)) return await context.host(node, values);
   const { op } = node;
   if (!(op in table)) throw new TypeError(`Cannot compute ${op} on tfjs: this engine takes unrolled graphs`);
   const kernel = table[op as keyof StockKernels] as (
@@ -127,7 +128,7 @@ export async function compileStock(
     });
     fixed.forEach(({ slot, info }) => hold(slot, info));
     for (const instruction of list) {
-      known[instruction.out] = await compute(instruction, known, context, table);
+      known[instruction.out] = await compute(instruction, known, context, table, opened.name);
       for (const slot of instruction.dead) {
         context.free(known[slot] as TensorInfo);
         known[slot] = undefined;
