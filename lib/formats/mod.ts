@@ -8,3 +8,4 @@ export * from "./errors.ts";
 export * from "./protobuf.ts";
 export * from "./protobuf_fields.ts";
 export * from "./safetensors.ts";
+export * from "./take.ts";
