@@ -56,12 +56,18 @@ export const inheritedScript = 1;
 /** Script number of a character that goes with every script. */
 export const anyScript = 2;
 
+let shared: ((codePoint: number) => number) | undefined;
+
 /**
- * Makes a lookup from code point to script number. Hiragana, Katakana and U+30FC count as Han.
+ * The lookup from code point to script number, made once per process. Hiragana, Katakana and U+30FC count as Han.
  *
  * @returns A function that remembers what it has found.
  */
 export function scriptLookup(): (codePoint: number) => number {
+  return shared ??= makeScriptLookup();
+}
+
+function makeScriptLookup(): (codePoint: number) => number {
   const names = scriptNames.split(/\s+/);
   const han = names.indexOf("Han") + 3;
   const patterns = names.map((name) => new RegExp(`^\\p{Script=${name}}$`, "u"));
