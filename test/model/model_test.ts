@@ -100,13 +100,13 @@ Deno.test("initialParameters() draws a truncated normal that depends on seed and
   const name = "bert/embeddings/word_embeddings";
   assert.deepEqual(a[name], again[name]);
   assert.notDeepEqual(a[name], b[name]);
-  const values = a[name] as Float32Array; // 32,000 values
+  const values = a[name] as Float32Array; // 64,000 values
   const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
   const deviation = Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length);
-  assert.ok(Math.abs(mean) < 0.07 * 0.02);
+  assert.ok(Math.abs(mean) < 0.1 * 0.02);
   // A normal cut at 2 deviations keeps 0.8796 of its deviation.
-  assert.ok(Math.abs(deviation / 0.07 - 0.8796) < 0.01, `${deviation}`);
-  assert.ok(values.every((x) => Math.abs(x) <= 0.14));
+  assert.ok(Math.abs(deviation / 0.1 - 0.8796) < 0.01, `${deviation}`);
+  assert.ok(values.every((x) => Math.abs(x) <= 0.2));
   const kernels = Object.keys(a).filter((key) => key.endsWith("attention_1/self/query/kernel"));
   assert.notDeepEqual(a[kernels[0] as string], a[(kernels[0] as string).replace("query", "key")]);
   assert.throws(() => initialParameters(config, -1), RangeError);
