@@ -50,12 +50,40 @@ export type DeviceArray = {
  */
 export type Groups<Leaf> = { readonly [name: string]: Leaf | { readonly [name: string]: Leaf } };
 
-/** The same names with other values. */
+/**
+ * The same names with other values.
+ *
+ * @example
+ * ```ts
+ * import type { Regroup, TensorType } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * type Specs = { readonly x: TensorType; readonly weights: { readonly a: TensorType } };
+ * const tensors: Regroup<Specs, TensorType, number> = { x: 1, weights: { a: 2 } };
+ * assert.equal(tensors.weights.a, 2);
+ * ```
+ */
 export type Regroup<Tree, From, To> = {
   readonly [Key in keyof Tree]: Tree[Key] extends From ? To : { readonly [Name in keyof Tree[Key]]: To };
 };
 
-/** A compiled function: arguments on the host or on the device, results on the device. */
+/**
+ * A compiled function: arguments on the host or on the device, results on the device.
+ *
+ * @example
+ * ```ts
+ * import { compile, mul, referenceEngine } from "albert-guide";
+ * import type { Executable, Tensor, TensorType } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * type Specs = { readonly x: TensorType };
+ * const types: Specs = { x: { dtype: "float32", shape: [1] } };
+ * const double: Executable<Specs, { readonly y: Tensor }> = await compile(({ x }) => ({ y: mul(x, 2) }), types, {
+ *   engine: referenceEngine(),
+ * });
+ * assert.equal(double.nodes, 3);
+ * ```
+ */
 export type Executable<Specs, Out> = {
   /** Runs once; donated device arrays are dead afterwards. */
   readonly run: (

@@ -2,13 +2,24 @@
  * What models are written with: ordinary functions composed of the primitives. Their gradients follow from those of
  * their parts.
  */
-import { add, cast, compare, div, erf, exp, log, maximum, mul, rsqrt, sub, tanh } from "./elementwise.ts";
+import { add, div, erf, exp, log, maximum, mul, rsqrt, sub, tanh } from "./arithmetic.ts";
+import { cast, compare } from "./elementwise.ts";
 import { describe, isFloat } from "./graph.ts";
 import { axisOf, iota, reshape } from "./layout.ts";
 import { reduceMax, reduceSum, stopGradient } from "./linear.ts";
 import type { Tensor } from "./types.ts";
 
-/** Mean over `axes` (default: all). */
+/**
+ * Mean over `axes` (default: all).
+ *
+ * @example
+ * ```ts
+ * import { constant, mean } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(Array.from(await mean(constant([[1, 2], [3, 4]]), [0]).data()), [2, 3]);
+ * ```
+ */
 export function mean(
   x: Tensor,
   axes: readonly number[] = x.shape.map((_, axis) => axis),
@@ -39,13 +50,34 @@ export function softmax(x: Tensor): Tensor {
   return div(shifted, reduceSum(shifted, [-1], { keepDims: true }));
 }
 
-/** log(softmax(x)) over the last axis, computed without overflow: [..., n] -> [..., n]. */
+/**
+ * log(softmax(x)) over the last axis, computed without overflow: [..., n] -> [..., n].
+ *
+ * @example
+ * ```ts
+ * import { constant, logSoftmax } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const [y = 0] = await logSoftmax(constant([1000, 1000])).data();
+ * assert.ok(Math.abs(y + Math.log(2)) < 1e-6);
+ * ```
+ */
 export function logSoftmax(x: Tensor): Tensor {
   const shifted = sub(x, stopGradient(reduceMax(x, [-1], { keepDims: true })));
   return sub(shifted, log(reduceSum(exp(shifted), [-1], { keepDims: true })));
 }
 
-/** 1 where the last axis' index equals the label: int32 [...] -> [..., count] of the given dtype. */
+/**
+ * 1 where the last axis' index equals the label: int32 [...] -> [..., count] of the given dtype.
+ *
+ * @example
+ * ```ts
+ * import { constant, oneHot } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(Array.from(await oneHot(constant([2, 0], { dtype: "int32" }), 3).data()), [0, 0, 1, 1, 0, 0]);
+ * ```
+ */
 export function oneHot(labels: Tensor, count: number, dtype: "float32" | "int32" = "float32"): Tensor {
   const shape = [...labels.shape, count];
   return cast(compare(iota(shape, -1), "eq", reshape(labels, [...labels.shape, 1])), dtype);
@@ -106,18 +138,50 @@ export function layerNorm(
   return add(mul(mul(centred, rsqrt(add(variance, epsilon))), gamma), beta);
 }
 
-/** The tanh form of the Gaussian error linear unit, "gelu" in ALBERT and `gelu_new` in Hugging Face: same shape. */
+/**
+ * The tanh form of the Gaussian error linear unit, "gelu" in ALBERT and `gelu_new` in Hugging Face: same shape.
+ *
+ * @example
+ * ```ts
+ * import { constant, gelu } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const [y = 0] = await gelu(constant([1])).data();
+ * assert.ok(Math.abs(y - 0.841192) < 1e-5);
+ * ```
+ */
 export function gelu(x: Tensor): Tensor {
   const inner = mul(Math.sqrt(2 / Math.PI), add(x, mul(0.044715, mul(x, mul(x, x)))));
   return mul(mul(x, 0.5), add(tanh(inner), 1));
 }
 
-/** The exact form x/2 × (1 + erf(x/√2)), `gelu` in Hugging Face: same shape. */
+/**
+ * The exact form x/2 × (1 + erf(x/√2)), `gelu` in Hugging Face: same shape.
+ *
+ * @example
+ * ```ts
+ * import { constant, geluErf } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const [y = 0] = await geluErf(constant([1])).data();
+ * assert.ok(Math.abs(y - 0.841345) < 1e-5);
+ * ```
+ */
 export function geluErf(x: Tensor): Tensor {
   return mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
 }
 
-/** max(x, 0), same shape. */
+/**
+ * max(x, 0), same shape.
+ *
+ * @example
+ * ```ts
+ * import { constant, relu } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(Array.from(await relu(constant([-1, 2])).data()), [0, 2]);
+ * ```
+ */
 export function relu(x: Tensor): Tensor {
   return maximum(x, 0);
 }

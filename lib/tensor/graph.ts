@@ -43,7 +43,18 @@ export function node<Name extends OperationName>(
   return self;
 }
 
-/** The number of elements of a shape; 1 for a scalar. */
+/**
+ * The number of elements of a shape; 1 for a scalar.
+ *
+ * @example
+ * ```ts
+ * import { sizeOf } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(sizeOf([2, 3]), 6);
+ * assert.equal(sizeOf([]), 1);
+ * ```
+ */
 export function sizeOf(shape: Shape): number {
   return shape.reduce((product, size) => product * size, 1);
 }
@@ -58,7 +69,17 @@ export function isFloat(dtype: DType): boolean {
   return dtype === "float32" || dtype === "bfloat16";
 }
 
-/** `float32 [2, 3]`, for messages. */
+/**
+ * `float32 [2, 3]`, for messages.
+ *
+ * @example
+ * ```ts
+ * import { describe, zeros } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(describe(zeros([2, 3])), "float32 [2, 3]");
+ * ```
+ */
 export function describe({ dtype, shape }: TensorType): string {
   return `${dtype} [${shape.join(", ")}]`;
 }
@@ -75,6 +96,15 @@ export function parameter(
 /**
  * All nodes that the outputs need, inputs before users. The order depends only on the structure, so programs and
  * caches are the same from run to run.
+ *
+ * @example
+ * ```ts
+ * import { add, constant, exp, topological } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const x = exp(constant(1));
+ * assert.deepEqual(topological([add(x, x)]).map(({ op }) => op), ["constant", "exp", "add"]);
+ * ```
  */
 export function topological(outputs: readonly Tensor[]): Tensor[] {
   const order: Tensor[] = [];
@@ -123,7 +153,17 @@ export function trace(
   return { parameters, outputs: fn(...parameters) };
 }
 
-/** Host memory of the right kind for an element type. */
+/**
+ * Host memory of the right kind for an element type.
+ *
+ * @example
+ * ```ts
+ * import { hostArray } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(hostArray("uint32", 2), Uint32Array.of(0, 0));
+ * ```
+ */
 export function hostArray(dtype: DType, length: number): HostArray {
   switch (dtype) {
     case "int32":

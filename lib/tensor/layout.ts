@@ -2,7 +2,7 @@
  * Leaves and layout: constants, iota, reshape, transpose, broadcast, slice, pad, concat. None of them computes; they
  * say where values come from and how they are arranged.
  */
-import { add } from "./elementwise.ts";
+import { add } from "./arithmetic.ts";
 import { describe, hostArray, node, sameShape, sizeOf } from "./graph.ts";
 import { reduceSum } from "./linear.ts";
 import type { GradientRules } from "./rules.ts";
@@ -82,17 +82,47 @@ function misfit(count: number, shape: Shape): RangeError {
   );
 }
 
-/** A float32 tensor of zeros (or of another dtype), the given shape. */
+/**
+ * A float32 tensor of zeros (or of another dtype), the given shape.
+ *
+ * @example
+ * ```ts
+ * import { zeros } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(Array.from(await zeros([2]).data()), [0, 0]);
+ * ```
+ */
 export function zeros(shape: Shape, { dtype = "float32" }: { readonly dtype?: DType } = {}): Tensor {
   return constant(0, { shape, dtype });
 }
 
-/** A tensor of ones, the given shape. */
+/**
+ * A tensor of ones, the given shape.
+ *
+ * @example
+ * ```ts
+ * import { ones } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(Array.from(await ones([2], { dtype: "int32" }).data()), [1, 1]);
+ * ```
+ */
 export function ones(shape: Shape, { dtype = "float32" }: { readonly dtype?: DType } = {}): Tensor {
   return constant(1, { shape, dtype });
 }
 
-/** Each element is its index along `axis`: iota([2, 3], 1) is [[0, 1, 2], [0, 1, 2]]. */
+/**
+ * Each element is its index along `axis`: iota([2, 3], 1) is [[0, 1, 2], [0, 1, 2]].
+ *
+ * @example
+ * ```ts
+ * import { iota } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(Array.from(await iota([2, 3], 1).data()), [0, 1, 2, 0, 1, 2]);
+ * ```
+ */
 export function iota(
   shape: Shape,
   axis: number,
@@ -307,7 +337,19 @@ export function concat(parts: readonly Tensor[], axis: number = 0): Tensor {
   return node("concat", parts, { axis: along }, { dtype: first.dtype, shape });
 }
 
-/** Joins tensors of one shape along a new first axis: n parts [..] -> [n, ..]. */
+/**
+ * Joins tensors of one shape along a new first axis: n parts [..] -> [n, ..].
+ *
+ * @example
+ * ```ts
+ * import { constant, stack } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const rows = stack([constant([1, 2]), constant([3, 4])]);
+ * assert.deepEqual(rows.shape, [2, 2]);
+ * assert.deepEqual(Array.from(await rows.data()), [1, 2, 3, 4]);
+ * ```
+ */
 export function stack(parts: readonly Tensor[]): Tensor {
   return concat(parts.map((part) => reshape(part, [1, ...part.shape])), 0);
 }

@@ -2,7 +2,8 @@
  * Products, sums and rows: dot with batch dimensions, reduce, gather rows, scatter-add rows, and what controls
  * evaluation (stop_gradient, barrier, all_reduce).
  */
-import { cast, compare, div, mul } from "./elementwise.ts";
+import { div, mul } from "./arithmetic.ts";
+import { cast, compare } from "./elementwise.ts";
 import { describe, node } from "./graph.ts";
 import { axisOf, broadcastTo, reshape, transpose } from "./layout.ts";
 import type { GradientRules } from "./rules.ts";
@@ -11,7 +12,18 @@ import type { DotDims, Shape, Tensor } from "./types.ts";
 const without = (rank: number, used: readonly number[]): number[] =>
   Array.from({ length: rank }, (_, axis) => axis).filter((axis) => !used.includes(axis));
 
-/** The free dimensions of both operands of a dot, in order. */
+/**
+ * The free dimensions of both operands of a dot, in order.
+ *
+ * @example
+ * ```ts
+ * import { freeDims } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const dims = { batch: [[0], [0]], contract: [[2], [1]] } as const;
+ * assert.deepEqual(freeDims([8, 4, 16], [8, 16, 5], dims), [[1], [2]]);
+ * ```
+ */
 export function freeDims(a: Shape, b: Shape, { batch, contract }: DotDims): readonly [number[], number[]] {
   return [without(a.length, [...batch[0], ...contract[0]]), without(b.length, [...batch[1], ...contract[1]])];
 }
@@ -104,13 +116,37 @@ function reduce(
   return keepDims ? reshape(reduced, x.shape.map((size, axis) => sorted.includes(axis) ? 1 : size)) : reduced;
 }
 
-/** Options of the reductions. */
+/**
+ * Options of the reductions.
+ *
+ * @example
+ * ```ts
+ * import { reduceSum, zeros } from "albert-guide";
+ * import type { ReduceOptions } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const options: ReduceOptions = { keepDims: true };
+ * assert.deepEqual(reduceSum(zeros([2, 3]), [1], options).shape, [2, 1]);
+ * ```
+ */
 export type ReduceOptions = {
   /** Keep reduced dimensions with size 1, default false. */
   readonly keepDims?: boolean;
 };
 
-/** Sum over `axes` (default: all); the sum of nothing is 0. */
+/**
+ * Sum over `axes` (default: all); the sum of nothing is 0.
+ *
+ * @example
+ * ```ts
+ * import { constant, reduceSum } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const x = constant([[1, 2], [3, 4]]);
+ * assert.deepEqual(Array.from(await reduceSum(x, [0]).data()), [4, 6]);
+ * assert.deepEqual(reduceSum(x, [0], { keepDims: true }).shape, [1, 2]);
+ * ```
+ */
 export function reduceSum(
   x: Tensor,
   axes: readonly number[] = x.shape.map((_, axis) => axis),
@@ -119,7 +155,17 @@ export function reduceSum(
   return reduce("reduce_sum", x, axes, keepDims);
 }
 
-/** Largest value over `axes` (default: all); the gradient is shared among equal maxima. */
+/**
+ * Largest value over `axes` (default: all); the gradient is shared among equal maxima.
+ *
+ * @example
+ * ```ts
+ * import { constant, reduceMax } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(Array.from(await reduceMax(constant([[1, 5], [3, 4]]), [-1]).data()), [5, 4]);
+ * ```
+ */
 export function reduceMax(
   x: Tensor,
   axes: readonly number[] = x.shape.map((_, axis) => axis),
@@ -186,17 +232,49 @@ export function scatterAdd(indices: Tensor, updates: Tensor, rows: number): Tens
   });
 }
 
-/** The value of x, through which no gradient flows. */
+/**
+ * The value of x, through which no gradient flows.
+ *
+ * @example
+ * ```ts
+ * import { constant, grad, mul, stopGradient } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const x = constant(3);
+ * const [dx] = grad(mul(x, stopGradient(x)), [x]);
+ * assert.deepEqual(Array.from(await dx!.data()), [3]); // ! one gradient per tensor
+ * ```
+ */
 export function stopGradient(x: Tensor): Tensor {
   return node("stop_gradient", [x], {}, x);
 }
 
-/** The value of x, which a compiler must not look through (it keeps a recomputation from being merged away). */
+/**
+ * The value of x, which a compiler must not look through (it keeps a recomputation from being merged away).
+ *
+ * @example
+ * ```ts
+ * import { barrier, constant } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(Array.from(await barrier(constant([1, 2])).data()), [1, 2]);
+ * ```
+ */
 export function barrier(x: Tensor): Tensor {
   return node("barrier", [x], {}, x);
 }
 
-/** The sum of x over all replicas; x itself where there is one. */
+/**
+ * The sum of x over all replicas; x itself where there is one.
+ *
+ * @example
+ * ```ts
+ * import { allReduce, constant } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(Array.from(await allReduce(constant([1, 2])).data()), [1, 2]);
+ * ```
+ */
 export function allReduce(x: Tensor): Tensor {
   return node("all_reduce", [x], {}, x);
 }

@@ -9,8 +9,6 @@ export {
   add,
   and,
   broadcastShapes,
-  cast,
-  compare,
   div,
   erf,
   exp,
@@ -24,15 +22,15 @@ export {
   or,
   pow,
   rsqrt,
-  select,
   shiftRightLogical,
   sign,
   sqrt,
   sub,
   tanh,
   xor,
-} from "./elementwise.ts";
-export type { Operand } from "./elementwise.ts";
+} from "./arithmetic.ts";
+export { cast, compare, select } from "./elementwise.ts";
+export type { Operand } from "./arithmetic.ts";
 export * from "./functions.ts";
 export { grad } from "./grad.ts";
 export { describe, hostArray, sizeOf, topological, trace } from "./graph.ts";

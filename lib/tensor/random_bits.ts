@@ -7,7 +7,8 @@
  * mix(x): x ^= x >> 16; x ×= 0x7FEB352D; x ^= x >> 15; x ×= 0x846CA68B; x ^= x >> 16 (the constants of C. Wellons'
  * search for low-bias 32-bit mixers).
  */
-import { cast, compare, mul, select, shiftRightLogical } from "./elementwise.ts";
+import { mul, shiftRightLogical } from "./arithmetic.ts";
+import { cast, compare, select } from "./elementwise.ts";
 import { describe, node } from "./graph.ts";
 import { constant, reshape, slice } from "./layout.ts";
 import type { GradientRules } from "./rules.ts";
@@ -21,7 +22,18 @@ function mix(x: number): number {
   return x ^ (x >>> 16);
 }
 
-/** The bits of element `index` under a key, as engines on the host compute them. */
+/**
+ * The bits of element `index` under a key, as engines on the host compute them.
+ *
+ * @example
+ * ```ts
+ * import { hashBits, keyWords, randomBits, randomKey } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const [k0 = 0, k1 = 0] = keyWords(7);
+ * assert.deepEqual(Array.from(await randomBits(randomKey(7), [2]).data()), [hashBits(k0, k1, 0), hashBits(k0, k1, 1)]);
+ * ```
+ */
 export function hashBits(k0: number, k1: number, index: number): number {
   const h = mix((Math.imul(index, 0x9e3779b9) + k0) | 0);
   return mix(((h ^ k1) + index) | 0) >>> 0;
@@ -45,7 +57,17 @@ export function randomKey(seed: number): Tensor {
   return constant(keyWords(seed));
 }
 
-/** The two words of a seed's key, for programs that take the key as an input. */
+/**
+ * The two words of a seed's key, for programs that take the key as an input.
+ *
+ * @example
+ * ```ts
+ * import { keyWords } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(keyWords(2 ** 32 + 5), Uint32Array.of(5, 1));
+ * ```
+ */
 export function keyWords(seed: number): Uint32Array {
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new RangeError(
@@ -78,13 +100,36 @@ export function randomBits(key: Tensor, shape: Shape): Tensor {
   return node("random_bits", [key], {}, { dtype: "uint32", shape });
 }
 
-/** `count` new keys from one, which must not be used again. */
+/**
+ * `count` new keys from one, which must not be used again.
+ *
+ * @example
+ * ```ts
+ * import { randomBits, randomKey, splitKey } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const [a, b] = splitKey(randomKey(1), 2);
+ * const [x, y] = [await randomBits(a!, [1]).data(), await randomBits(b!, [1]).data()]; // ! two keys are made
+ * assert.notEqual(x[0], y[0]);
+ * ```
+ */
 export function splitKey(key: Tensor, count: number): readonly Tensor[] {
   const words = randomBits(key, [count, 2]);
   return Array.from({ length: count }, (_, i) => reshape(slice(words, [i, 0], [i + 1, 2]), [2]));
 }
 
-/** Uniform numbers in [0, 1) with 24 random bits each, float32. */
+/**
+ * Uniform numbers in [0, 1) with 24 random bits each, float32.
+ *
+ * @example
+ * ```ts
+ * import { randomKey, randomUniform } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const values = await randomUniform(randomKey(1), [100]).data();
+ * assert.ok(values.every((x) => x >= 0 && x < 1));
+ * ```
+ */
 export function randomUniform(key: Tensor, shape: Shape): Tensor {
   return mul(cast(shiftRightLogical(randomBits(key, shape), 8), "float32"), 2 ** -24);
 }

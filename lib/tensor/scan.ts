@@ -3,7 +3,7 @@
  * loop stored: every value that the backward body needs, or with `remat` only the carries, from which the backward body
  * computes the rest again.
  */
-import { add } from "./elementwise.ts";
+import { add } from "./arithmetic.ts";
 import { cotangents } from "./grad.ts";
 import { describe, isFloat, node, parameter, sameShape, serialOf, topological } from "./graph.ts";
 import { zeros } from "./layout.ts";
@@ -11,7 +11,20 @@ import { barrier } from "./linear.ts";
 import { instantiate, substitute } from "./rebuild.ts";
 import type { Graph, ScanAttributes, ScanBackward, Tensor, TensorOf } from "./types.ts";
 
-/** What one iteration gives back. */
+/**
+ * What one iteration gives back.
+ *
+ * @example
+ * ```ts
+ * import { add, constant, scan } from "albert-guide";
+ * import type { ScanStep, Tensor } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const body = ([x]: readonly Tensor[]): ScanStep => ({ carries: [add(x!, 1)] }); // ! one carry is given
+ * const { carries } = scan(body, { carries: [constant(0)], length: 3 });
+ * assert.deepEqual(Array.from(await carries[0]!.data()), [3]); // ! one carry
+ * ```
+ */
 export type ScanStep = {
   /** Next carries, of the same types. */
   readonly carries: readonly Tensor[];
@@ -19,7 +32,19 @@ export type ScanStep = {
   readonly stacked?: readonly Tensor[];
 };
 
-/** Options of `scan`. */
+/**
+ * Options of `scan`.
+ *
+ * @example
+ * ```ts
+ * import { constant, scan } from "albert-guide";
+ * import type { ScanOptions } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const options: ScanOptions = { carries: [constant(7)], length: 2, reverse: true };
+ * assert.equal(scan((carries) => ({ carries }), options).carries.length, 1);
+ * ```
+ */
 export type ScanOptions = {
   /** First carries. */
   readonly carries: readonly Tensor[];
@@ -33,7 +58,22 @@ export type ScanOptions = {
   readonly remat?: boolean;
 };
 
-/** What `scan` returns. */
+/**
+ * What `scan` returns.
+ *
+ * @example
+ * ```ts
+ * import { constant, scan } from "albert-guide";
+ * import type { ScanResult } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const result: ScanResult = scan((carries) => ({ carries, stacked: carries }), {
+ *   carries: [constant(7)],
+ *   length: 2,
+ * });
+ * assert.deepEqual(result.stacked[0]?.shape, [2]);
+ * ```
+ */
 export type ScanResult = {
   /** Carries after the last iteration. */
   readonly carries: readonly Tensor[];

@@ -65,7 +65,19 @@ export type HostArray = Float32Array | Float64Array | Int32Array | Uint32Array |
 
 type None = Readonly<Record<never, never>>;
 
-/** Dimensions of the two operands of a dot product, by role; the rest are free. */
+/**
+ * Dimensions of the two operands of a dot product, by role; the rest are free.
+ *
+ * @example
+ * ```ts
+ * import { dot, zeros } from "albert-guide";
+ * import type { DotDims } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const dims: DotDims = { batch: [[0], [0]], contract: [[2], [2]] };
+ * assert.deepEqual(dot(zeros([8, 3, 4]), zeros([8, 5, 4]), dims).shape, [8, 3, 5]);
+ * ```
+ */
 export type DotDims = {
   /** Pairs of batch dimensions: `batch[0]` of the left operand, `batch[1]` of the right one. */
   readonly batch: readonly [readonly number[], readonly number[]];
@@ -73,7 +85,19 @@ export type DotDims = {
   readonly contract: readonly [readonly number[], readonly number[]];
 };
 
-/** A comparison, as in `compare`. */
+/**
+ * A comparison, as in `compare`.
+ *
+ * @example
+ * ```ts
+ * import { compare, constant } from "albert-guide";
+ * import type { Comparison } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const direction: Comparison = "ge";
+ * assert.deepEqual(Array.from(await compare(constant([1, 2]), direction, 2).data()), [0, 1]);
+ * ```
+ */
 export type Comparison = "eq" | "ne" | "lt" | "le" | "gt" | "ge";
 
 /**
@@ -142,7 +166,21 @@ export type OperationAttributes = {
   result: { readonly index: number };
 };
 
-/** What a `scan` node repeats; its inputs are the carries, the sliced inputs and the captured values, in that order. */
+/**
+ * What a `scan` node repeats; its inputs are the carries, the sliced inputs and the captured values, in that order.
+ *
+ * @example
+ * ```ts
+ * import { constant, scan, topological } from "albert-guide";
+ * import type { ScanAttributes } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const { carries } = scan((carries) => ({ carries }), { carries: [constant(7)], length: 2 });
+ * const found = topological(carries).find(({ op }) => op === "scan");
+ * const { length, reverse } = found?.attributes as ScanAttributes;
+ * assert.deepEqual([length, reverse], [2, false]);
+ * ```
+ */
 export type ScanAttributes = {
   /** Parameters: carries, one slice of each sliced input, captures. Outputs: next carries, then one slice of each stacked output. */
   readonly body: Graph;
@@ -158,7 +196,21 @@ export type ScanAttributes = {
   readonly backward: ScanBackward | undefined;
 };
 
-/** The backward loop of a scan's body. */
+/**
+ * The backward loop of a scan's body.
+ *
+ * @example
+ * ```ts
+ * import { constant, mul, scan, topological } from "albert-guide";
+ * import type { ScanBackward } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const { carries } = scan(([x]) => ({ carries: [mul(x!, x!)] }), { carries: [constant(7)], length: 2 }); // ! one carry
+ * const found = topological(carries).find(({ op }) => op === "scan");
+ * const { backward } = found?.attributes as { readonly backward: ScanBackward };
+ * assert.equal(backward.stored.length, 1); // the carry, by which x × x is differentiated
+ * ```
+ */
 export type ScanBackward = {
   /**
    * Parameters: cotangents of the carries, cotangents of the visible stacked outputs, then the stored values.
@@ -173,7 +225,18 @@ export type ScanBackward = {
   readonly differentiable: readonly boolean[];
 };
 
-/** The name of a primitive operation. */
+/**
+ * The name of a primitive operation.
+ *
+ * @example
+ * ```ts
+ * import type { OperationName } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const name: OperationName = "reduce_sum";
+ * assert.equal(name, "reduce_sum");
+ * ```
+ */
 export type OperationName = keyof OperationAttributes;
 
 /**
@@ -195,7 +258,19 @@ export type Tensor = {
   readonly [Name in OperationName]: TensorOf<Name>;
 }[OperationName];
 
-/** A node made by one given operation. */
+/**
+ * A node made by one given operation.
+ *
+ * @example
+ * ```ts
+ * import { transpose, zeros } from "albert-guide";
+ * import type { TensorOf } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const moved = transpose(zeros([2, 3])) as TensorOf<"transpose">;
+ * assert.deepEqual(moved.attributes.permutation, [1, 0]);
+ * ```
+ */
 export type TensorOf<Name extends OperationName> = {
   readonly op: Name;
   readonly inputs: readonly Tensor[];
@@ -224,10 +299,38 @@ export type Graph = {
   readonly outputs: readonly Tensor[];
 };
 
-/** A value on an engine's device. Only its engine knows what is inside. */
+/**
+ * A value on an engine's device. Only its engine knows what is inside.
+ *
+ * @example
+ * ```ts
+ * import { referenceEngine } from "albert-guide";
+ * import type { Buffer } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const type = { dtype: "float32", shape: [2] } as const;
+ * const buffer: Buffer = await referenceEngine().upload(Float32Array.of(1, 2), type);
+ * assert.deepEqual(buffer.shape, [2]);
+ * ```
+ */
 export type Buffer = { readonly dtype: DType; readonly shape: Shape };
 
-/** A graph made ready by an engine. */
+/**
+ * A graph made ready by an engine.
+ *
+ * @example
+ * ```ts
+ * import { exp, referenceEngine, trace } from "albert-guide";
+ * import type { Program } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const graph = trace((x) => [exp(x)], [{ dtype: "float32", shape: [] }]);
+ * const engine = referenceEngine();
+ * const program: Program = await engine.compile(graph, { donate: [] });
+ * const [y] = await program.run([await engine.upload(Float32Array.of(0), { dtype: "float32", shape: [] })]);
+ * assert.deepEqual(Array.from(await engine.download(y!)), [1]); // ! one output
+ * ```
+ */
 export type Program = {
   /**
    * Runs once. Inputs are given in the order of the graph's parameters; donated ones are dead afterwards.
@@ -237,7 +340,19 @@ export type Program = {
   readonly dispose: () => void;
 };
 
-/** A device as an engine sees it. */
+/**
+ * A device as an engine sees it.
+ *
+ * @example
+ * ```ts
+ * import { openEngine } from "albert-guide";
+ * import type { Device } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const [device]: readonly Device[] = (await openEngine("tfjs-wasm")).devices();
+ * assert.equal(device?.kind, "cpu");
+ * ```
+ */
 export type Device = { readonly name: string; readonly kind: "cpu" | "gpu" | "tpu" };
 
 /**
