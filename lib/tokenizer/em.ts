@@ -4,7 +4,7 @@
  * RunMStep) and unigram_model.cc (PopulateMarginal).
  */
 import type { Symbols } from "./alphabet.ts";
-import { type Lattice, makeLattice } from "./lattice.ts";
+import type { LoadedWord, WordArcs } from "./arcs.ts";
 import type { Pace } from "./pace.ts";
 import { type PieceList, selectPieces } from "./piece_list.ts";
 import type { Words } from "./words.ts";
@@ -13,6 +13,7 @@ import type { Words } from "./words.ts";
 export type Training = {
   readonly text: Symbols;
   readonly words: Words;
+  readonly arcs: WordArcs;
   /** Number of partitions of the sums, `num_threads`. */
   readonly partitions: number;
   readonly pace: Pace;
@@ -29,8 +30,8 @@ export async function expectedCounts(
   pieces: PieceList,
   training: Training,
 ): Promise<{ expected: Float32Array; objective: number }> {
-  const { text, words, partitions, pace } = training;
-  const lattice = makeLattice(text, pieces);
+  const { words, partitions, pace } = training;
+  const lattice = training.arcs.lattice(pieces);
   const addWord = wordMarginals(lattice);
   const total = fround(words.total);
   const expected = new Float32Array(pieces.count);
@@ -41,7 +42,8 @@ export async function expectedCounts(
     let ownObjective = 0;
     for (let word = partition; word < words.count; word += partitions) {
       const frequency = words.frequencies[word] as number;
-      const z = addWord(words.starts[word] as number, words.lengths[word] as number, frequency, own);
+      lattice.load(word);
+      const z = addWord(words.lengths[word] as number, frequency, own);
       ownObjective = fround(ownObjective - fround(fround(frequency * z) / total));
       if ((word & 255) < partitions && pace.due()) await pace.rest();
     }
@@ -54,20 +56,19 @@ export async function expectedCounts(
   return { expected, objective };
 }
 
-/** Makes the function that adds one word's expected counts and returns the log of its summed probability. */
+/** Makes the function that adds the loaded word's expected counts and returns the log of its summed probability. */
 function wordMarginals(
-  lattice: Lattice,
-): (start: number, length: number, frequency: number, expected: Float32Array) => number {
+  lattice: LoadedWord,
+): (length: number, frequency: number, expected: Float32Array) => number {
   let alpha = new Float32Array(64);
   let beta = new Float32Array(64);
   let reached = new Uint8Array(64);
-  return (start, length, frequency, expected) => {
+  return (length, frequency, expected) => {
     if (alpha.length < length + 1) {
       alpha = new Float32Array(2 * length + 1);
       beta = new Float32Array(2 * length + 1);
       reached = new Uint8Array(2 * length + 1);
     }
-    lattice.build(start, length);
     const firstArc = lattice.firstArc();
     const ends = lattice.ends();
     const ids = lattice.ids();
@@ -119,8 +120,8 @@ function logSumExp(x: number, y: number): number {
 
 const leastCount = 0.5; // pieces expected less often are dropped
 
-/** New scores from expected counts; pieces that are hardly used go. */
-export function maximize(pieces: PieceList, expected: Float32Array): PieceList {
+/** New scores from expected counts; pieces that are hardly used go, `arcs` follows. */
+export function maximize(pieces: PieceList, expected: Float32Array, arcs: WordArcs): PieceList {
   const kept: number[] = [];
   let sum = 0;
   for (let id = 0; id < pieces.count; id++) {
@@ -131,6 +132,7 @@ export function maximize(pieces: PieceList, expected: Float32Array): PieceList {
   }
   const logSum = fround(digamma(sum));
   const scores = Float64Array.from(kept, (id) => digamma(expected[id] as number) - logSum);
+  if (kept.length < pieces.count) arcs.keep(kept, pieces.count);
   return selectPieces(pieces, kept, scores);
 }
 

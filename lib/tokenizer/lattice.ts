@@ -18,6 +18,8 @@ export type Lattice = {
   readonly ids: () => Int32Array;
   /** Score of the arc. */
   readonly scores: () => Float32Array;
+  /** Score of an arc for an unknown character; below that of every piece. */
+  readonly unknown: number;
 };
 
 /** Makes the lattice builder of one round of pieces. */
@@ -72,7 +74,14 @@ export function makeLattice(text: Symbols, pieces: PieceList): Lattice {
     }
     firstArc[length] = arcs;
   };
-  return { build, firstArc: () => firstArc, ends: () => ends, ids: () => ids, scores: () => arcScores };
+  return {
+    build,
+    firstArc: () => firstArc,
+    ends: () => ends,
+    ids: () => ids,
+    scores: () => arcScores,
+    unknown,
+  };
 }
 
 function slotOf(node: number, symbol: number): number {

@@ -2,7 +2,8 @@
  * Pruning: a piece is worth what the likelihood loses when its occurrences are spelled by its second best segmentation
  * (unigram_model_trainer.cc, PruneSentencePieces). Sums are float32 in the original's order.
  */
-import { type Training } from "./em.ts";
+import type { Training } from "./em.ts";
+import type { LoadedWord } from "./arcs.ts";
 import { type Lattice, makeLattice } from "./lattice.ts";
 import { type PieceList, selectPieces } from "./piece_list.ts";
 
@@ -39,7 +40,7 @@ export async function prunePieces(
 ): Promise<PieceList> {
   const lattice = makeLattice(training.text, pieces);
   const alternatives = await secondBest(pieces, lattice, training);
-  const usage = await bestUsage(pieces, lattice, training);
+  const usage = await bestUsage(pieces, training);
   const { kept, losses } = weigh(pieces, alternatives, usage, options);
   const target = Math.max(
     options.desired,
@@ -51,12 +52,13 @@ export async function prunePieces(
     if (kept.length >= target) break;
     kept.push(id);
   }
+  training.arcs.keep(kept, pieces.count);
   return selectPieces(pieces, kept, Float32Array.from(kept, (id) => pieces.scores[id] as number));
 }
 
 /** Viterbi over the lattice built last, if wished without the arc over all of it; the path is left in `arcs`. */
 function makeViterbi(
-  lattice: Lattice,
+  lattice: Omit<LoadedWord, "load">,
 ): { run: (length: number, whole: boolean) => number; path: number[]; score: () => number } {
   let best = new Float32Array(64);
   let from = new Int32Array(64);
@@ -118,7 +120,8 @@ async function secondBest(pieces: PieceList, lattice: Lattice, { pace }: Trainin
   return { bounds, ids, dropped };
 }
 
-async function bestUsage(pieces: PieceList, lattice: Lattice, training: Training): Promise<Usage> {
+async function bestUsage(pieces: PieceList, training: Training): Promise<Usage> {
+  const lattice = training.arcs.lattice(pieces);
   const { words, partitions, pace } = training;
   const viterbi = makeViterbi(lattice);
   const counts = new Float32Array(pieces.count);
@@ -131,7 +134,7 @@ async function bestUsage(pieces: PieceList, lattice: Lattice, training: Training
     for (let word = partition; word < words.count; word += partitions) {
       const frequency = words.frequencies[word] as number;
       const length = words.lengths[word] as number;
-      lattice.build(words.starts[word] as number, length);
+      lattice.load(word);
       const count = viterbi.run(length, true);
       ownSum = fround(ownSum + frequency);
       for (let k = count - 1; k >= 0; k--) {

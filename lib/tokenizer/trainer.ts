@@ -4,6 +4,7 @@
  * roundings follows unigram_model_trainer.cc).
  */
 import { type AlphabetText, translateCorpus } from "./alphabet.ts";
+import { collectArcs } from "./arcs.ts";
 import { builtInCharsmap, parseCharsmap } from "./charsmap.ts";
 import { collectCorpus, type Corpus } from "./corpus.ts";
 import { expectedCounts, maximize, type Training } from "./em.ts";
@@ -174,7 +175,8 @@ export async function trainUnigram(
   report("seed pieces", source.text.length, source.text.length, "characters");
   await pace.rest();
   const words = await runSteps(countWords(source, flags), pace);
-  const training = { text: source.text, words, partitions: flags.num_threads, pace };
+  const arcs = await runSteps(collectArcs(source.text, words, seeds), pace);
+  const training = { text: source.text, words, arcs, partitions: flags.num_threads, pace };
   const { pieces, rounds } = await fit(seeds, training, flags, report);
   const learned = finalPieces(pieces, source, flags.vocab_size - meta.size);
   const vocabulary = layOutVocabulary(learned, meta, flags);
@@ -228,7 +230,7 @@ async function fit(
   for (let prunings = 0;; prunings++) {
     for (let k = 0; k < flags.num_sub_iterations; k++) {
       const { expected, objective } = await expectedCounts(pieces, training);
-      pieces = maximize(pieces, expected);
+      pieces = maximize(pieces, expected, training.arcs);
       rounds.push({ pieces: pieces.count, objective });
       await training.pace.rest();
     }

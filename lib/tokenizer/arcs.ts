@@ -1,0 +1,134 @@
+/**
+ * Where which piece fits in every word, found once with the seed pieces: later rounds only lose pieces, so the list is
+ * filtered instead of searched again. Words are most of the work of a training, and this is most of their cost.
+ */
+import type { Symbols } from "./alphabet.ts";
+import { type Lattice, makeLattice } from "./lattice.ts";
+import type { PieceList } from "./piece_list.ts";
+import type { Words } from "./words.ts";
+
+/** The arcs of a word that was loaded, as a lattice holds them. */
+export type LoadedWord = Pick<Lattice, "firstArc" | "ends" | "ids" | "scores"> & {
+  /** Loads a word by its index. */
+  readonly load: (word: number) => void;
+};
+
+/** The arcs of all words. */
+export type WordArcs = {
+  /** Lattices with the scores of the pieces as they are now. */
+  readonly lattice: (pieces: PieceList) => LoadedWord;
+  /** Keeps the arcs of these pieces, which get their place in `kept` as new id. */
+  readonly keep: (kept: ArrayLike<number>, count: number) => void;
+};
+
+/** Finds all arcs, in steps. */
+export function* collectArcs(text: Symbols, words: Words, seeds: PieceList): Generator<void, WordArcs> {
+  const lattice = makeLattice(text, seeds);
+  const bases = new Int32Array(words.count + 1); // first place of each word
+  for (let word = 0; word < words.count; word++) {
+    bases[word + 1] = (bases[word] as number) + (words.lengths[word] as number);
+  }
+  const first = new Int32Array((bases[words.count] as number) + 1); // first arc of each place
+  let ids = new Int32Array(1 << 16);
+  let spans = new Uint16Array(1 << 16);
+  let count = 0;
+  for (let word = 0; word < words.count; word++) {
+    if ((word & 0x3ff) === 0) yield;
+    const length = words.lengths[word] as number;
+    lattice.build(words.starts[word] as number, length);
+    const firstArc = lattice.firstArc();
+    const [ends, found, scores] = [lattice.ends(), lattice.ids(), lattice.scores()];
+    const arcs = firstArc[length] as number;
+    if (count + arcs > ids.length) {
+      ids = widened(ids, new Int32Array(2 * (count + arcs)));
+      spans = widened(spans, new Uint16Array(2 * (count + arcs)));
+    }
+    for (let at = 0; at < length; at++) {
+      first[(bases[word] as number) + at] = count;
+      for (let arc = firstArc[at] as number; arc < (firstArc[at + 1] as number); arc++) {
+        if ((scores[arc] as number) === lattice.unknown) continue; // comes and goes with the pieces
+        ids[count] = found[arc] as number;
+        spans[count++] = (ends[arc] as number) - at;
+      }
+    }
+  }
+  first[bases[words.count] as number] = count;
+  return {
+    lattice: (pieces) => wordLoader(pieces, words, { bases, first, ids, spans }),
+    keep: (kept, pieceCount) => {
+      const renamed = new Int32Array(pieceCount).fill(-1);
+      for (let k = 0; k < kept.length; k++) renamed[kept[k] as number] = k;
+      keepArcs({ first, ids, spans }, renamed);
+    },
+  };
+}
+
+type Store = { readonly first: Int32Array; readonly ids: Int32Array; readonly spans: Uint16Array };
+
+function widened<T extends Int32Array | Uint16Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}
+
+/** Squeezes out the arcs of pieces without a new name. */
+function keepArcs({ first, ids, spans }: Store, renamed: Int32Array): void {
+  let count = 0;
+  let arc = 0;
+  for (let place = 0; place + 1 < first.length; place++) {
+    const last = first[place + 1] as number;
+    first[place] = count;
+    for (; arc < last; arc++) {
+      const id = renamed[ids[arc] as number] as number;
+      if (id < 0) continue;
+      ids[count] = id;
+      spans[count++] = spans[arc] as number;
+    }
+  }
+  first[first.length - 1] = count;
+}
+
+function wordLoader(
+  pieces: PieceList,
+  words: Words,
+  store: Store & { readonly bases: Int32Array },
+): LoadedWord {
+  const { bases, first } = store;
+  const pieceScores = pieces.scores;
+  let lowest = Infinity;
+  for (const score of pieceScores) if (score < lowest) lowest = score;
+  const unknown = Math.fround(lowest - 10);
+  let firstArc = new Int32Array(64);
+  let ends = new Int32Array(256);
+  let ids = new Int32Array(256);
+  let scores = new Float32Array(256);
+  const load = (word: number): void => {
+    const length = words.lengths[word] as number;
+    const base = bases[word] as number;
+    const most = (first[base + length] as number) - (first[base] as number) + length;
+    if (firstArc.length < length + 1) firstArc = new Int32Array(2 * length + 1);
+    if (ends.length < most) {
+      ends = new Int32Array(2 * most);
+      ids = new Int32Array(2 * most);
+      scores = new Float32Array(2 * most);
+    }
+    let arcs = 0;
+    let arc = first[base] as number;
+    for (let at = 0; at < length; at++) {
+      firstArc[at] = arcs;
+      const last = first[base + at + 1] as number;
+      const single = arc < last && store.spans[arc] === 1; // the shortest comes first
+      for (; arc < last; arc++) {
+        const id = store.ids[arc] as number;
+        ends[arcs] = at + (store.spans[arc] as number);
+        ids[arcs] = id;
+        scores[arcs++] = pieceScores[id] as number;
+      }
+      if (single) continue;
+      ends[arcs] = at + 1;
+      ids[arcs] = 0;
+      scores[arcs++] = unknown;
+    }
+    firstArc[length] = arcs;
+  };
+  return { load, firstArc: () => firstArc, ends: () => ends, ids: () => ids, scores: () => scores };
+}
