@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { albertPreset, parsePretrainingConfig, type PretrainingConfig } from "../../lib/config/mod.ts";
+import { albertPreset, type PretrainingConfig } from "../../lib/config/mod.ts";
 import { openEngine, referenceEngine } from "../../lib/engines/mod.ts";
 import { CorruptFileError } from "../../lib/formats/mod.ts";
 import { initialParameters } from "../../lib/model/mod.ts";
@@ -21,43 +21,8 @@ import {
   pretrain,
   type PretrainResult,
   readCheckpoint,
-  type TrainingExample,
 } from "../../lib/train/mod.ts";
-
-const config = albertPreset("tiny", {
-  vocab_size: 20,
-  embedding_size: 4,
-  hidden_size: 8,
-  intermediate_size: 8,
-  max_position_embeddings: 8,
-  hidden_dropout_prob: 0.1,
-  attention_probs_dropout_prob: 0.1,
-});
-
-const examples: TrainingExample[] = Array.from({ length: 7 }, (_, i) => ({
-  input_ids: Int32Array.of(2, 5 + i, 4, 3, 6 + i, 3, 0, 0),
-  input_mask: Int32Array.of(1, 1, 1, 1, 1, 1, 0, 0),
-  segment_ids: Int32Array.of(0, 0, 0, 0, 1, 1, 0, 0),
-  masked_lm_positions: Int32Array.of(2, 0),
-  masked_lm_ids: Int32Array.of(7 + i, 0),
-  masked_lm_weights: Float32Array.of(1, 0),
-  next_sentence_labels: Int32Array.of(i % 2),
-}));
-
-const runOf = (changes: Partial<PretrainingConfig>): PretrainingConfig =>
-  parsePretrainingConfig({
-    max_seq_length: 8,
-    max_predictions_per_seq: 2,
-    train_batch_size: 3,
-    eval_batch_size: 4,
-    learning_rate: 0.01,
-    num_train_steps: 12,
-    num_warmup_steps: 2,
-    shuffle_buffer: 4,
-    log_every: 5,
-    seed: 9,
-    ...changes,
-  });
+import { config, examples, runOf } from "./tiny.ts";
 
 const scratch = (): string => mkdtempSync(join(tmpdir(), "albert-"));
 // Not the reference engine: it computes in float64, of which a checkpoint keeps float32.
