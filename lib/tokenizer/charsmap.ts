@@ -58,6 +58,7 @@ export function* compileCharsmap(rules: Rules): Generator<void, Uint8Array> {
   const keys: string[] = [];
   const offsetOf = new Map<string, number>();
   for (const [key, value] of rules) {
+    if ((keys.length & 0x7fff) === 0) yield;
     const bytes = binaryString(key);
     keys.push(bytes);
     offsetOf.set(bytes, offsets.get(binaryString(value)) as number);

@@ -172,12 +172,17 @@ export function loadSentencePiece(model: Uint8Array, options: LoadOptions = {}):
     return out;
   };
   const encodeIds = (text: string): Int32Array => {
-    const out: number[] = [];
-    walk(text, (id, begin, end) => {
-      if (id !== unkId || !byteFallback) out.push(id);
-      else for (const name of byteNames(surface(begin, end))) out.push(idOf(name));
-    });
-    return Int32Array.from(out);
+    if (byteFallback) return Int32Array.from(encode(text), idOf);
+    const length = normalizer.run(text);
+    const count = search.run(normalizer.codePoints(), length);
+    const ids = search.ids();
+    const out = new Int32Array(count);
+    let kept = 0;
+    for (let k = 0; k < count; k++) {
+      const id = ids[k] as number;
+      if (id !== unkId || k === 0 || ids[k - 1] !== unkId) out[kept++] = id;
+    }
+    return kept === count ? out : out.slice(0, kept);
   };
   const pieceOf = (id: number): string => {
     const found = pieces[id];

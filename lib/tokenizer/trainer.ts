@@ -142,6 +142,9 @@ export async function trainUnigram(
   sentences: Iterable<string> | AsyncIterable<string>,
   options: UnigramOptions = {},
 ): Promise<TrainedUnigram> {
+  if (typeof sentences === "string") {
+    throw new TypeError("Cannot train the tokenizer: one string was given; give an array of sentences");
+  }
   const begun = performance.now();
   const flags = resolveOptions(options);
   const meta = layOutMetaPieces(flags);

@@ -156,6 +156,7 @@ Deno.test("trainUnigram() names the largest possible vocabulary when vocab_size 
 Deno.test("trainUnigram() says what is wrong when nothing can be trained", async () => {
   await assert.rejects(trainUnigram([], plain), /no sentence is left of 0 lines/);
   await assert.rejects(trainUnigram(["", "   "], plain), TypeError);
+  await assert.rejects(trainUnigram("the sea", plain), /one string was given/);
   await assert.rejects(
     trainUnigram(small, { ...plain, vocab_size: 10 }),
     /vocab_size is 10, but the alphabet has 18/,
