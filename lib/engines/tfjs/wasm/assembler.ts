@@ -229,7 +229,7 @@ export const powerIndex = 0;
  */
 export function makeModule(
   functions: readonly { readonly parameters: number; readonly body: readonly number[] }[],
-): BufferSource {
+): Uint8Array {
   const arities = [...new Set(functions.map(({ parameters }) => parameters))];
   const types = [
     [0x60, 2, 0x7d, 0x7d, 1, 0x7d],

@@ -8,7 +8,8 @@ import { functionBuilder, makeModule } from "./assembler.ts";
 
 /** The heap. Pointers are byte addresses; they stay valid until their value is freed. */
 export type Heap = {
-  readonly memory: WebAssembly.Memory;
+  /** The WebAssembly.Memory; typed loosely, because declarations are read where that name is unknown. */
+  readonly memory: object;
   /** Whether the machine has a fused multiply-add on vectors (relaxed SIMD). */
   readonly fused: boolean;
   readonly allocate: (elements: number, dtype: "float32" | "int32") => object;
@@ -33,7 +34,7 @@ function hasFusedMultiplyAdd(): boolean {
   f.get(x, x, x);
   f.emit("relaxedMadd");
   f.set(x);
-  return WebAssembly.validate(makeModule([{ parameters: 0, body: f.finish() }]));
+  return WebAssembly.validate(makeModule([{ parameters: 0, body: f.finish() }]) as BufferSource);
 }
 
 /** Opens the heap of a wasm backend. */

@@ -65,7 +65,7 @@ function assemble(
   lowered: Lowered,
   offsets: ReadonlyMap<Tensor, number>,
   constantOffsets: readonly number[],
-): BufferSource {
+): Uint8Array {
   const functions: { readonly parameters: number; readonly body: readonly number[] }[] = [];
   const known = new Map<string, number>();
   const run = functionBuilder(2);
@@ -124,8 +124,12 @@ export async function compileOwn(
   const lowered = lower(graph, { fused: heap.fused });
   const arena = planArena(lowered);
   const constants = layConstants(lowered);
-  const module = await WebAssembly.compile(assemble(lowered, arena.offsets, constants.offsets));
-  const instance = await WebAssembly.instantiate(module, { e: { m: heap.memory, p: power } });
+  const module = await WebAssembly.compile(
+    assemble(lowered, arena.offsets, constants.offsets) as BufferSource,
+  );
+  const instance = await WebAssembly.instantiate(module, {
+    e: { m: heap.memory as WebAssembly.Memory, p: power },
+  });
   const call = instance.exports.run as (constants: number, arena: number) => void;
   let block: object | undefined = heap.allocate(constants.bytes / 4, "int32");
   const base = heap.pointer(block);
