@@ -151,7 +151,6 @@ export async function trainUnigram(
   const pace = makePace(options.signal);
   const report = progressOf(options);
   report("normalization rules", 0, 1, "tables");
-  await pace.rest();
   const charsmap = await builtInCharsmap(flags.normalization_rule_name, pace);
   report("normalization rules", 1, 1, "tables");
   const corpus = await collectCorpus(sentences, {
@@ -169,14 +168,14 @@ export async function trainUnigram(
     }),
   });
   if (corpus.bounds.length === 0) throw emptyCorpus(corpus);
-  await pace.rest();
+  if (pace.due()) await pace.rest();
   const source = await runSteps(translateCorpus(corpus, flags), pace);
   checkRoom(source, meta, flags);
-  await pace.rest();
+  if (pace.due()) await pace.rest();
   report("seed pieces", 0, source.text.length, "characters");
   const seeds = await runSteps(makeSeeds(source, flags), pace);
   report("seed pieces", source.text.length, source.text.length, "characters");
-  await pace.rest();
+  if (pace.due()) await pace.rest();
   const words = await runSteps(countWords(source, flags), pace);
   const arcs = await runSteps(collectArcs(source.text, words, seeds), pace);
   const training = { text: source.text, words, arcs, partitions: flags.num_threads, pace };
@@ -235,7 +234,7 @@ async function fit(
       const { expected, objective } = await expectedCounts(pieces, training);
       pieces = maximize(pieces, expected, training.arcs);
       rounds.push({ pieces: pieces.count, objective });
-      await training.pace.rest();
+      if (training.pace.due()) await training.pace.rest();
     }
     const { objective = 0 } = rounds[rounds.length - 1] ?? {};
     const note = `${pieces.count} pieces, objective ${objective.toPrecision(6)}`;
