@@ -177,3 +177,33 @@ function valueLabel(kind: number, field: ProtobufField): string {
   }
   return `${field.end - field.valueStart} bytes`;
 }
+
+/**
+ * One span per feature: names, tags and values of a feature belong together, so that a picture colours by feature.
+ *
+ * @param spans What `parseExampleFields` returned.
+ * @returns Spans in order, without gaps; those of the frame stay as they are. The kind is the feature's name.
+ * @example
+ * ```ts
+ * import { encodeExample, frameRecord, parseExampleFields, spansByFeature } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const frame = frameRecord(encodeExample({ input_ids: { type: "int64_list", values: [2, 300, 3] } }));
+ * const spans = spansByFeature(parseExampleFields(frame));
+ * assert.deepEqual(spans.map(({ kind }) => kind), ["frame", "frame", "frame", "input_ids", "frame"]);
+ * assert.match(spans[3]?.label ?? "", /input_ids: 3 integers: 2 300 3/);
+ * ```
+ */
+export function spansByFeature(
+  spans: readonly ByteSpan[],
+): { readonly start: number; readonly end: number; readonly label: string; readonly kind: string }[] {
+  const merged: { start: number; end: number; label: string; kind: string }[] = [];
+  for (const { start, end, label, kind, field } of spans) {
+    const last = merged[merged.length - 1];
+    const value = kind === "value" ? `${field}: ${label}` : field;
+    if (field === "") merged.push({ start, end, label, kind: "frame" });
+    else if (last?.kind !== field) merged.push({ start, end, label: value, kind: field });
+    else merged[merged.length - 1] = { ...last, end, label: kind === "value" ? value : last.label };
+  }
+  return merged;
+}

@@ -5,10 +5,11 @@ import { type Showable, svgPicture } from "./bundle.ts";
 import { FAINT, MONO, monoWidth, rectAt, SOFT, svgFrame, textAt } from "./svg.ts";
 
 const PER_ROW = 16;
-const CELL = 23;
 const ROW = 21;
 const MARGIN = 12;
 const SIZE = 12;
+// Two digits and a blank of the monospaced font, so that a row is one text and not sixteen.
+const CELL = 3 * SIZE * 0.6;
 const OFFSET_WIDTH = 52;
 
 /**
@@ -171,7 +172,7 @@ function drawLine(
     ];
   }
   const parts = [textAt(MARGIN, y + 15, hex(line.offset, 4), { size: SIZE, fill: FAINT })];
-  // One rectangle for each run of one field, one text for each byte.
+  // One rectangle for each run of one field, one text for the whole row.
   let from = 0;
   for (let i = 1; i <= line.count; i++) {
     if (i < line.count && owner[line.offset + i] === owner[line.offset + from]) continue;
@@ -180,9 +181,8 @@ function drawLine(
     from = i;
   }
   const row = Array.from(bytes.subarray(line.offset, line.offset + line.count));
-  row.forEach((byte, i) =>
-    parts.push(textAt(left + i * CELL + CELL / 2, y + 15, hex(byte, 2), { size: SIZE, anchor: "middle" }))
-  );
+  const digits = row.map((byte) => hex(byte, 2)).join(" ");
+  parts.push(textAt(left + CELL / 6, y + 15, digits, { size: SIZE }));
   parts.push(
     textAt(left + PER_ROW * CELL + 10, y + 15, row.map(printable).join(""), { size: SIZE, fill: FAINT }),
   );

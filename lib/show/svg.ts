@@ -23,7 +23,7 @@ export const PALETTE: readonly string[] = [
   "#3f7f1f",
 ];
 
-/** Soft fills behind text, in the order of {@linkcode PALETTE}. */
+/** Soft fills behind text, in the order of {@linkcode PALETTE} and one more: a record has eight features and a frame. */
 export const SOFT: readonly string[] = [
   "#d6e6fb",
   "#fde3d0",
@@ -33,6 +33,7 @@ export const SOFT: readonly string[] = [
   "#e3e6ea",
   "#fbd9e6",
   "#e0f0d5",
+  "#ecdfd0",
 ];
 
 export const MONO = "DejaVu Sans Mono,Menlo,Consolas,monospace";
