@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { albertPreset, parsePretrainingConfig } from "../../lib/config/mod.ts";
+import { guideRecipe, parsePretrainingConfig } from "../../lib/config/mod.ts";
 import { openEngine } from "../../lib/engines/mod.ts";
 import { baselines, pretrain } from "../../lib/train/mod.ts";
 import { examplesOf, kjvDocuments, kjvTokenizer } from "./kjv.ts";
@@ -7,24 +7,22 @@ import { examplesOf, kjvDocuments, kjvTokenizer } from "./kjv.ts";
 // The plateau: every model soon copies visible pieces and knows frequencies. Only a loss on [MASK] positions below the
 // frequencies' own shows that context is used, so that is what decides here, on held-out chapters.
 
-const vocab_size = 1000;
-const config = albertPreset("guide", { vocab_size });
+const { config, masking, stages: [stage] } = guideRecipe();
+assert.ok(stage !== undefined);
+const { name: _name, dupe_factor: _dupe, ...schedule } = stage;
 const corpus = await kjvDocuments();
-const tokenizer = await kjvTokenizer({ ...corpus, train: corpus.train.slice(0, 300) }, vocab_size);
-const lengths = { max_seq_length: 16, max_predictions_per_seq: 2 };
-const tasks = { ...lengths, ngram: 1, do_whole_word_mask: false, dupe_factor: 1 };
+const tokenizer = await kjvTokenizer({ ...corpus, train: corpus.train.slice(0, 300) }, config.vocab_size);
+const { max_seq_length, max_predictions_per_seq } = schedule;
+const tasks = { ...masking, max_seq_length, max_predictions_per_seq, dupe_factor: 1 };
 const examples = examplesOf(corpus.train.slice(0, 1100), tokenizer, 1, tasks);
 const heldOut = examplesOf(corpus.heldOut, tokenizer, 2, tasks);
 
-/** Nats that 2,000 steps at a rate end below U[MASK], on held-out text. */
-async function belowUnigram(learning_rate: number): Promise<number> {
+/** Nats that 2,000 steps at a multiple of the guide's rate end below U[MASK], on held-out text. */
+async function belowUnigram(times: number): Promise<number> {
   const run = parsePretrainingConfig({
-    ...lengths,
-    train_batch_size: 16,
-    learning_rate,
-    num_train_steps: 4000,
+    ...schedule,
+    learning_rate: schedule.learning_rate * times,
     stop_after_steps: 2000,
-    num_warmup_steps: 100,
     shuffle_buffer: 0,
     log_every: 0,
     max_eval_steps: 20,
@@ -32,16 +30,16 @@ async function belowUnigram(learning_rate: number): Promise<number> {
   });
   const engine = await openEngine("tfjs-wasm");
   const { evaluation } = await pretrain({ config, run, examples, evalExamples: heldOut }, { engine });
-  const { unigram_mask_loss } = await baselines(examples, heldOut, { vocabSize: vocab_size });
+  const { unigram_mask_loss } = await baselines(examples, heldOut, { vocabSize: config.vocab_size });
   return unigram_mask_loss - (evaluation?.masked_lm_mask_loss ?? Infinity);
 }
 
 Deno.test("pretrain() learns from context within 2,000 steps of the guide's first stage", async () => {
-  const below = await belowUnigram(0.003);
+  const below = await belowUnigram(1);
   assert.ok(below > 0.3, `it ends ${below} nats below U[MASK]`);
 });
 
 Deno.test("pretrain() stays on the plateau when the rate is four times as high", async () => {
-  const below = await belowUnigram(0.012);
+  const below = await belowUnigram(4);
   assert.ok(below < 0.1, `it ends ${below} nats below U[MASK]`);
 });
