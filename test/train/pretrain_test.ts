@@ -209,3 +209,52 @@ Deno.test("pretrain() keeps the newest checkpoints and clears left-over temporar
   assert.deepEqual(readdirSync(folder).sort(), ["metrics.jsonl", "step-000010", "step-000012"]);
   rmSync(folder, { recursive: true });
 });
+
+Deno.test("pretrain() with init_from_group0 starts every group from the one group of the checkpoint", async () => {
+  const folder = scratch();
+  const before = await pretrain({ config, run: runOf({ output_dir: folder }), examples }, controls);
+  const groups = { ...config, num_hidden_groups: 2 };
+  const run = runOf({
+    init_checkpoint: folder,
+    init_from_group0: true,
+    num_train_steps: 1,
+    num_warmup_steps: 1,
+  });
+  const { parameters } = await pretrain({ config: groups, run, examples }, controls);
+  const kernel = (group: number) =>
+    `bert/encoder/transformer/group_${group}/inner_group_0/attention_1/self/query/kernel`;
+  assert.deepEqual(parameters[kernel(1)], before.parameters[kernel(0)]);
+  const without = await pretrain(
+    { config: groups, run: { ...run, init_from_group0: false }, examples },
+    controls,
+  );
+  assert.deepEqual(without.parameters[kernel(0)], before.parameters[kernel(0)]);
+  assert.notDeepEqual(without.parameters[kernel(1)], before.parameters[kernel(0)]);
+  rmSync(folder, { recursive: true });
+});
+
+Deno.test("pretrain() stops with advice when the loss is no number any more, and saves nothing of it", async () => {
+  const folder = scratch();
+  const run = runOf({ output_dir: folder, learning_rate: 1e30, num_warmup_steps: 0, log_every: 1 });
+  await assert.rejects(pretrain({ config, run, examples }, controls), /the loss is NaN; lower learning_rate/);
+  assert.equal(latestCheckpoint(folder), undefined);
+  assert.equal(existsSync(join(folder, "train.lock")), false);
+  rmSync(folder, { recursive: true });
+});
+
+Deno.test("pretrain() keeps attachments in every checkpoint and lets the event loop run", async () => {
+  const folder = scratch();
+  let ticks = 0;
+  const timer = setInterval(() => ticks++, 1);
+  const attachments = { "tokenizer.model": Uint8Array.of(1, 2, 3) };
+  const seen: number[] = [];
+  await pretrain({ config, run: runOf({ output_dir: folder, num_train_steps: 60 }), examples, attachments }, {
+    ...controls,
+    onProgress: ({ done, total }) => seen.push(done / (total ?? NaN)),
+  });
+  clearInterval(timer);
+  assert.ok(ticks > 0);
+  assert.equal(seen.at(-1), 1);
+  assert.deepEqual([...readFileSync(join(latestCheckpoint(folder) ?? "", "tokenizer.model"))], [1, 2, 3]);
+  rmSync(folder, { recursive: true });
+});
