@@ -5,60 +5,22 @@
  */
 import type { OperationName, Shape, Tensor } from "../../../tensor/mod.ts";
 import { barrier, sizeOf, topological, transpose } from "../../../tensor/mod.ts";
+import { recompute } from "./recompute.ts";
+import { baseOf, externalInputs, isPassing, moving } from "./units.ts";
+import type { Unit } from "./units.ts";
 import { contiguous, layoutWalk, reshapeWalk } from "./views.ts";
 import type { Walk } from "./views.ts";
-
-/** A kernel to be: one loop, or one operation of another kind. */
-export type Unit = {
-  readonly kind: "loop" | "dot" | "rows" | "join";
-  /** Nodes computed, in order: elementwise steps, or the one operation. */
-  members: Tensor[];
-  /** Reductions that ride on a loop. */
-  reductions: Tensor[];
-  /** What a loop walks. */
-  shape: Shape;
-};
 
 const elementwise: ReadonlySet<OperationName> = new Set<OperationName>([
   ...["neg", "exp", "log", "tanh", "erf", "sqrt", "rsqrt", "abs", "sign", "floor", "not"] as const,
   ...["add", "sub", "mul", "div", "max", "min", "pow", "and", "or", "xor", "shift_right_logical"] as const,
   ...["compare", "select", "cast", "random_bits"] as const,
 ]);
-const passing: ReadonlySet<OperationName> = new Set<OperationName>([
-  "reshape",
-  "stop_gradient",
-  "barrier",
-  "all_reduce",
-]);
-const moving: ReadonlySet<OperationName> = new Set<OperationName>(["transpose", "broadcast", "slice"]);
-
 // Longer chains gain nothing: their values no longer fit in registers.
 const mostMembers = 64;
 
-/** Whether a node only hands its operand on in row-major order. */
-export function isPassing({ op }: Tensor): boolean {
-  return passing.has(op);
-}
-
-/** The node whose elements, in the same order, are those of `node`. */
-export function baseOf(node: Tensor): Tensor {
-  let base = node;
-  while (passing.has(base.op)) base = base.inputs[0] as Tensor;
-  return base;
-}
-
-/** The number that fills a node, if it is known to be one. */
-export function numberOf(node: Tensor): number | undefined {
-  let base = node;
-  while (passing.has(base.op) || moving.has(base.op)) base = base.inputs[0] as Tensor;
-  return base.op === "constant" && typeof base.attributes.value === "number"
-    ? base.attributes.value
-    : undefined;
-}
-
 /** The grouping of a graph. */
 export type Grouping = {
-  readonly units: () => readonly Unit[];
   /** The unit that computes a base node; none for parameters, constants and iota. */
   readonly unitOf: (base: Tensor) => Unit | undefined;
   /** How to walk over a node's elements, and the node whose memory that is. */
@@ -94,7 +56,7 @@ function placeOf(state: State, node: Tensor): { readonly owner: Tensor; readonly
   const known = state.places.get(node);
   if (known !== undefined) return known;
   let found: { readonly owner: Tensor; readonly walk: Walk } | undefined;
-  if (passing.has(node.op) || moving.has(node.op)) {
+  if (isPassing(node) || moving.has(node.op)) {
     const { owner, walk } = placeOf(state, node.inputs[0] as Tensor);
     const moved = moving.has(node.op) ? layoutWalk(node, walk) : reshapeWalk(walk, node.shape);
     if (moved !== undefined) found = { owner, walk: moved };
@@ -106,22 +68,6 @@ function placeOf(state: State, node: Tensor): { readonly owner: Tensor; readonly
   found ??= { owner: node, walk: sourceWalk(node) };
   state.places.set(node, found);
   return found;
-}
-
-/** The inputs of a unit that it reads from memory: made by other units or given from outside. */
-export function externalInputs(unit: Unit): Tensor[] {
-  const members = new Set(unit.members);
-  const found = new Set<Tensor>();
-  for (const node of [...unit.members, ...unit.reductions]) {
-    for (const input of node.inputs) {
-      // A copy reads memory by its nature, random bits read their key from it.
-      const reads = isPassing(node) || node.op === "random_bits";
-      if (!reads && members.has(baseOf(input))) continue;
-      if (unit.kind === "loop" && numberOf(input) !== undefined) continue;
-      found.add(input);
-    }
-  }
-  return [...found];
 }
 
 function unitsBefore(state: State, unit: Unit): Set<Unit> {
@@ -248,8 +194,14 @@ export function groupUnits(outputs: readonly Tensor[]): Grouping {
       throw new TypeError(`Cannot compile ${node.op} for tfjs-wasm: this engine takes unrolled graphs`);
     }
   }
+  const owners = {
+    unitOf: (base: Tensor) => state.owners.get(base),
+    ownerOf: (node: Tensor) => placeOf(state, node).owner,
+    orderOf: (node: Tensor) => state.order.get(node) ?? 0,
+    walkable: (unit: Unit) => walkable(state, unit, unit.shape),
+  };
+  for (const unit of new Set(state.owners.values())) recompute(unit, owners);
   return {
-    units: () => [...new Set(state.owners.values())],
     unitOf: (base) => state.owners.get(base),
     place: (node) => placeOf(state, node),
     copyOf: (node, permutation) => {

@@ -3,8 +3,10 @@
  */
 import type { Graph, HostArray, Tensor, TensorOf } from "../../../tensor/mod.ts";
 import { sizeOf } from "../../../tensor/mod.ts";
-import { baseOf, externalInputs, groupUnits, isPassing, numberOf, reductionWalk } from "./grouping.ts";
-import type { Grouping, Unit } from "./grouping.ts";
+import { groupUnits, reductionWalk } from "./grouping.ts";
+import type { Grouping } from "./grouping.ts";
+import { baseOf, externalInputs, isPassing, numberOf } from "./units.ts";
+import type { Unit } from "./units.ts";
 import type { LoopSpec, Ref, Step } from "./loop_kernel.ts";
 import { scratchBytes } from "./product_kernel.ts";
 import type { ProductSpec } from "./product_kernel.ts";
@@ -177,7 +179,8 @@ function lowerLoop(state: State, unit: Unit): Call {
     ...(node.op === "compare" ? { direction: node.attributes.direction } : {}),
   }));
   const stores = unit.members.flatMap((node, i) => {
-    if (!state.read.has(node)) return [];
+    // A value computed again is stored by the loop that made it first.
+    if (!state.read.has(node) || grouping.unitOf(node) !== unit) return [];
     const { strides } = contiguous(unit.shape);
     return [{ pointer: pointers.of(node), offset: 0, strides, value: { step: i } }];
   });

@@ -37,14 +37,23 @@ const expCoefficients = [
   5.0000001201e-1,
 ];
 
+// ln of the smallest normal number.
+const smallest = -87.33654;
+
 /** e^x of the vector on the stack. */
 export function exp(math: MathContext): void {
   const { f, float, int, temp } = math;
-  const [x, n, z] = [temp("x"), temp("n"), temp("z")];
-  // Beyond these bounds the result is Infinity or 0 all the same.
+  const [x, n, z, tiny] = [temp("x"), temp("n"), temp("z"), temp("w")];
+  // Results below the normal range become 0: processors take a hundred times longer for subnormal numbers, and the
+  // masked scores of attention would make many of them.
+  f.tee(x);
+  float(smallest);
+  f.emit("f32x4Lt");
+  f.set(tiny);
+  f.get(x);
   float(89);
   f.emit("f32x4Pmin");
-  float(-105);
+  float(smallest);
   f.emit("f32x4Pmax");
   f.tee(x);
   float(Math.LOG2E);
@@ -68,7 +77,7 @@ export function exp(math: MathContext): void {
   f.emit("f32x4Add");
   float(1);
   f.emit("f32x4Add");
-  // 2^n in two factors, so that the edges overflow and underflow gradually.
+  // 2^n in two factors, so that the upper edge overflows as it should.
   f.get(n);
   f.emit("truncS");
   f.tee(n);
@@ -85,6 +94,8 @@ export function exp(math: MathContext): void {
   f.emit("i32x4Add");
   f.i32(23);
   f.emit("i32x4Shl", "f32x4Mul");
+  f.get(tiny);
+  f.emit("not", "and");
 }
 
 const logCoefficients = [
