@@ -75,6 +75,7 @@ function candidate(unit: Unit, owners: Owners): ReadonlySet<Tensor> | undefined 
   const inputs = externalInputs(unit);
   const known = new Set(inputs.map(owners.ownerOf));
   const bases = [...new Set(inputs.map(baseOf))].sort((a, b) => owners.orderOf(b) - owners.orderOf(a));
+  const fromOne = new Map<Tensor, ReadonlySet<Tensor>>();
   for (const node of bases) {
     if (!isRemakeable(node, unit, owners)) continue;
     const others = new Set([...known].filter((owner) => owner !== node));
@@ -85,6 +86,10 @@ function candidate(unit: Unit, owners: Owners): ReadonlySet<Tensor> | undefined 
     const [one] = reads;
     // Nothing new to read, or one array instead of this one that lies in memory anyway.
     if (one === undefined || (reads.size === 1 && owners.unitOf(one)?.kind !== "loop")) return nodes;
+    // Or one array instead of two that are made from it.
+    const twin = fromOne.get(one);
+    if (reads.size === 1 && twin !== undefined) return new Set([...twin, ...nodes]);
+    if (reads.size === 1) fromOne.set(one, nodes);
   }
   return undefined;
 }
