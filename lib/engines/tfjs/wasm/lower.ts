@@ -7,7 +7,7 @@ import { groupUnits, reductionWalk } from "./grouping.ts";
 import type { Grouping } from "./grouping.ts";
 import { baseOf, externalInputs, isPassing, numberOf } from "./units.ts";
 import type { Unit } from "./units.ts";
-import type { LoopSpec, Ref, Step } from "./loop_kernel.ts";
+import type { LoopSpec, Ref, Step } from "./loop_spec.ts";
 import { scratchBytes } from "./product_kernel.ts";
 import type { ProductSpec } from "./product_kernel.ts";
 import type { RowsSpec } from "./row_kernels.ts";
