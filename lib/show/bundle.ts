@@ -73,15 +73,17 @@ export function html(markup: string, { text }: { readonly text?: string } = {}):
   return { bundle: { "text/html": markup, "text/plain": plain } };
 }
 
-/** A picture that is only SVG: the SVG, the same as an HTML image, and text. */
+/** Above this many bytes a picture is not stored twice: a notebook may hold 100 kB. */
+const largestCopy = 4500;
+
+/**
+ * A pure SVG picture. An untrusted JupyterLab shows no SVG but does show an image in HTML, so a small picture carries both;
+ * a large one falls back to its text there until the notebook is run or trusted.
+ */
 export function svgPicture(svg: string, text: string): Showable {
+  const bundle = { "image/svg+xml": svg, "text/plain": text };
+  if (svg.length > largestCopy) return { bundle };
   const data = Buffer.from(svg, "utf8").toString("base64");
   const alt = escapeMarkup(text.split("\n")[0] ?? "");
-  return {
-    bundle: {
-      "image/svg+xml": svg,
-      "text/html": `<img alt="${alt}" src="data:image/svg+xml;base64,${data}">`,
-      "text/plain": text,
-    },
-  };
+  return { bundle: { ...bundle, "text/html": `<img alt="${alt}" src="data:image/svg+xml;base64,${data}">` } };
 }

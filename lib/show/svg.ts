@@ -4,6 +4,7 @@
  */
 import { escapeMarkup } from "./bundle.ts";
 import { coordinate } from "./numbers.ts";
+import { slimSvg } from "./slim.ts";
 
 /** Colours of pictures: ink on paper, chosen to read on a light and on a dark page, since every picture brings its paper. */
 export const INK = "#1b1f24";
@@ -136,7 +137,9 @@ export function svgFrame(
 ): string {
   const w = Math.ceil(width);
   const h = Math.ceil(height);
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}" viewBox="0 0 ${w} ${h}" role="img"` +
-    ` aria-label="${escapeMarkup(description)}" font-family="${font}" fill="${INK}">` +
-    `${rectAt(0, 0, w, h, PAPER)}${content.join("")}</svg>`;
+  return slimSvg(
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}" viewBox="0 0 ${w} ${h}" role="img"` +
+      ` aria-label="${escapeMarkup(description)}" font-family="${font}" fill="${INK}">` +
+      `${rectAt(0, 0, w, h, PAPER)}<g>${content.join("")}</g></svg>`,
+  );
 }

@@ -4,7 +4,8 @@
  */
 import process from "node:process";
 import { escapeMarkup } from "./bundle.ts";
-import { FAINT, INK, PALETTE, PAPER, SANS } from "./svg.ts";
+import { slimSvg } from "./slim.ts";
+import { INK, PALETTE, PAPER, SANS } from "./svg.ts";
 
 type VegaModule = {
   readonly textMetrics: { canvas(use: boolean): void };
@@ -18,18 +19,9 @@ type VegaLiteModule = { compile(spec: object, options: object): { readonly spec:
 export const CHART_CONFIG: Readonly<Record<string, unknown>> = {
   font: SANS,
   background: PAPER,
-  axis: {
-    labelFontSize: 11,
-    titleFontSize: 12,
-    labelColor: INK,
-    titleColor: INK,
-    titleFontWeight: "normal",
-    gridColor: "#e6e9ed",
-    domainColor: FAINT,
-    tickColor: FAINT,
-  },
+  axis: { labelFontSize: 11, titleFontWeight: "normal", gridColor: "#e6e9ed" },
   axisY: { minExtent: 40 },
-  legend: { labelFontSize: 11, labelColor: INK, labelLimit: 300, symbolStrokeWidth: 2.5 },
+  legend: { labelLimit: 300, symbolStrokeWidth: 2.5 },
   range: { category: PALETTE },
   title: { fontSize: 14, color: INK, anchor: "start" },
   view: { stroke: null },
@@ -75,30 +67,13 @@ function roundMarkup(svg: string): string {
     }));
 }
 
-const spare =
-  / (?:class|role|aria-[a-z]+|pointer-events)="[^"]*"| (?:opacity|stroke-width)="1"| transform="translate\(0,0\)"/g;
-
-/** Drops groups that say nothing: those without attributes are unwrapped, empty ones removed. */
-function unwrapGroups(svg: string): string {
-  const silent: boolean[] = [];
-  const kept = (svg.match(/<[^>]+>|[^<]+/g) ?? []).filter((token) => {
-    if (token === "</g>") return silent.pop() !== true;
-    if (/^<g[ >]/.test(token)) silent.push(token === "<g>");
-    return token !== "<g>";
-  }).join("");
-  let before = "";
-  let after = kept;
-  while (after !== before) [before, after] = [after, after.replace(/<g[^>]*><\/g>/g, "")];
-  return after;
-}
-
-/** Drops what vega repeats in every mark and no viewer needs; a third of the bytes stays. */
+/** Backgrounds that draw nothing go, the font stands once, and what marks repeat moves up. */
 function slim(svg: string): string {
+  const drawn = svg.replace(/<path class="(?:background|foreground)"(?![^>]*(?:fill|stroke)=)[^>]*\/>/g, "");
   const font = ` font-family="${SANS}"`;
-  const bare = svg
-    .replace(/<path class="(?:background|foreground)"(?![^>]*(?:fill|stroke)=)[^>]*\/>/g, "")
-    .replace(/<[^>]*>/g, (tag) => tag.replace(spare, "").replaceAll(font, ""));
-  return unwrapGroups(bare).replace(/<svg /, `<svg${font} `);
+  return slimSvg(
+    drawn.replaceAll(font, "").replace(/ (?:class|version)="[^"]*"/g, "").replace(/<svg /, `<svg${font} `),
+  );
 }
 
 /** Draws a vega-lite spec as SVG with width, height, viewBox, background and a description. */
