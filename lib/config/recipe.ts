@@ -23,7 +23,7 @@ export type RecipeStage = {
   readonly name: string;
   /** Pieces per record. */
   readonly max_seq_length: number;
-  /** Masked pieces per record: 15 % of the length. */
+  /** Masked pieces per record: `masked_lm_prob` of the length. */
   readonly max_predictions_per_seq: number;
   /** Passes over the text when records are made. */
   readonly dupe_factor: number;
@@ -65,7 +65,11 @@ export type Recipe = {
     readonly character_coverage: number;
   };
   /** Flags of masking that all stages share. */
-  readonly masking: { readonly ngram: number; readonly do_whole_word_mask: boolean };
+  readonly masking: {
+    readonly ngram: number;
+    readonly do_whole_word_mask: boolean;
+    readonly masked_lm_prob: number;
+  };
   /** The stages in order; each starts from the weights of the one before. */
   readonly stages: readonly RecipeStage[];
 };
@@ -93,17 +97,17 @@ export function guideRecipe({ quick = false }: { readonly quick?: boolean } = {}
     ...shared,
     name: "short",
     max_seq_length: 16,
-    max_predictions_per_seq: 2,
+    max_predictions_per_seq: 4,
     dupe_factor: 2,
     train_batch_size: 16,
-    num_train_steps: 5000,
+    num_train_steps: 6000,
     stop_after_steps: 3000,
   };
   const long: RecipeStage = {
     ...shared,
     name: "long",
     max_seq_length: 64,
-    max_predictions_per_seq: 10,
+    max_predictions_per_seq: 16,
     dupe_factor: 1,
     train_batch_size: 4,
     num_train_steps: 3000,
@@ -120,7 +124,9 @@ export function guideRecipe({ quick = false }: { readonly quick?: boolean } = {}
       control_symbols: ["[CLS]", "[SEP]", "[MASK]"],
       character_coverage: 0.99995,
     },
-    masking: { ngram: 1, do_whole_word_mask: false },
+    // More predictions per record make the gradient of a small batch less noisy: with 25 % a seed leaves the plateau some
+    // 700 steps sooner than with the reference's 15 %, at a tenth more time per step.
+    masking: { ngram: 1, do_whole_word_mask: false, masked_lm_prob: 0.25 },
     stages: quick ? [short] : [short, long],
   };
 }

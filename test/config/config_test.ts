@@ -199,11 +199,11 @@ Deno.test("readAlbertConfig() reads JSON and YAML and names file and place of a 
 });
 
 Deno.test("guideRecipe() holds together: lengths fit the model, predictions the length, stages the config", () => {
-  const { config, tokenizer, stages } = guideRecipe();
+  const { config, tokenizer, masking, stages } = guideRecipe();
   assert.equal(tokenizer.vocab_size, config.vocab_size);
   for (const { name: _, dupe_factor: _2, ...run } of stages) {
     assert.ok(run.max_seq_length <= config.max_position_embeddings);
-    assert.equal(run.max_predictions_per_seq, Math.round(0.15 * run.max_seq_length));
+    assert.equal(run.max_predictions_per_seq, Math.round(masking.masked_lm_prob * run.max_seq_length));
     assert.ok(run.stop_after_steps <= run.num_train_steps);
     assert.equal(parsePretrainingConfig(run).train_batch_size, run.train_batch_size);
   }
