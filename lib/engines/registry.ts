@@ -4,6 +4,7 @@
 import type { Engine } from "../tensor/mod.ts";
 import { referenceEngine } from "./reference/mod.ts";
 import { tfjsEngine } from "./tfjs/mod.ts";
+import { xlaEngine } from "./xla/mod.ts";
 
 /**
  * Names that `openEngine` knows.
@@ -18,7 +19,15 @@ import { tfjsEngine } from "./tfjs/mod.ts";
  * assert.equal((await openEngine(name)).name, "reference");
  * ```
  */
-export type EngineName = "auto" | "reference" | "tfjs" | "tfjs-wasm" | "tfjs-cpu" | "tfjs-webgpu";
+export type EngineName =
+  | "auto"
+  | "reference"
+  | "tfjs"
+  | "tfjs-wasm"
+  | "tfjs-cpu"
+  | "tfjs-webgpu"
+  | "xla"
+  | "xla-cpu";
 
 const table: { readonly [Name in EngineName]: EngineName | (() => Promise<Engine>) } = {
   // Another name, or how to open it.
@@ -28,6 +37,8 @@ const table: { readonly [Name in EngineName]: EngineName | (() => Promise<Engine
   "tfjs-wasm": () => tfjsEngine({ backend: "wasm" }),
   "tfjs-cpu": () => tfjsEngine({ backend: "cpu" }),
   "tfjs-webgpu": () => tfjsEngine({ backend: "webgpu" }),
+  "xla": "xla-cpu",
+  "xla-cpu": () => xlaEngine(),
 };
 
 const opened = new Map<EngineName, Promise<Engine>>();
@@ -36,7 +47,8 @@ const opened = new Map<EngineName, Promise<Engine>>();
  * Opens an engine by name; the same name gives the same engine.
  *
  * @param name `"auto"` (now tfjs on WebAssembly, which works everywhere), `"reference"`, `"tfjs"` (the same as
- * `"tfjs-wasm"`), `"tfjs-wasm"`, `"tfjs-cpu"` or `"tfjs-webgpu"`.
+ * `"tfjs-wasm"`), `"tfjs-wasm"`, `"tfjs-cpu"`, `"tfjs-webgpu"`, or `"xla"` (the same as `"xla-cpu"`), which needs an
+ * installed plugin.
  * @returns The engine; its `name` tells what was taken.
  * @throws {RangeError} When the name is unknown.
  * @throws {Error} When the engine cannot work here, for example without a WebGPU adapter.

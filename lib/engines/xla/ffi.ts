@@ -1,7 +1,8 @@
 /**
  * Calling C from TypeScript: five functions, and one adapter each for Deno (`Deno.dlopen`) and Node (`koffi`). Every
- * function of the PJRT C API takes one pointer and returns one, so a single signature is enough; two functions of the
- * C library have their own. Only the worker process loads this file's libraries.
+ * function of the PJRT C API takes one pointer and returns one, so a single signature is enough. Only the worker process
+ * loads libraries; they are never unloaded, because a plugin's threads outlive every handle (Deno unloads at a normal
+ * end, so the worker ends by `process.exit`).
  */
 
 /** A C function of one address that returns one; 0 is the null pointer. */
@@ -9,8 +10,8 @@ export type CFunction = (argument: bigint) => bigint;
 
 /** What a runtime must give. */
 export type Ffi = {
-  /** The address of a symbol in a shared library, which is loaded at first use and stays; throws when either is missing. */
-  readonly symbol: (library: string, name: string) => bigint;
+  /** Calls a library's function without arguments that returns an address; the library stays loaded. */
+  readonly entry: (library: string, name: string) => bigint;
   /** Makes an address callable. */
   readonly callable: (address: bigint) => CFunction;
   /** Where a buffer lies; it must be kept alive as long as C uses it. */
@@ -21,14 +22,15 @@ export type Ffi = {
   readonly prctl: (option: number, value: number) => void;
 };
 
-type DenoPointer = { readonly brand: unique symbol };
+type DenoPointer = { readonly brand: "pointer" };
+type CSymbol = (...values: readonly (number | bigint)[]) => number | bigint;
 
 /** The part of Deno that is used here; declared because the same source is compiled for Node. */
 type DenoFfi = {
   readonly dlopen: (
     path: string,
     symbols: Readonly<Record<string, object>>,
-  ) => { readonly symbols: Readonly<Record<string, unknown>> };
+  ) => { readonly symbols: Readonly<Record<string, CSymbol>> };
   readonly UnsafePointer: {
     readonly of: (view: ArrayBufferView) => DenoPointer | null;
     readonly value: (pointer: DenoPointer | null) => bigint | number;
@@ -43,34 +45,67 @@ type DenoFfi = {
   ) => { readonly call: (argument: bigint) => bigint | number };
 };
 
-const pointerOf = (deno: DenoFfi, address: bigint): DenoPointer => {
-  const pointer = deno.UnsafePointer.create(address);
-  if (pointer === null) throw new TypeError("Cannot use the null pointer");
-  return pointer;
-};
+const libc = "libc.so.6";
 
 function denoFfi(deno: DenoFfi): Ffi {
-  const signature = { parameters: ["usize"], result: "usize" };
+  const pointer = (address: bigint): DenoPointer => {
+    const made = deno.UnsafePointer.create(address);
+    if (made === null) throw new TypeError("Cannot use the null pointer");
+    return made;
+  };
+  const load = (library: string, name: string, definition: object): CSymbol =>
+    deno.dlopen(library, { [name]: definition }).symbols[name] as CSymbol;
   return {
-    symbol: (library, name) => {
-      const { symbols } = deno.dlopen(library, { [name]: { type: "pointer" } });
-      // dlsym gives the address of the symbol itself as the value of a static of type pointer's location.
-      return BigInt(deno.UnsafePointer.value(symbols[name] as DenoPointer));
-    },
+    entry: (library, name) => BigInt(load(library, name, { parameters: [], result: "usize" })()),
     callable: (address) => {
-      const fn = new deno.UnsafeFnPointer(pointerOf(deno, address), signature);
+      const fn = new deno.UnsafeFnPointer(pointer(address), { parameters: ["usize"], result: "usize" });
       return (argument) => BigInt(fn.call(argument));
     },
     addressOf: (buffer) => BigInt(deno.UnsafePointer.value(deno.UnsafePointer.of(new Uint8Array(buffer)))),
     copyFrom: (address, length) =>
       length === 0
         ? new Uint8Array(0)
-        : new Uint8Array(deno.UnsafePointerView.getArrayBuffer(pointerOf(deno, address), length)).slice(),
+        : new Uint8Array(deno.UnsafePointerView.getArrayBuffer(pointer(address), length)).slice(),
     prctl: (option, value) => {
-      const { symbols } = deno.dlopen("libc.so.6", {
-        prctl: { parameters: ["i32", "usize", "usize", "usize", "usize"], result: "i32" },
-      });
-      (symbols["prctl"] as (...values: (number | bigint)[]) => number)(option, BigInt(value), 0n, 0n, 0n);
+      load(libc, "prctl", { parameters: ["i32", "usize"], result: "i32" })(option, BigInt(value));
     },
   };
+}
+
+/** The part of koffi that is used here. */
+type Koffi = {
+  readonly load: (path: string) => { readonly func: (prototype: string) => CSymbol };
+  readonly proto: (prototype: string) => object;
+  readonly decode: (address: bigint, type: object) => CSymbol;
+  readonly address: (buffer: ArrayBuffer) => bigint | number;
+  readonly view: (address: bigint, length: number) => ArrayBuffer;
+};
+
+function koffiFfi(koffi: Koffi): Ffi {
+  const one = koffi.proto("uintptr_t albert_pjrt_function(uintptr_t argument)");
+  return {
+    entry: (library, name) => BigInt(koffi.load(library).func(`uintptr_t ${name}()`)()),
+    callable: (address) => {
+      const fn = koffi.decode(address, one);
+      return (argument) => BigInt(fn(argument));
+    },
+    addressOf: (buffer) => BigInt(koffi.address(buffer)),
+    copyFrom: (address, length) =>
+      length === 0 ? new Uint8Array(0) : new Uint8Array(koffi.view(address, length)).slice(),
+    prctl: (option, value) => {
+      koffi.load(libc).func("int prctl(int option, uintptr_t value)")(option, value);
+    },
+  };
+}
+
+/**
+ * The adapter for the runtime that this program runs in.
+ *
+ * @throws {Error} When Node has no `koffi`.
+ */
+export async function openFfi(): Promise<Ffi> {
+  const { Deno: deno } = globalThis as { readonly Deno?: unknown };
+  if (deno !== undefined) return denoFfi(deno as DenoFfi);
+  const loaded = await import("koffi") as unknown as { readonly default?: Koffi } & Koffi;
+  return koffiFfi(loaded.default ?? loaded);
 }

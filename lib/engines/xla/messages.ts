@@ -1,0 +1,145 @@
+/**
+ * What the library and its XLA process say to each other: one frame per message, a head of 16 bytes (mark and version,
+ * length of the JSON, length of the bytes behind it) and both parts. Uploads, runs and releases are not answered one by
+ * one: the sender names its values itself, goes on, and meets a failure where it reads.
+ */
+import type { TensorType } from "../../tensor/types.ts";
+import type { ProgramMemory, Signature } from "./pjrt_client.ts";
+
+/** First four bytes of a frame: "AX", and the version of this protocol. */
+const mark = 0x0001_5841;
+
+/** Bytes before the JSON. */
+export const headBytes = 16;
+
+/** Refuse larger parts: no tensor of this library comes near, a broken stream does. */
+const largestPart = 2 ** 40;
+
+/** To the process. The bytes of `open` and `release` are empty. */
+export type Request =
+  | {
+    readonly kind: "open";
+    readonly plugin: string;
+    /** Where compiled programs are kept; empty: nowhere. */
+    readonly cache: string;
+    /** Bytes that the compiled programs may take. */
+    readonly cacheBytes: number;
+    readonly parent: number;
+  }
+  // Bytes: the program's text.
+  | { readonly kind: "compile"; readonly program: number; readonly signature: Signature }
+  // Bytes: the values.
+  | { readonly kind: "upload"; readonly buffer: number; readonly type: TensorType }
+  | {
+    readonly kind: "run";
+    readonly program: number;
+    readonly inputs: readonly number[];
+    readonly outputs: readonly number[];
+  }
+  | { readonly kind: "download"; readonly buffer: number }
+  | { readonly kind: "release"; readonly buffers: readonly number[]; readonly programs: readonly number[] }
+  | { readonly kind: "status" };
+
+/** What the process is. */
+export type Opened = {
+  readonly platform: string;
+  readonly version: string;
+  readonly devices: readonly string[];
+  /** Minor version of the PJRT C API. */
+  readonly minor: number;
+};
+
+/** How a program came to be. */
+export type Compiled = {
+  readonly memory: ProgramMemory;
+  readonly cached: boolean;
+  readonly milliseconds: number;
+};
+
+/** Counters of the process. */
+export type Status = {
+  readonly buffers: number;
+  readonly programs: number;
+  /** Page faults that needed no disk, since the start. */
+  readonly minorFaults: number;
+  /** Seconds of processor time, user and kernel. */
+  readonly userSeconds: number;
+  readonly systemSeconds: number;
+  /** Resident memory now and at its peak, bytes. */
+  readonly resident: number;
+  readonly peak: number;
+};
+
+/** From the process: one per `open`, `compile`, `run`, `download` and `status`, in their order. */
+export type Reply =
+  | { readonly kind: "opened"; readonly opened: Opened }
+  | { readonly kind: "compiled"; readonly compiled: Compiled }
+  | { readonly kind: "ran" }
+  | { readonly kind: "downloaded" }
+  | { readonly kind: "status"; readonly status: Status }
+  | { readonly kind: "failed"; readonly message: string; readonly code: string };
+
+/** A message and the bytes behind it. */
+export type Frame<Message> = { readonly message: Message; readonly bytes: Uint8Array };
+
+const none = new Uint8Array(0);
+
+/** Head and JSON of a message; the bytes follow on their own, so that large ones are not copied here. */
+export function frameHead(message: Request | Reply, byteLength: number): Uint8Array {
+  const json = new TextEncoder().encode(JSON.stringify(message));
+  const head = new Uint8Array(headBytes + json.length);
+  const view = new DataView(head.buffer);
+  view.setUint32(0, mark, true);
+  view.setUint32(4, json.length, true);
+  view.setFloat64(8, byteLength, true);
+  head.set(json, headBytes);
+  return head;
+}
+
+/** Lengths of the two parts behind a head. */
+export function readHead(head: Uint8Array): { readonly json: number; readonly bytes: number } {
+  const view = new DataView(head.buffer, head.byteOffset);
+  const bytes = view.getFloat64(8, true);
+  if (view.getUint32(0, true) !== mark || !(bytes >= 0 && bytes <= largestPart)) {
+    throw new Error(
+      "Cannot read a message of the XLA process: it is of another version or something else wrote to the pipe",
+    );
+  }
+  return { json: view.getUint32(4, true), bytes };
+}
+
+/** Cuts a stream of chunks into frames. */
+export function frameReader<Message>(): (chunk: Uint8Array) => readonly Frame<Message>[] {
+  let head = new Uint8Array(0);
+  let open: { readonly json: Uint8Array; readonly bytes: Uint8Array; filled: number } | undefined;
+  return (chunk) => {
+    const done: Frame<Message>[] = [];
+    let at = 0;
+    const fill = (target: Uint8Array, from: number): number => {
+      const count = Math.min(target.length - from, chunk.length - at);
+      target.set(chunk.subarray(at, at + count), from);
+      at += count;
+      return count;
+    };
+    for (;;) {
+      if (open === undefined) {
+        const rest = chunk.subarray(at, at + headBytes - head.length);
+        const joined = new Uint8Array(head.length + rest.length);
+        joined.set(head);
+        joined.set(rest, head.length);
+        head = joined;
+        at += rest.length;
+        if (head.length < headBytes) return done;
+        const { json, bytes } = readHead(head);
+        open = { json: new Uint8Array(json), bytes: bytes === 0 ? none : new Uint8Array(bytes), filled: 0 };
+        head = new Uint8Array(0);
+      }
+      const { json, bytes } = open;
+      if (open.filled < json.length) open.filled += fill(json, open.filled);
+      if (open.filled >= json.length) open.filled += fill(bytes, open.filled - json.length);
+      if (open.filled < json.length + bytes.length) return done;
+      done.push({ message: JSON.parse(new TextDecoder().decode(json)) as Message, bytes });
+      open = undefined;
+    }
+  };
+}

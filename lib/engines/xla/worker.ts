@@ -1,0 +1,261 @@
+/**
+ * The XLA process: reads requests from its standard input, one after the other, computes on its main thread and writes
+ * answers to its standard output. It is a process of its own for three reasons: glibc gives a step's temporary memory
+ * back to the kernel and faults it in again unless it was told otherwise at the start of the process, and then only on the
+ * main thread; the caller's event loop is never blocked; and a crash of the plugin ends this process only.
+ */
+import { createHash } from "node:crypto";
+import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from "node:fs";
+import process from "node:process";
+import { openFfi } from "./ffi.ts";
+import { frameHead, frameReader } from "./messages.ts";
+import type { Frame, Reply, Request, Status } from "./messages.ts";
+import { openPjrt, XlaError } from "./pjrt_api.ts";
+import type { PjrtApi } from "./pjrt_api.ts";
+import { openClient } from "./pjrt_client.ts";
+import type { PjrtBuffer, PjrtClient, PjrtProgram } from "./pjrt_client.ts";
+import { openProgramCache, processorKey, programKey } from "./program_cache.ts";
+import type { ProgramCache } from "./program_cache.ts";
+
+type State = {
+  client: PjrtClient | undefined;
+  cache: ProgramCache | undefined;
+  /** What the key of a compiled program holds besides its text. */
+  identity: string;
+  /** A value that could not be made stands here as the error that its readers meet. */
+  readonly buffers: Map<number, PjrtBuffer | Error>;
+  readonly programs: Map<number, { readonly program: PjrtProgram; readonly donated: readonly number[] }>;
+};
+
+const noBytes = new Uint8Array(0);
+
+/** The sha256 of a file of some 200 MB, read in pieces. */
+export function fileSha256(path: string): string {
+  const hash = createHash("sha256");
+  const piece = new Uint8Array(1 << 22);
+  const file = openSync(path, "r");
+  try {
+    for (let count = -1; count !== 0;) {
+      count = readSync(file, piece, 0, piece.length, null);
+      hash.update(piece.subarray(0, count));
+    }
+  } finally {
+    closeSync(file);
+  }
+  return hash.digest("hex");
+}
+
+/** What tells this plugin from another build: a verified install carries its sum, others are summed up. */
+function pluginSum(path: string): string {
+  try {
+    const noted = JSON.parse(readFileSync(`${path}.json`, "utf8")) as { sha256?: string; bytes?: number };
+    if (typeof noted.sha256 === "string" && noted.bytes === statSync(path).size) return noted.sha256;
+  } catch {
+    // Not installed by this library.
+  }
+  return fileSha256(path);
+}
+
+function openWith(api: PjrtApi): PjrtClient {
+  // Older plugins know fewer options and refuse the rest.
+  const attempts = [{ cpu_device_count: 1, asynchronous: false }, { cpu_device_count: 1 }, {}];
+  let last: unknown;
+  for (const options of attempts) {
+    try {
+      return openClient(api, options);
+    } catch (error) {
+      last = error;
+    }
+  }
+  throw last;
+}
+
+async function open(state: State, request: Request & { readonly kind: "open" }): Promise<Reply> {
+  const ffi = await openFfi();
+  try {
+    ffi.prctl(1, 9); // PR_SET_PDEATHSIG, SIGKILL: a long step does not outlive the caller.
+  } catch {
+    // Not Linux: the end of the input ends this process, after the step it is in.
+  }
+  if (process.ppid !== request.parent) process.exit(0);
+  const api = openPjrt(ffi, request.plugin);
+  state.client = openWith(api);
+  if (request.cache !== "") {
+    state.cache = openProgramCache(request.cache, request.cacheBytes);
+    state.identity = [pluginSum(request.plugin), processorKey(), process.env["NPROC"] ?? "all"].join("|");
+  }
+  const { platform, version, devices } = state.client;
+  return { kind: "opened", opened: { platform, version, devices, minor: api.minor } };
+}
+
+const clientOf = ({ client }: State): PjrtClient => {
+  if (client === undefined) throw new XlaError("Cannot use XLA: no plugin is open", "FAILED_PRECONDITION");
+  return client;
+};
+
+function compile(state: State, { message, bytes }: Frame<Request & { readonly kind: "compile" }>): Reply {
+  const started = performance.now();
+  const client = clientOf(state);
+  const { signature } = message;
+  const key = state.cache === undefined ? "" : programKey([bytes, state.identity]);
+  const stored = state.cache?.get(key);
+  let program: PjrtProgram | undefined;
+  if (stored !== undefined) {
+    try {
+      program = client.load(stored, signature);
+    } catch {
+      state.cache?.drop(key);
+    }
+  }
+  const cached = program !== undefined;
+  if (program === undefined) {
+    program = client.compile(new TextDecoder().decode(bytes), signature);
+    if (state.cache !== undefined) {
+      try {
+        state.cache.put(key, program.serialize());
+      } catch {
+        // A plugin that cannot serialize still runs.
+      }
+    }
+  }
+  state.programs.set(message.program, { program, donated: signature.donated });
+  const milliseconds = performance.now() - started;
+  return { kind: "compiled", compiled: { memory: program.memory, cached, milliseconds } };
+}
+
+function bufferOf(state: State, id: number): PjrtBuffer {
+  const found = state.buffers.get(id);
+  if (found === undefined) throw new XlaError(`Cannot use value ${id}: it is freed`, "INVALID_ARGUMENT");
+  if (found instanceof Error) throw found;
+  return found;
+}
+
+function freeBuffer(state: State, id: number): void {
+  const buffer = state.buffers.get(id);
+  state.buffers.delete(id);
+  if (buffer !== undefined && !(buffer instanceof Error)) buffer.destroy();
+}
+
+function run(state: State, request: Request & { readonly kind: "run" }): Reply {
+  const entry = state.programs.get(request.program);
+  try {
+    if (entry === undefined) {
+      throw new XlaError(`Cannot run program ${request.program}: it is freed`, "INVALID_ARGUMENT");
+    }
+    const results = entry.program.run(request.inputs.map((id) => bufferOf(state, id)));
+    results.forEach((buffer, i) => state.buffers.set(request.outputs[i] as number, buffer));
+    return { kind: "ran" };
+  } catch (error) {
+    const kept = error instanceof Error ? error : new Error(String(error));
+    request.outputs.forEach((id) => state.buffers.set(id, kept));
+    throw kept;
+  } finally {
+    // The caller has given these up, whatever happened.
+    entry?.donated.forEach((i) => freeBuffer(state, request.inputs[i] as number));
+  }
+}
+
+function release(state: State, request: Request & { readonly kind: "release" }): void {
+  request.buffers.forEach((id) => freeBuffer(state, id));
+  for (const id of request.programs) {
+    state.programs.get(id)?.program.destroy();
+    state.programs.delete(id);
+  }
+}
+
+function status(state: State): Status {
+  const { minorPageFault, userCPUTime, systemCPUTime } = process.resourceUsage();
+  const lines = readFileSync("/proc/self/status", "utf8");
+  const kilobytes = (name: string): number =>
+    1024 * Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(lines)?.[1]);
+  const fields = readFileSync("/proc/self/stat", "utf8").split(") ").pop()?.split(" ") ?? [];
+  return {
+    buffers: state.buffers.size,
+    programs: state.programs.size,
+    // Deno counts no faults: field 10 of proc_pid_stat(5), 8th behind the name.
+    minorFaults: minorPageFault || Number(fields[7] ?? 0),
+    userSeconds: userCPUTime > 0 ? userCPUTime / 1e6 : Number(fields[11]) / 100,
+    systemSeconds: systemCPUTime > 0 ? systemCPUTime / 1e6 : Number(fields[12]) / 100,
+    resident: kilobytes("VmRSS"),
+    peak: kilobytes("VmHWM"),
+  };
+}
+
+type Answer = { readonly message: Reply; readonly bytes: Uint8Array } | undefined;
+
+async function answer(state: State, { message, bytes }: Frame<Request>): Promise<Answer> {
+  const plain = (reply: Reply): Answer => ({ message: reply, bytes: noBytes });
+  switch (message.kind) {
+    case "open":
+      return plain(await open(state, message));
+    case "compile":
+      return plain(compile(state, { message, bytes }));
+    case "run":
+      return plain(run(state, message));
+    case "download":
+      return { message: { kind: "downloaded" }, bytes: bufferOf(state, message.buffer).download() };
+    case "status":
+      return plain({ kind: "status", status: status(state) });
+    case "release":
+      release(state, message);
+      return undefined;
+    case "upload":
+      try {
+        state.buffers.set(message.buffer, clientOf(state).upload(bytes, message.type));
+      } catch (error) {
+        state.buffers.set(message.buffer, error instanceof Error ? error : new Error(String(error)));
+      }
+      return undefined;
+  }
+}
+
+function writeAll(bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) {
+    try {
+      at += writeSync(1, bytes, at, bytes.length - at);
+    } catch (error) {
+      if ((error as { code?: string }).code !== "EAGAIN") throw error;
+    }
+  }
+}
+
+function readChunk(into: Uint8Array): number {
+  for (;;) {
+    try {
+      return readSync(0, into, 0, into.length, null);
+    } catch (error) {
+      if ((error as { code?: string }).code !== "EAGAIN") return 0;
+    }
+  }
+}
+
+/** Serves until the input ends; never returns, because unloading the plugin would crash. */
+export async function serve(): Promise<never> {
+  const state: State = {
+    client: undefined,
+    cache: undefined,
+    identity: "",
+    buffers: new Map(),
+    programs: new Map(),
+  };
+  const read = frameReader<Request>();
+  const chunk = new Uint8Array(1 << 20);
+  for (;;) {
+    const count = readChunk(chunk);
+    if (count === 0) process.exit(0);
+    for (const frame of read(chunk.subarray(0, count))) {
+      let reply: Answer;
+      try {
+        reply = await answer(state, frame);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        const code = error instanceof XlaError ? error.code : "FAILED";
+        reply = { message: { kind: "failed", message, code }, bytes: noBytes };
+      }
+      if (reply !== undefined) {
+        writeAll(frameHead(reply.message, reply.bytes.length));
+        writeAll(reply.bytes);
+      }
+    }
+  }
+}
