@@ -67,7 +67,8 @@ async function importBackend(name: BackendName): Promise<void> {
 
 /** Whether this machine gives a WebGPU adapter. */
 export async function hasWebgpuAdapter(): Promise<boolean> {
-  const { gpu } = globalThis.navigator as { readonly gpu?: { requestAdapter(): Promise<unknown> } };
+  // Node 20 has no navigator at all.
+  const gpu = (globalThis as { navigator?: { gpu?: { requestAdapter(): Promise<unknown> } } }).navigator?.gpu;
   if (gpu === undefined) return false;
   return await gpu.requestAdapter().catch(() => null) !== null;
 }
