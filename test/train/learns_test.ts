@@ -17,12 +17,12 @@ const tasks = { ...masking, max_seq_length, max_predictions_per_seq, dupe_factor
 const examples = examplesOf(corpus.train.slice(0, 1100), tokenizer, 1, tasks);
 const heldOut = examplesOf(corpus.heldOut, tokenizer, 2, tasks);
 
-/** Nats that 2,000 steps at a multiple of the guide's rate end below U[MASK], on held-out text. */
+/** Nats that 1,600 steps at a multiple of the guide's rate end below U[MASK], on held-out text. */
 async function belowUnigram(times: number): Promise<number> {
   const run = parsePretrainingConfig({
     ...schedule,
     learning_rate: schedule.learning_rate * times,
-    stop_after_steps: 2000,
+    stop_after_steps: 1600,
     shuffle_buffer: 0,
     log_every: 0,
     max_eval_steps: 20,
@@ -34,9 +34,9 @@ async function belowUnigram(times: number): Promise<number> {
   return unigram_mask_loss - (evaluation?.masked_lm_mask_loss ?? Infinity);
 }
 
-Deno.test("pretrain() learns from context within 2,000 steps of the guide's first stage", async () => {
+Deno.test("pretrain() learns from context within 1,600 steps of the guide's first stage", async () => {
   const below = await belowUnigram(1);
-  assert.ok(below > 0.3, `it ends ${below} nats below U[MASK]`);
+  assert.ok(below > 0.25, `it ends ${below} nats below U[MASK]`);
 });
 
 Deno.test("pretrain() stays on the plateau when the rate is four times as high", async () => {
