@@ -62,61 +62,75 @@ function distinct(labels: readonly string[]): string[] {
   });
 }
 
-function panel(
-  group: BarGroup,
-  xLabel: string,
-  options: { width: number; barHeight: number; domain: [number, number]; labelWidth: number },
-): object {
-  const { width, barHeight, domain, labelWidth } = options;
-  const labels = distinct(group.bars.map(({ label }) => label));
-  const values = group.bars.map(({ value, highlight }, i) => ({
-    label: labels[i] ?? "",
-    value: datum(value),
-    text: numberText(value, LABEL_DIGITS),
-    kind: highlight === true ? "yes" : "no",
-  }));
-  const y = {
-    field: "label",
-    type: "nominal",
-    sort: labels,
-    title: null,
-    axis: { minExtent: labelWidth, labelLimit: 400, ticks: false, domain: false, labelFontSize: 12 },
-  };
-  return {
-    ...(group.title === undefined
-      ? {}
-      : { title: { text: group.title, fontSize: 13, fontWeight: "normal", frame: "group" } }),
+/** Bars with their values written beside them: one panel, or one per group. */
+function barsSpec(
+  groups: readonly BarGroup[],
+  options: {
+    readonly xLabel: string;
+    readonly width: number;
+    readonly barHeight: number;
+    readonly domain: readonly [number, number];
+    readonly labelWidth: number;
+  },
+): Record<string, unknown> {
+  const { xLabel, width, barHeight, domain, labelWidth } = options;
+  const titles = distinct(groups.map(({ title = "" }) => title));
+  const values = groups.flatMap(({ bars }, group) => {
+    const labels = distinct(bars.map(({ label }) => label));
+    return bars.map((
+      { value, highlight },
+      i,
+    ) => [titles[group], labels[i] ?? "", datum(value), highlight === true ? "yes" : "no"]);
+  });
+  const rows = [["group", "label", "value", "kind"], ...values];
+  const csv = rows.map((row) => row.map((cell) => `"${String(cell).replaceAll('"', '""')}"`).join(",")).join(
+    "\n",
+  );
+  const axis = { minExtent: labelWidth, labelLimit: 400, ticks: false, domain: false, labelFontSize: 12 };
+  const layers = {
     width,
-    height: Math.max(1, values.length) * barHeight,
-    data: { values },
-    encoding: { y },
+    height: { step: barHeight },
+    encoding: {
+      y: { field: "label", type: "nominal", sort: null, title: null, axis },
+      x: {
+        field: "value",
+        type: "quantitative",
+        title: xLabel === "" ? null : xLabel,
+        scale: { domain, nice: false },
+        axis: { tickCount: 5, grid: false },
+      },
+    },
     layer: [
       {
         mark: { type: "bar", cornerRadiusEnd: 2 },
         encoding: {
-          x: {
-            field: "value",
-            type: "quantitative",
-            title: xLabel === "" ? null : xLabel,
-            scale: { domain, nice: false },
-            axis: { tickCount: 5 },
-          },
           color: {
             field: "kind",
-            type: "nominal",
             legend: null,
             scale: { domain: ["no", "yes"], range: ["#7fb0e6", PALETTE[1]] },
           },
         },
       },
       {
-        mark: { type: "text", align: "left", baseline: "middle", dx: 4, fontSize: 11, color: INK },
-        encoding: {
-          x: { field: "value", type: "quantitative" },
-          text: { field: "text", type: "nominal" },
-        },
+        mark: { type: "text", align: "left", dx: 4, color: INK },
+        encoding: { text: { field: "value", type: "quantitative", format: ".4~r" } },
       },
     ],
+  };
+  const data = { values: csv, format: { type: "csv" } };
+  if (groups.every(({ title }) => title === undefined)) return { data, ...layers };
+  const header = {
+    title: null,
+    labelOrient: "top",
+    labelAnchor: "start",
+    labelFontSize: 13,
+    labelLimit: 900,
+  };
+  return {
+    data,
+    facet: { row: { field: "group", sort: titles, header } },
+    spec: layers,
+    resolve: { scale: { y: "independent" } },
   };
 }
 
@@ -151,9 +165,6 @@ export function barChart(options: BarChartOptions): Chart {
     ...groups.flatMap(({ bars }) => bars.map(({ label }) => columns(label) + 1)),
   );
   const labelWidth = Math.min(400, Math.ceil(labelColumns * 7));
-  const panels = groups.map((group, i) =>
-    panel(group, i === groups.length - 1 ? xLabel : "", { width, barHeight, domain, labelWidth })
-  );
   const text = [
     ...(title === undefined ? [] : [title]),
     ...groups.flatMap((group) => {
@@ -168,15 +179,8 @@ export function barChart(options: BarChartOptions): Chart {
       ];
     }),
   ].join("\n");
-  return chart(
-    {
-      ...(title === undefined ? {} : { title }),
-      vconcat: panels,
-      spacing: 18,
-      resolve: { scale: { y: "independent" } },
-    },
-    text,
-  );
+  const spec = barsSpec(groups, { xLabel, width, barHeight, domain, labelWidth });
+  return chart({ ...(title === undefined ? {} : { title }), ...spec }, text);
 }
 
 /**

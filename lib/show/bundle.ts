@@ -74,7 +74,7 @@ export function html(markup: string, { text }: { readonly text?: string } = {}):
 }
 
 /** Above this many bytes a picture is not stored twice: a notebook may hold 100 kB. */
-const largestCopy = 4500;
+const largestCopy = 3000;
 
 /**
  * A pure SVG picture. An untrusted JupyterLab shows no SVG but does show an image in HTML, so a small picture carries both;
