@@ -125,7 +125,7 @@ const scans: Check[] = [
   ),
   check(
     (a, b) => {
-      const { carries: [x, y] } = scan(([x, y]) => ({ carries: [mul(x!, y!), add(y!, x!)] }), {
+      const { carries: [x, y] } = scan(([x, y]) => ({ carries: [mul(x!, y!), add(y!, x!)] }), { // ! two carries
         carries: [a, b],
         length: 3,
       });
