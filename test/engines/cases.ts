@@ -303,7 +303,7 @@ export const tolerance: { readonly [Name in OperationName]: number } = {
   pad: 0,
   concat: 0,
   dot: 6,
-  reduce_sum: 1,
+  reduce_sum: 2,
   reduce_max: 0,
   gather: 0,
   scatter_add: 0.2,
