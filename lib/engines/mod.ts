@@ -9,4 +9,4 @@ export { referenceEngine } from "./reference/mod.ts";
 export { tfjsEngine } from "./tfjs/mod.ts";
 export type { TfjsOptions } from "./tfjs/mod.ts";
 export { findPlugin, installPlugin, xlaEngine, XlaError } from "./xla/mod.ts";
-export type { InstallOptions, PluginName, XlaOptions } from "./xla/mod.ts";
+export type { InstallOptions, PluginName, Verdict, XlaOptions } from "./xla/mod.ts";

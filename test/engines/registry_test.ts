@@ -1,11 +1,12 @@
 /** Opening engines by name. */
 import assert from "node:assert/strict";
 import { openEngine, referenceEngine, tfjsEngine } from "albert-guide";
+import { xlaHere } from "./xla.ts";
 import { hasWebgpuAdapter } from "../../lib/engines/tfjs/backend.ts";
 
 Deno.test("openEngine() gives one engine per name and tells which it took", async () => {
   assert.equal(await openEngine("tfjs-wasm"), await openEngine("tfjs"));
-  assert.equal((await openEngine("auto")).name, "tfjs-wasm");
+  assert.equal((await openEngine("auto")).name, xlaHere ? "xla-cpu" : "tfjs-wasm");
   assert.notEqual(referenceEngine(), referenceEngine());
   assert.deepEqual((await openEngine("tfjs-cpu")).devices(), [{ name: "tfjs cpu", kind: "cpu" }]);
 });

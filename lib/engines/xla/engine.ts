@@ -4,15 +4,15 @@
  */
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
-import { describe, topological } from "../../tensor/graph.ts";
+import { describe, topological } from "../../tensor/mod.ts";
 import { mergeEqual, unroll } from "../../tensor/rebuild.ts";
-import type { Buffer, Engine, Graph, HostArray, Program, TensorType } from "../../tensor/types.ts";
+import type { Buffer, Engine, Graph, HostArray, Program, TensorType } from "../../tensor/mod.ts";
 import { fromDeviceBytes, toDeviceBytes } from "./host_values.ts";
 import type { Compiled, Status } from "./messages.ts";
 import { XlaError } from "./pjrt_api.ts";
 import { elementTypes } from "./pjrt_layout.ts";
 import type { Signature } from "./pjrt_client.ts";
-import { cacheFolder, findPlugin } from "./plugin.ts";
+import { cacheFolder, checkLibrary, findPlugin } from "./plugin.ts";
 import { startSession } from "./session.ts";
 import type { Session } from "./session.ts";
 import { toStableHlo } from "./stablehlo.ts";
@@ -340,20 +340,23 @@ export function xlaEngineOn({ plugin, threads = usableProcessors(), programCache
  * }
  * ```
  */
-export function xlaEngine(
+export async function xlaEngine(
   { plugin = findPlugin(), threads, programCache }: XlaOptions = {},
 ): Promise<Engine> {
   if (plugin === undefined) {
-    return Promise.reject(
-      new Error(
-        "Cannot open xla: no XLA plugin is installed; run `deno task albert environment --install=xla-cpu`, " +
-          "or set ALBERT_PJRT_PLUGIN to the path of one",
-      ),
+    throw new Error(
+      "Cannot open xla: no XLA plugin is installed; run `deno task albert environment --install=xla-cpu`, " +
+        "or set ALBERT_PJRT_PLUGIN to the path of one",
     );
   }
-  return Promise.resolve(xlaEngineOn({
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
+    throw new RangeError(`Cannot open xla: threads must be a whole number from 1 on, it is ${threads}`);
+  }
+  checkLibrary(plugin);
+  const engine = xlaEngineOn({
     plugin,
     ...(threads === undefined ? {} : { threads }),
     ...(programCache === undefined ? {} : { programCache }),
-  }));
+  });
+  return await Promise.resolve(engine);
 }

@@ -9,3 +9,5 @@ export type { PluginName } from "./packages.ts";
 export { XlaError } from "./pjrt_api.ts";
 export { findPlugin, installPlugin } from "./plugin.ts";
 export type { InstallOptions } from "./plugin.ts";
+export { testPlugin } from "./self_test.ts";
+export type { Verdict } from "./self_test.ts";

@@ -2,8 +2,8 @@
  * A graph as the text of a StableHLO program: `func.func @main` with one line per operation. Array constants above a
  * few kilobytes become arguments behind the graph's own, which the program's owner uploads once.
  */
-import { topological } from "../../tensor/graph.ts";
-import type { Graph, HostArray, OperationName, Tensor, TensorOf, TensorType } from "../../tensor/types.ts";
+import { topological } from "../../tensor/mod.ts";
+import type { Graph, HostArray, OperationName, Tensor, TensorOf, TensorType } from "../../tensor/mod.ts";
 import { emitTable } from "./stablehlo_operations.ts";
 import type { Emit } from "./stablehlo_operations.ts";
 import { emitScan } from "./stablehlo_scan.ts";

@@ -2,7 +2,7 @@
  * Every primitive operation in StableHLO, one function each. The table is typed by the operations' names, so that the
  * compiler names a missing one; scans and their results are written by `stablehlo_scan.ts`.
  */
-import type { OperationName, Tensor, TensorOf, TensorType } from "../../tensor/types.ts";
+import type { OperationName, Tensor, TensorOf, TensorType } from "../../tensor/mod.ts";
 import { typeText } from "./stablehlo_text.ts";
 import type { Writer } from "./stablehlo_text.ts";
 

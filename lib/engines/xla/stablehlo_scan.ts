@@ -3,8 +3,8 @@
  * iteration updates in its place. Captured values are used from outside the loop as they are. Carries and stacked outputs
  * that nothing needs are left out.
  */
-import type { Graph, Tensor, TensorOf, TensorType } from "../../tensor/types.ts";
-import { topological } from "../../tensor/graph.ts";
+import type { Graph, Tensor, TensorOf, TensorType } from "../../tensor/mod.ts";
+import { topological } from "../../tensor/mod.ts";
 import { typeText } from "./stablehlo_text.ts";
 import type { Writer } from "./stablehlo_text.ts";
 
