@@ -224,7 +224,7 @@ export function lineChart(options: LineChartOptions): Chart {
       ...(values.length <= series.length ? { point: true } : {}),
     },
     encoding: {
-      x: { field: "x", type: "quantitative", title: xLabel, scale: scaleX },
+      x: { field: "x", type: "quantitative", title: xLabel, scale: scaleX, axis: { tickCount: 7 } },
       y: {
         field: "y",
         type: "quantitative",

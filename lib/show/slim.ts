@@ -72,6 +72,35 @@ function hoist(group: Element): void {
   }
 }
 
+/** Puts neighbouring texts into a group of their own, where they can share what they repeat. */
+function gatherTexts({ children }: Element): (Element | string)[] {
+  const out: (Element | string)[] = [];
+  for (let i = 0; i < children.length;) {
+    let end = i;
+    for (
+      let child = children[end];
+      child !== undefined && isElement(child) && child.tag === "text";
+      child = children[++end]
+    );
+    if (end - i >= 4 && end - i < children.length) {
+      const group: Element = { tag: "g", attributes: new Map(), children: children.slice(i, end) };
+      hoist(group);
+      out.push(group);
+      i = end;
+    } else out.push(...children.slice(i, i = Math.max(end, i + 1)));
+  }
+  return out;
+}
+
+/** A text moved by a translation stands at that place. */
+function placeText({ tag, attributes }: Element): void {
+  const moved = /^translate\((-?[\d.]+),(-?[\d.]+)\)$/.exec(attributes.get("transform") ?? "");
+  if (tag !== "text" || moved === null || attributes.has("x") || attributes.has("y")) return;
+  attributes.delete("transform");
+  attributes.set("x", moved[1] ?? "0");
+  attributes.set("y", moved[2] ?? "0");
+}
+
 function clean(element: Element, isRoot: boolean): void {
   if (!isRoot) {
     for (const name of [...element.attributes.keys()]) {
@@ -81,13 +110,17 @@ function clean(element: Element, isRoot: boolean): void {
   for (const [name, value] of defaults) {
     if (element.attributes.get(name) === value) element.attributes.delete(name);
   }
+  placeText(element);
   for (const child of element.children.filter(isElement)) clean(child, false);
   element.children = element.children.flatMap((child) => {
-    if (!isElement(child) || child.tag !== "g") return [child];
+    if (!isElement(child)) return [child];
+    if (child.attributes.get("opacity") === "0") return []; // a label that has no room
+    if (child.tag !== "g") return [child];
     if (child.children.length === 0) return [];
     return child.attributes.size === 0 ? child.children : [child];
   });
   hoist(element);
+  element.children = gatherTexts(element);
 }
 
 /**

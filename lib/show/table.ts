@@ -114,7 +114,7 @@ export function table(
   });
   const open = (tag: string, right: boolean): string => {
     const side = right ? "right" : "left";
-    return `<${tag} align="${side}" style="text-align: ${side}">`;
+    return side === "left" ? `<${tag} style="text-align:left">` : `<${tag} align="right">`;
   };
   const head = layout.map(({ title, right }) => `${open("th", right)}${escapeMarkup(title)}</th>`).join("");
   const body = shown.map((_, i) =>
