@@ -8,5 +8,5 @@ export type { EngineName } from "./registry.ts";
 export { referenceEngine } from "./reference/mod.ts";
 export { tfjsEngine } from "./tfjs/mod.ts";
 export type { TfjsOptions } from "./tfjs/mod.ts";
-export { findPlugin, installPlugin, xlaEngine, XlaError } from "./xla/mod.ts";
+export { findPlugin, installPlugin, testPlugin, xlaEngine, XlaError } from "./xla/mod.ts";
 export type { InstallOptions, PluginName, Verdict, XlaOptions } from "./xla/mod.ts";

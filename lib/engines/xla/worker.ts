@@ -224,7 +224,8 @@ function readChunk(into: Uint8Array): number {
     try {
       return readSync(0, into, 0, into.length, null);
     } catch (error) {
-      if ((error as { code?: string }).code !== "EAGAIN") return 0;
+      const { code } = error as { code?: string };
+      if (code !== "EAGAIN" && code !== "EINTR") return 0;
     }
   }
 }
