@@ -27,7 +27,7 @@ import type { Call } from "../../lib/engines/tfjs/wasm/lower.ts";
 
 function callsOf(fn: (...x: Tensor[]) => readonly Tensor[], ...shapes: Shape[]): readonly Call[] {
   const graph = trace(fn, shapes.map((shape) => ({ dtype: "float32", shape })));
-  return lower(graph, { fused: false }).calls;
+  return lower(graph).calls;
 }
 
 const traffic = (calls: readonly Call[]): number =>

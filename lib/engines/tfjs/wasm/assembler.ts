@@ -1,6 +1,6 @@
 /**
  * A small WebAssembly assembler: functions as bytes, with the SIMD instructions that our kernels use, and the module
- * around them. Encodings are those of the WebAssembly 2.0 binary format; `relaxed_madd` is from relaxed SIMD.
+ * around them. Encodings are those of the WebAssembly 2.0 binary format.
  */
 
 /** Value types. */
@@ -74,7 +74,6 @@ export const op = {
   truncU: [0xfd, 0xf9, 1],
   convertS: [0xfd, 0xfa, 1],
   convertU: [0xfd, 0xfb, 1],
-  relaxedMadd: [0xfd, 0x85, 2],
 } as const;
 
 /** The name of such an instruction. */

@@ -4,14 +4,11 @@
  */
 import type { HostArray } from "../../../tensor/mod.ts";
 import type { Backend, OpenBackend } from "../backend.ts";
-import { functionBuilder, makeModule } from "./assembler.ts";
 
 /** The heap. Pointers are byte addresses; they stay valid until their value is freed. */
 export type Heap = {
   /** The WebAssembly.Memory; typed loosely, because declarations are read where that name is unknown. */
   readonly memory: object;
-  /** Whether the machine has a fused multiply-add on vectors (relaxed SIMD). */
-  readonly fused: boolean;
   readonly allocate: (elements: number, dtype: "float32" | "int32") => object;
   readonly free: (dataId: object) => void;
   readonly pointer: (dataId: object) => number;
@@ -27,15 +24,6 @@ type WasmBackend = Backend & {
     readonly asm: { readonly memory: WebAssembly.Memory };
   };
 };
-
-function hasFusedMultiplyAdd(): boolean {
-  const f = functionBuilder(0);
-  const x = f.local("v128");
-  f.get(x, x, x);
-  f.emit("relaxedMadd");
-  f.set(x);
-  return WebAssembly.validate(makeModule([{ parameters: 0, body: f.finish() }]) as BufferSource);
-}
 
 /** Opens the heap of a wasm backend. */
 export function openHeap({ backend: opened }: OpenBackend): Heap {
@@ -55,7 +43,6 @@ export function openHeap({ backend: opened }: OpenBackend): Heap {
   };
   return {
     memory: backend.wasm.asm.memory,
-    fused: hasFusedMultiplyAdd(),
     allocate,
     free: (dataId) => void backend.disposeData(dataId),
     pointer,

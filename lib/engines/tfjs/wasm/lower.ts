@@ -261,7 +261,7 @@ function lowerRows(state: State, node: Tensor): Call {
   return { kernel: { kind: "rows", spec }, pointers };
 }
 
-function lowerUnit(state: State, unit: Unit, fused: boolean): Call[] {
+function lowerUnit(state: State, unit: Unit): Call[] {
   const node = unit.members[0] as Tensor;
   if (unit.kind === "loop") return [lowerLoop(state, unit)];
   if (unit.kind === "join") return lowerJoin(state, node);
@@ -270,7 +270,7 @@ function lowerUnit(state: State, unit: Unit, fused: boolean): Call[] {
   const [a, b] = [operands.a, operands.b].map((side) =>
     placeOf(state, state.grouping.place(side.node).owner)
   ) as [Place, Place];
-  const { spec, swapped } = productSpec(state.grouping, node, operands, fused);
+  const { spec, swapped } = productSpec(state.grouping, node, operands);
   const sides = swapped ? [b, a] : [a, b];
   return [{
     kernel: { kind: "product", spec },
@@ -278,8 +278,8 @@ function lowerUnit(state: State, unit: Unit, fused: boolean): Call[] {
   }];
 }
 
-/** Lowers a graph. `fused` tells whether the machine has a fused multiply-add on vectors. */
-export function lower(graph: Graph, { fused }: { readonly fused: boolean }): Lowered {
+/** Lowers a graph. */
+export function lower(graph: Graph): Lowered {
   const grouping = groupUnits(graph.outputs);
   const state: State = {
     grouping,
@@ -299,7 +299,7 @@ export function lower(graph: Graph, { fused }: { readonly fused: boolean }): Low
     return result;
   });
   const order = schedule(state, results);
-  const calls = order.flatMap((unit) => lowerUnit(state, unit, fused));
+  const calls = order.flatMap((unit) => lowerUnit(state, unit));
   const scratch = Math.max(
     0,
     ...calls.map(({ kernel }) => kernel.kind === "product" ? scratchBytes(kernel.spec) : 0),

@@ -23,8 +23,6 @@ export type ProductSpec = {
     readonly b: number;
     readonly c: number;
   }[];
-  /** Whether the machine has a fused multiply-add on vectors. */
-  readonly fused: boolean;
   /** Whether elements are integers. */
   readonly integer: boolean;
 };
@@ -146,7 +144,7 @@ function block(
   height: number,
   width: number,
 ): void {
-  const { k, a: { offset, m: stepM, k: stepK }, fused, integer } = spec;
+  const { k, a: { offset, m: stepM, k: stepK }, integer } = spec;
   const halves = width > 4 ? 2 : 1;
   const sums = Array.from({ length: height * halves }, () => f.local("v128"));
   const [pa, pb, left] = [f.local("i32"), f.local("i32"), f.local("i32")];
@@ -171,13 +169,9 @@ function block(
       f.set(x);
       [b0, b1].slice(0, halves).forEach((b, half) => {
         const sum = sums[row * halves + half] as number;
-        if (fused && !integer) {
-          f.get(x, b, sum);
-          f.emit("relaxedMadd");
-        } else {
-          f.get(sum, x, b);
-          f.emit(integer ? "i32x4Mul" : "f32x4Mul", integer ? "i32x4Add" : "f32x4Add");
-        }
+        // No fused multiply-add (relaxed SIMD): it would give other bits on another machine or runtime.
+        f.get(sum, x, b);
+        f.emit(integer ? "i32x4Mul" : "f32x4Mul", integer ? "i32x4Add" : "f32x4Add");
         f.set(sum);
       });
     }

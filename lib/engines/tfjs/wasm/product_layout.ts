@@ -62,7 +62,6 @@ export function productSpec(
   grouping: Grouping,
   node: Tensor,
   { a, b }: Operands,
-  fused: boolean,
 ): { readonly spec: ProductSpec; readonly swapped: boolean } {
   const [wa, wb] = [grouping.place(a.node).walk, grouping.place(b.node).walk];
   const out = contiguous(node.shape).strides;
@@ -106,7 +105,6 @@ export function productSpec(
     batch: loops.filter(({ size }) => size !== 1).map((loop) =>
       swapped ? { size: loop.size, a: loop.b, b: loop.a, c: loop.c } : loop
     ),
-    fused,
     integer: node.dtype !== "float32",
   };
   return { spec, swapped };

@@ -121,7 +121,7 @@ export async function compileOwn(
   graph: Graph,
   { donate }: { readonly donate: readonly number[] },
 ): Promise<Program> {
-  const lowered = lower(graph, { fused: heap.fused });
+  const lowered = lower(graph);
   const arena = planArena(lowered);
   const constants = layConstants(lowered);
   const module = await WebAssembly.compile(
