@@ -15,6 +15,7 @@ import type { Signature } from "./pjrt_client.ts";
 import { cacheFolder, checkLibrary, findPlugin } from "./plugin.ts";
 import { startSession } from "./session.ts";
 import type { Session } from "./session.ts";
+import { onlyReadRows } from "./sparse_rows.ts";
 import { toStableHlo } from "./stablehlo.ts";
 import type { StableHlo } from "./stablehlo.ts";
 
@@ -117,7 +118,7 @@ function prepared(graph: Graph): Graph {
     topological(each.outputs).some((tensor) =>
       tensor.op === "scan" && (tensor.attributes.length > unrolledLength || long(tensor.attributes.body))
     );
-  return long(graph) ? graph : mergeEqual(unroll(graph));
+  return long(graph) ? graph : mergeEqual(onlyReadRows(mergeEqual(unroll(graph))));
 }
 
 /** State and the operations that share it. */

@@ -36,6 +36,8 @@ const through: Emit<OperationName> = (_, __, [x]) => x as string;
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
+const list = (values: readonly number[]): string => `[${values.join(", ")}]`;
+
 const comparisons = { eq: "EQ", ne: "NE", lt: "LT", le: "LE", gt: "GT", ge: "GE" } as const;
 const comparedAs = {
   float32: "FLOAT",
@@ -103,16 +105,31 @@ const scatterAdd: Emit<"scatter_add"> = (writer, node, [indices, updates]) => {
   return `%${made}`;
 };
 
+/** Left operands of at least so many rows are turned around when they are contracted over their rows. */
+const turnedRows = 512;
+
 const dot: Emit<"dot"> = (writer, node, [a, b]) => {
   const { batch, contract } = node.attributes;
-  const dims = [
-    ...(batch[0].length > 0 ? [`batching_dims = [${batch[0].join(", ")}] x [${batch[1].join(", ")}]`] : []),
-    `contracting_dims = [${contract[0].join(", ")}] x [${contract[1].join(", ")}]`,
-  ];
-  return writer.value(
-    `stablehlo.dot_general ${a}, ${b}, ${dims.join(", ")} : ` +
-      `(${typeText(first(node))}, ${typeText(second(node))}) -> ${typeText(node)}`,
-  );
+  const [left, right] = [first(node), second(node)];
+  const product = (x: string, type: string, over: readonly number[]): string => {
+    const dims = [
+      ...(batch[0].length > 0 ? [`batching_dims = ${list(batch[0])} x ${list(batch[1])}`] : []),
+      `contracting_dims = ${list(over)} x ${list(contract[1])}`,
+    ];
+    return writer.value(
+      `stablehlo.dot_general ${x}, ${b}, ${dims.join(", ")} : (${type}, ${typeText(right)}) -> ${
+        typeText(node)
+      }`,
+    );
+  };
+  const overRows = batch[0].length === 0 && left.shape.length === 2 && contract[0].length === 1 &&
+    contract[0][0] === 0 && (left.shape[0] as number) >= turnedRows;
+  if (!overRows) return product(a as string, typeText(left), contract[0]);
+  // The gradient of a weight. XLA's CPU compiler has its fast kernel for left operands contracted over their last
+  // dimension; the barrier keeps it from folding the copy back into the product.
+  const type = typeText({ dtype: left.dtype, shape: [left.shape[1] as number, left.shape[0] as number] });
+  const turned = writer.value(`stablehlo.transpose ${a}, dims = [1, 0] : (${typeText(left)}) -> ${type}`);
+  return product(writer.value(`stablehlo.optimization_barrier ${turned} : ${type}`), type, [1]);
 };
 
 /** The hash of random_bits.ts: h = mix(i × 0x9E3779B9 + k0), then mix((h ^ k1) + i). */
@@ -137,8 +154,6 @@ const randomBits: Emit<"random_bits"> = (writer, node, [key]) => {
   const bits = mix(binary("add", binary("xor", h, word(1)), index));
   return writer.value(`stablehlo.reshape ${bits} : (${type}) -> ${typeText(node)}`);
 };
-
-const list = (values: readonly number[]): string => `[${values.join(", ")}]`;
 
 const slice: Emit<"slice"> = (writer, node, [x]) => {
   const bounds = node.attributes.start.map((from, axis) => `${from}:${node.attributes.limit[axis]}`);
