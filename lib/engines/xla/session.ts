@@ -40,8 +40,15 @@ export type Session = {
   readonly close: () => Promise<void>;
 };
 
-/** Allocator settings: blocks up to 16 GiB come from the heap, and the heap is kept (spec: glibc's tunables). */
-const tunables = "glibc.malloc.mmap_threshold=17179869184:glibc.malloc.trim_threshold=68719476736";
+/**
+ * Allocator settings (glibc's manual, "Memory Allocation Tunables"): one heap for all threads, blocks up to 16 GiB come
+ * from it, and it is kept. A step's temporary memory is otherwise mapped and faulted in anew each time.
+ */
+const tunables = [
+  "glibc.malloc.arena_max=1",
+  "glibc.malloc.mmap_threshold=17179869184",
+  "glibc.malloc.trim_threshold=68719476736",
+].join(":");
 
 /** Bytes that may wait to be sent before `drained` waits. */
 const queueLimit = 1 << 26;

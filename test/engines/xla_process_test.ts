@@ -1,0 +1,214 @@
+/** The process behind the XLA engine: determinism, its end and its new start, memory, and a caller that is never blocked. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { add, compile, deviceArray, grad, matmul, mean, mul, softmax, sub, tanh } from "albert-guide";
+import type { Engine, Tensor, TensorType } from "albert-guide";
+import { xlaEngineOn } from "../../lib/engines/xla/engine.ts";
+import { findPlugin } from "../../lib/engines/xla/plugin.ts";
+import { numbers } from "./cases.ts";
+import { xlaHere, xlaNote } from "./xla.ts";
+
+const ignore = !xlaHere;
+const plugin = findPlugin() ?? "";
+const vector: TensorType = { dtype: "float32", shape: [256] };
+
+/** The weights after some steps of a small regression. */
+async function train(engine: Engine): Promise<readonly number[]> {
+  const type: TensorType = { dtype: "float32", shape: [48, 48] };
+  const program = await compile(
+    ({ w, x }) => {
+      const y = softmax(matmul(tanh(matmul(x, w)), w));
+      const loss = mean(mul(y, y));
+      const [g] = grad(loss, [w]) as [Tensor];
+      return { w: sub(w, mul(g, 10)) };
+    },
+    { w: type, x: type },
+    { engine, donate: ["w"] },
+  );
+  const next = numbers(7);
+  const values = (): Float32Array => Float32Array.from({ length: 48 * 48 }, () => next() - 0.5);
+  let w = await deviceArray(values(), { engine, shape: type.shape });
+  const x = values();
+  for (let i = 0; i < 5; i++) ({ w } = await program.run({ w, x }));
+  const data = await w.data();
+  program.dispose();
+  return Array.from(new Uint32Array(data.buffer, data.byteOffset, data.length));
+}
+
+/** Gives every engine made inside a cache folder of its own. */
+async function withCache(fn: (programs: string) => Promise<void>): Promise<void> {
+  const before = process.env["XDG_CACHE_HOME"];
+  const folder = mkdtempSync(join(tmpdir(), "albert-xla-"));
+  process.env["XDG_CACHE_HOME"] = folder;
+  try {
+    await fn(join(folder, "albert-guide", "programs"));
+  } finally {
+    if (before === undefined) delete process.env["XDG_CACHE_HOME"];
+    else process.env["XDG_CACHE_HOME"] = before;
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+Deno.test(
+  { name: `xla gives the same bits in two processes, compiled and from the cache${xlaNote}`, ignore },
+  async () => {
+    await withCache(async (programs) => {
+      const results: (readonly number[])[] = [];
+      const cached: (boolean | undefined)[] = [];
+      for (const programCache of [false, true, true]) {
+        const engine = xlaEngineOn({ plugin, programCache });
+        results.push(await train(engine), await train(engine));
+        cached.push(engine.lastCompiled()?.cached);
+        await engine.dispose();
+      }
+      assert.deepEqual(cached, [false, true, true]);
+      for (const result of results) assert.deepEqual(result, results[0]);
+      assert.ok(readdirSync(programs).every((name) => name.endsWith(".xla-program")));
+    });
+  },
+);
+
+Deno.test({ name: `xla compiles again when a cached program is damaged${xlaNote}`, ignore }, async () => {
+  await withCache(async (programs) => {
+    const run = async (): Promise<readonly [readonly number[], boolean | undefined]> => {
+      const engine = xlaEngineOn({ plugin });
+      const result = await train(engine);
+      await engine.dispose();
+      return [result, engine.lastCompiled()?.cached];
+    };
+    const [expected, first] = await run();
+    const path = join(programs, readdirSync(programs)[0] as string);
+    const bytes = readFileSync(path);
+    bytes[bytes.length >> 1] = 255 - (bytes[bytes.length >> 1] as number);
+    writeFileSync(path, bytes);
+    const [again, second] = await run();
+    assert.deepEqual([first, second], [false, false]);
+    assert.deepEqual(again, expected);
+    assert.equal((await run())[1], true);
+  });
+});
+
+Deno.test({ name: `xla says that its process ended, and starts another one${xlaNote}`, ignore }, async () => {
+  const engine = xlaEngineOn({ plugin });
+  const program = await compile(({ x }) => ({ y: mul(x, x) }), { x: vector }, { engine });
+  const x = await deviceArray(new Float32Array(256).fill(3), { engine });
+  const { pid } = await engine.status();
+  process.kill(pid, "SIGKILL");
+  await assert.rejects(x.data(), /its process ended \(signal SIGKILL\), values on the device are lost/);
+  await assert.rejects(program.run({ x }), /its process ended/);
+  const { y } = await program.run({ x: new Float32Array(256).fill(4) });
+  assert.equal((await y.data())[0], 16);
+  assert.notEqual((await engine.status()).pid, pid);
+  await engine.dispose();
+});
+
+Deno.test(
+  { name: `xla's process ends with its caller, also in the middle of a step${xlaNote}`, ignore },
+  async () => {
+    const code = `
+    import { compile, matmul, scan, xlaEngine } from "albert-guide";
+    const engine = await xlaEngine();
+    const type = { dtype: "float32", shape: [512, 512] };
+    const program = await compile(({ x }) => ({ y: scan(([h]) => ({ carries: [matmul(h, h)] }), { carries: [x], length: 100000 }).carries[0] }), { x: type }, { engine });
+    await program.run({ x: new Float32Array(512 * 512) });
+    console.log((await Deno.readTextFile("/proc/self/task/" + Deno.pid + "/children")).trim());
+    setTimeout(() => Deno.kill(Deno.pid, "SIGKILL"), 200);
+    setInterval(() => {}, 1000);`;
+    const file = await Deno.makeTempFile({ suffix: ".ts" });
+    await Deno.writeTextFile(file, code);
+    const config = new URL("../../deno.json", import.meta.url).pathname;
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "--config", config, file],
+    }).output();
+    const pid = Number(new TextDecoder().decode(stdout).trim().split(/\s+/)[0]);
+    assert.ok(pid > 0, "the child's number was not printed");
+    const gone = (): boolean => {
+      try {
+        // A process that ended and waits to be collected is gone as well.
+        return / Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+      } catch {
+        return true;
+      }
+    };
+    for (let i = 0; i < 50 && !gone(); i++) await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.ok(gone(), "the process lives on");
+    await Deno.remove(file);
+  },
+);
+
+Deno.test({ name: `xla runs 10,000 steps at constant memory${xlaNote}`, ignore }, async () => {
+  const engine = xlaEngineOn({ plugin });
+  const program = await compile(
+    ({ x }) => ({ x: add(mul(x, 0.5), 1), loss: mean(x) }),
+    { x: vector },
+    { engine, donate: ["x"] },
+  );
+  let x = await deviceArray(new Float32Array(256), { engine });
+  const steps = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) {
+      const out = await program.run({ x });
+      x = out.x;
+      out.loss.dispose();
+    }
+    await x.data();
+  };
+  await steps(2000);
+  const before = await engine.status();
+  await steps(8000);
+  const after = await engine.status();
+  assert.equal(after.buffers, before.buffers);
+  assert.ok(after.resident - before.resident < 32e6, `grew by ${after.resident - before.resident} bytes`);
+  assert.equal((await x.data())[0], 2);
+  await engine.dispose();
+});
+
+Deno.test(
+  { name: `xla leaves the caller's event loop alone while it compiles and runs${xlaNote}`, ignore },
+  async () => {
+    const engine = xlaEngineOn({ plugin, programCache: false });
+    await engine.status();
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 5);
+    const type: TensorType = { dtype: "float32", shape: [512, 512] };
+    const started = performance.now();
+    const program = await compile(
+      ({ x }) => {
+        let y: Tensor = x;
+        for (let i = 0; i < 30; i++) y = tanh(matmul(y, x));
+        return { y };
+      },
+      { x: type },
+      { engine },
+    );
+    for (let i = 0; i < 5; i++) await (await program.run({ x: new Float32Array(512 * 512) })).y.data();
+    const passed = performance.now() - started;
+    clearInterval(timer);
+    await engine.dispose();
+    // A blocked loop would have ticked once a call.
+    assert.ok(ticks > passed / 100, `${ticks} ticks in ${passed} ms`);
+  },
+);
+
+Deno.test({ name: `xla keeps its memory from step to step${xlaNote}`, ignore }, async () => {
+  const engine = xlaEngineOn({ plugin });
+  const type: TensorType = { dtype: "float32", shape: [1024, 1024] };
+  const program = await compile(
+    ({ x }) => ({ y: mean(tanh(matmul(tanh(matmul(x, x)), x))) }),
+    { x: type },
+    { engine },
+  );
+  const x = await deviceArray(new Float32Array(1 << 20), { engine, shape: type.shape });
+  const run = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) await (await program.run({ x })).y.data();
+  };
+  await run(3);
+  const before = (await engine.status()).minorFaults;
+  await run(10);
+  const faults = ((await engine.status()).minorFaults - before) / 10;
+  await engine.dispose();
+  // Without the allocator's settings each step faults in some 2,000 pages.
+  assert.ok(faults < 500, `${faults} page faults a step`);
+});

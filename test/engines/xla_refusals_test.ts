@@ -1,0 +1,198 @@
+/**
+ * What would crash a plugin, or make it compute nonsense in silence, must be refused by this library, and the process must
+ * live on: the list of crashes in the notes on the PJRT C API, one test each.
+ */
+import assert from "node:assert/strict";
+import process from "node:process";
+import { add, compile, deviceArray, mul, trace, xlaEngine, XlaError } from "albert-guide";
+import type { Engine, Tensor, TensorType } from "albert-guide";
+import { xlaEngineOn } from "../../lib/engines/xla/engine.ts";
+import { findPlugin } from "../../lib/engines/xla/plugin.ts";
+import { startSession } from "../../lib/engines/xla/session.ts";
+import type { Session } from "../../lib/engines/xla/session.ts";
+import { xlaHere, xlaNote } from "./xla.ts";
+
+const ignore = !xlaHere;
+const plugin = findPlugin() ?? "";
+const vector: TensorType = { dtype: "float32", shape: [4] };
+
+/** Runs a test on its own engine, and asks afterwards whether the process that started it still computes. */
+function guarded(name: string, fn: (engine: Engine) => Promise<void>): void {
+  Deno.test({ name: `xla ${name}${xlaNote}`, ignore }, async () => {
+    const engine = xlaEngineOn({ plugin });
+    try {
+      const { pid } = await engine.status();
+      await fn(engine);
+      assert.equal((await engine.status()).pid, pid, "the process was replaced");
+    } finally {
+      await engine.dispose();
+    }
+  });
+}
+
+const square = (engine: Engine, donate: "x"[] = []) =>
+  compile(({ x }) => ({ y: mul(x, x) }), { x: vector }, { engine, donate });
+
+guarded("refuses an argument of equal size and another type", async (engine) => {
+  const program = await engine.compile(trace((x) => [mul(x as Tensor, 2)], [vector]), { donate: [] });
+  const ints = await engine.upload(Int32Array.of(1, 2, 3, 4), { dtype: "int32", shape: [4] });
+  await assert.rejects(program.run([ints]), /argument 0 must be float32 \[4\], it is int32 \[4\]/);
+});
+
+guarded("refuses an argument of equal size and another shape", async (engine) => {
+  const program = await engine.compile(trace((x) => [mul(x as Tensor, 2)], [vector]), { donate: [] });
+  const square = await engine.upload(Float32Array.of(1, 2, 3, 4), { dtype: "float32", shape: [2, 2] });
+  await assert.rejects(program.run([square]), /must be float32 \[4\], it is float32 \[2, 2\]/);
+});
+
+guarded("refuses a wrong number of arguments", async (engine) => {
+  const program = await engine.compile(trace((x) => [mul(x as Tensor, 2)], [vector]), { donate: [] });
+  await assert.rejects(program.run([]), /takes 1 arguments, 0 are given/);
+});
+
+guarded("refuses a value that was released or donated, twice too", async (engine) => {
+  const program = await engine.compile(trace((x) => [mul(x as Tensor, 2)], [vector]), { donate: [0] });
+  const x = await engine.upload(Float32Array.of(1, 2, 3, 4), vector);
+  const [y] = await program.run([x]);
+  await assert.rejects(program.run([x]), /it was donated to a program/);
+  await assert.rejects(engine.download(x), /it was donated to a program/);
+  engine.release(x);
+  engine.release(x);
+  assert.ok(y !== undefined);
+  engine.release(y);
+  engine.release(y);
+  await assert.rejects(engine.download(y), /it was released/);
+});
+
+guarded("refuses one value as donated and as another argument", async (engine) => {
+  const program = await engine.compile(
+    trace((x, y) => [add(x as Tensor, y as Tensor)], [vector, vector]),
+    { donate: [0] },
+  );
+  const x = await engine.upload(Float32Array.of(1, 2, 3, 4), vector);
+  await assert.rejects(program.run([x, x]), /arguments 0 and 1 are one value, and it is donated/);
+  assert.deepEqual(Array.from(await engine.download(x)), [1, 2, 3, 4]);
+});
+
+guarded("refuses values of another engine", async (engine) => {
+  const other = xlaEngineOn({ plugin });
+  const x = await other.upload(Float32Array.of(1, 2, 3, 4), vector);
+  await other.download(x);
+  const program = await engine.compile(trace((x) => [mul(x as Tensor, 2)], [vector]), { donate: [] });
+  await assert.rejects(program.run([x]), /belongs to another engine/);
+  await assert.rejects(program.run([{ ...vector }]), /belongs to another engine/);
+  await other.dispose();
+});
+
+guarded("refuses values that do not fill their shape", async (engine) => {
+  await assert.rejects(engine.upload(Float32Array.of(1), vector), /Cannot upload float32 \[4\]: 1 values/);
+});
+
+guarded("refuses a program that was disposed", async (engine) => {
+  const program = await square(engine);
+  program.dispose();
+  program.dispose();
+  await assert.rejects(program.run({ x: new Float32Array(4) }), /it was disposed/);
+});
+
+guarded("reports more memory than there is before the first run", async (engine) => {
+  const big: TensorType = { dtype: "float32", shape: [1 << 20, 1 << 12] };
+  await assert.rejects(
+    compile(({ x }) => ({ y: add(mul(x, x), 1) }), { x: big }, { engine }).then(async (program) => {
+      const x = await deviceArray(new Float32Array(4), { engine });
+      await program.run({ x: x as never });
+    }),
+    (error: Error) => /Cannot run this program: it needs|must be float32/.test(error.message),
+  );
+});
+
+Deno.test({ name: `xla refuses everything after dispose() and starts anew${xlaNote}`, ignore }, async () => {
+  const engine = await xlaEngine();
+  const x = await deviceArray(Float32Array.of(1, 2, 3, 4), { engine });
+  const program = await square(engine);
+  await engine.dispose();
+  await assert.rejects(x.data(), /the engine was disposed/);
+  const { y } = await program.run({ x: Float32Array.of(1, 2, 3, 4) });
+  assert.deepEqual(Array.from(await y.data()), [1, 4, 9, 16]);
+  await engine.dispose();
+});
+
+Deno.test(
+  { name: `xla ignores XLA_FLAGS, of which an unknown one would abort${xlaNote}`, ignore },
+  async () => {
+    process.env["XLA_FLAGS"] = "--no_such_flag=1";
+    try {
+      const engine = xlaEngineOn({ plugin, programCache: false });
+      const { y } = await (await square(engine)).run({ x: Float32Array.of(1, 2, 3, 4) });
+      assert.deepEqual(Array.from(await y.data()), [1, 4, 9, 16]);
+      await engine.dispose();
+    } finally {
+      delete process.env["XLA_FLAGS"];
+    }
+  },
+);
+
+/** Speaks with the process itself, below the engine's checks: the second line of defence. */
+function raw(name: string, fn: (session: Session) => Promise<void>): void {
+  Deno.test({ name: `the XLA process ${name}${xlaNote}`, ignore }, async () => {
+    const session = startSession({ plugin, threads: 1, cache: "", cacheBytes: 0 });
+    try {
+      await session.opened;
+      await fn(session);
+      const { message } = await session.ask({ kind: "status" });
+      assert.equal(message.kind, "status");
+    } finally {
+      await session.close();
+    }
+  });
+}
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+const compileText = (
+  session: Session,
+  text: string,
+  outputs: readonly TensorType[] = [vector],
+): Promise<unknown> =>
+  session.ask(
+    { kind: "compile", program: 1, signature: { inputs: [vector], outputs, donated: [] } },
+    encode(text),
+  );
+const identity =
+  "func.func @main(%arg0: tensor<4xf32>) -> (tensor<4xf32>) {\nreturn %arg0 : tensor<4xf32>\n}\n";
+
+raw("reports a program that does not parse with its line", async (session) => {
+  await assert.rejects(
+    compileText(session, "func.func @main() -> (tensor<f32>) {\n%0 = stablehlo.nonsense : tensor<f32>\n}"),
+    (error) => error instanceof XlaError && /:2:\d+: error[\s\S]*%0 = stablehlo.nonsense/.test(error.message),
+  );
+  await assert.rejects(compileText(session, ""), XlaError);
+});
+
+raw("refuses a program that gives other types than announced", async (session) => {
+  await assert.rejects(
+    compileText(session, identity, [{ dtype: "int32", shape: [4] }]),
+    /wanted is \[int32 \[4\]\]/,
+  );
+  await assert.rejects(compileText(session, identity, []), /Cannot use the program: it gives/);
+});
+
+raw("refuses unknown values and programs", async (session) => {
+  await assert.rejects(session.ask({ kind: "download", buffer: 99 }), /value 99: it is freed/);
+  await assert.rejects(session.ask({ kind: "run", program: 99, inputs: [], outputs: [5] }), /program 99/);
+  await assert.rejects(session.ask({ kind: "download", buffer: 5 }), /program 99/);
+  session.tell({ kind: "release", buffers: [5, 6, 6], programs: [4, 4] });
+});
+
+raw("refuses values of a wrong size", async (session) => {
+  session.tell({ kind: "upload", buffer: 3, type: vector }, Uint8Array.of(1, 2, 3));
+  await assert.rejects(session.ask({ kind: "download", buffer: 3 }), /it has 16 bytes, 3 are given/);
+});
+
+raw("refuses wrong arguments of a program", async (session) => {
+  await compileText(session, identity);
+  session.tell({ kind: "upload", buffer: 3, type: { dtype: "int32", shape: [4] } }, new Uint8Array(16));
+  const run = (inputs: readonly number[]): Promise<unknown> =>
+    session.ask({ kind: "run", program: 1, inputs, outputs: [7] });
+  await assert.rejects(run([3]), /argument 0 must be float32 \[4\], it is int32 \[4\]/);
+  await assert.rejects(run([]), /takes 1 arguments, 0 are given/);
+});
