@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import {
   createRecords,
   RECORDS_DEFAULTS,
+  type RecordsConfig,
   type RecordsReport,
   type RecordsTokenizer,
 } from "../records/mod.ts";
@@ -15,6 +16,8 @@ import { readInput } from "./files.ts";
 
 const R = RECORDS_DEFAULTS;
 const source = "reference";
+
+type Choices = Pick<RecordsConfig, "word_starts" | "mask_budget" | "single_sentence">;
 
 /** Reads the tokenizer that the flags name. */
 export function openTokenizer(
@@ -107,6 +110,29 @@ export const records: Command = command({
       default: R.numpy_seed,
       help: "seed of NumPy's generator, which the reference leaves unseeded",
     },
+    derive_numpy_seed: {
+      kind: "boolean",
+      default: R.derive_numpy_seed,
+      help: "take NumPy's seed from --random_seed instead of --numpy_seed",
+    },
+    word_starts: {
+      kind: "string",
+      choices: ["reference", "unicode"],
+      default: R.word_starts,
+      help: "unicode: pieces with digits or letters of any script continue a word too",
+    },
+    mask_budget: {
+      kind: "string",
+      choices: ["reference", "prob"],
+      default: R.mask_budget,
+      help: "prob: max_predictions_per_seq follows --masked_lm_prob and --max_seq_length",
+    },
+    single_sentence: {
+      kind: "string",
+      choices: ["random", "split", "skip"],
+      default: R.single_sentence,
+      help: "chunks of one sentence: B of another document as if swapped; cut in two; left out",
+    },
     dupe_factor: {
       kind: "int",
       default: R.dupe_factor,
@@ -128,7 +154,8 @@ export const records: Command = command({
   },
   run: async (flags, _, { print, onProgress, endProgress }) => {
     const { tokenizer, sha256 } = openTokenizer(flags);
-    const { spm_model_file: _model, vocab_file: _vocabulary, ...config } = flags;
+    const { spm_model_file: _model, vocab_file: _vocabulary, ...given } = flags;
+    const config = given as typeof given & Choices; // parseArguments allows no other words
     const report = await createRecords({ ...config, tokenizer, tokenizer_sha256: sha256 }, { onProgress });
     await endProgress();
     print(describeRecords(report));

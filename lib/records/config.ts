@@ -2,7 +2,14 @@
  * What `createRecords` takes and gives. Names and defaults of the flags are those of `create_pretraining_data.py`;
  * `numpy_seed` is ours, because the reference never seeds NumPy and so never repeats itself.
  */
-import { type SentencePieces, TASKS_DEFAULTS, type TasksConfig, type TaskVocabulary } from "../tasks/mod.ts";
+import { pythonRandom } from "../random.ts";
+import {
+  checkedTasks,
+  type SentencePieces,
+  TASKS_DEFAULTS,
+  type TasksConfig,
+  type TaskVocabulary,
+} from "../tasks/mod.ts";
 
 /**
  * The tokenizer that records are made with; what `loadSentencePiece` and `loadWordPiece` return satisfies it.
@@ -53,6 +60,12 @@ export type RecordsConfig = TasksConfig & {
   readonly random_seed: number | bigint;
   /** Seed of NumPy's generator, which draws n-gram lengths; 0 to 2^32 - 1. Default 12345; the reference has none. */
   readonly numpy_seed: number;
+  /**
+   * Take NumPy's seed from `random_seed` (its first 32 bits, the stream itself does not move) instead of `numpy_seed`, so
+   * that one number names the run. Default false. On the
+   * KJV corpus the n-gram lengths are others, and no count, share or rate of the records changes in four digits.
+   */
+  readonly derive_numpy_seed: boolean;
   /** Number of runs that share a corpus, each for its part of the documents and with less memory; ours. Default 1. */
   readonly shard_count: number;
   /** Which part this run makes, from 0: documents are dealt out in turn, the seeds are raised by it. Default 0. */
@@ -75,6 +88,7 @@ export const RECORDS_DEFAULTS: Omit<RecordsConfig, "input_file" | "output_file">
   do_lower_case: true,
   random_seed: 12345,
   numpy_seed: 12345,
+  derive_numpy_seed: false,
   shard_count: 1,
   shard_index: 0,
 };
@@ -153,3 +167,11 @@ export type RecordsReport = {
   /** Path of the manifest. */
   readonly manifest: string;
 };
+
+/** The flags as they act: checked, with the seed and the number of predictions that options derive. */
+export function resolveRecords(config: RecordsConfig): RecordsConfig {
+  const { max_predictions_per_seq } = checkedTasks("create records", config);
+  const { derive_numpy_seed, random_seed } = config;
+  const numpy_seed = derive_numpy_seed ? pythonRandom(random_seed).getrandbits(32) : config.numpy_seed;
+  return { ...config, max_predictions_per_seq, numpy_seed };
+}

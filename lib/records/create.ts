@@ -17,7 +17,7 @@ import {
   type PackedInstances,
 } from "../tasks/mod.ts";
 import { preprocessText, pythonStrip } from "../text/mod.ts";
-import { RECORDS_DEFAULTS, type RecordsConfig, type RecordsOptions } from "./config.ts";
+import { RECORDS_DEFAULTS, type RecordsConfig, type RecordsOptions, resolveRecords } from "./config.ts";
 import type { RecordsReport, RecordsTokenizer, ReportedFile } from "./config.ts";
 import { instanceEncoder } from "./encode_instance.ts";
 import { expandPatterns, kindOfPath, rawFile } from "./inputs.ts";
@@ -91,7 +91,7 @@ export type RecordsRun = {
 export async function createRecords(options: RecordsOptions, run: RecordsRun = {}): Promise<RecordsReport> {
   const { tokenizer, tokenizer_sha256, ...flags } = options;
   const given = Object.entries(flags).filter(([, value]) => value !== undefined);
-  const config = { ...RECORDS_DEFAULTS, ...Object.fromEntries(given) } as RecordsConfig;
+  const config = resolveRecords({ ...RECORDS_DEFAULTS, ...Object.fromEntries(given) } as RecordsConfig);
   const random = run.random ?? seeded(config);
   const style = tokenizer.style ?? "sentencepiece";
   const builder = instancesBuilder(tokenizer, random, { ...config, style, keepUnknown: false });

@@ -128,6 +128,15 @@ export function instanceMaker(
     emit(instance);
   };
 
+  /** One sentence as two segments; a single piece makes nothing. */
+  const splitSentence = (from: number, to: number): void => {
+    if (to - from < 2) return;
+    const cut = from + python.randint(1, to - from - 1);
+    if (python.random() < 0.5) finish(cut, to, from, cut, "swapped");
+    else finish(from, cut, cut, to, "next");
+  };
+
+  const alone = config.random_next_sentence ? "random" : config.single_sentence;
   const make = (place: number): void => {
     const end = endSentence(place);
     const target = python.random() < config.short_seq_prob ? python.randint(2, most) : most;
@@ -135,6 +144,11 @@ export function instanceMaker(
     for (let i = chunk; i < end; i++) {
       if (i < end - 1 && start(i + 1) - start(chunk) < target) continue;
       const sentences = i + 1 - chunk;
+      if (sentences === 1 && alone !== "random") {
+        if (alone === "split") splitSentence(start(chunk), start(i + 1));
+        chunk = i + 1;
+        continue;
+      }
       const split = chunk + (sentences >= 2 ? python.randint(1, sentences - 1) : 1);
       const [a0, a1, b1] = [start(chunk), start(split), start(i + 1)];
       if (sentences === 1 || (config.random_next_sentence && python.random() < 0.5)) {

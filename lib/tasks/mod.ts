@@ -6,6 +6,7 @@
 export * from "./pieces.ts";
 export { type PieceTable, pieceTable, type PieceTableOptions } from "./piece_table.ts";
 export {
+  checkedTasks,
   type Generators,
   generators,
   type MaskingConfig,

@@ -4,7 +4,7 @@
  * start a word?) although its record id is that of the unknown piece. Source: the reference's token lists hold texts
  * until the records are written.
  */
-import { isStartPiece, isStartWordPiece, type TaskVocabulary } from "./pieces.ts";
+import { isStartPiece, isStartPieceUnicode, isStartWordPiece, type TaskVocabulary } from "./pieces.ts";
 
 /**
  * How pieces are numbered.
@@ -23,6 +23,8 @@ export type PieceTableOptions = {
   readonly style?: "sentencepiece" | "wordpiece";
   /** Keep the text of every unknown piece (true), or only whether it starts a word (false); default true. */
   readonly keepUnknown?: boolean;
+  /** The rule for SentencePiece: `isStartPiece` or `isStartPieceUnicode`; default `"reference"`. */
+  readonly word_starts?: "reference" | "unicode";
 };
 
 /**
@@ -81,9 +83,10 @@ export type PieceTable = {
  */
 export function pieceTable(
   vocabulary: TaskVocabulary,
-  { style = "sentencepiece", keepUnknown = true }: PieceTableOptions = {},
+  { style = "sentencepiece", keepUnknown = true, word_starts = "reference" }: PieceTableOptions = {},
 ): PieceTable {
-  const starts = style === "wordpiece" ? isStartWordPiece : isStartPiece;
+  const sentencePiece = word_starts === "unicode" ? isStartPieceUnicode : isStartPiece;
+  const starts = style === "wordpiece" ? isStartWordPiece : sentencePiece;
   const { size } = vocabulary;
   const numbers = new Map<string, number>();
   const texts: string[] = [];

@@ -76,6 +76,35 @@ export function isStartPiece(piece: string): boolean {
   return false;
 }
 
+/** Letters and marks of scripts that put no blank between words: a piece of them is the best guess of a word. */
+const UNSPACED = new RegExp(
+  "[\\p{sc=Han}\\p{sc=Hira}\\p{sc=Kana}\\p{sc=Bopo}\\p{sc=Thai}\\p{sc=Laoo}\\p{sc=Khmr}\\p{sc=Mymr}\\p{sc=Tibt}\\p{sc=Yiii}]",
+  "u",
+);
+/** What a piece that continues a word may consist of: letters, marks, numbers, apostrophes, joiners, ASCII signs. */
+const CONTINUES = /^[\p{L}\p{M}\p{N}'’\u200c\u200d!-/:-@[-`{-~]+$/u;
+
+/**
+ * Whether a SentencePiece piece starts a word, by a rule that knows every script: a piece continues the word before it
+ * when it has letters, marks, digits or apostrophes in front of no `▁`. A single ASCII sign is a word of its own, and so is
+ * each piece of a script without blanks between words (Han, kana, Thai, Lao, Khmer, Burmese, Tibetan, Yi).
+ *
+ * @param piece A piece as the tokenizer writes it.
+ * @returns True when the piece opens a word, false when it continues the last one.
+ * @example
+ * ```ts
+ * import { isStartPieceUnicode } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(["▁gr", "öß", "er", "7", "'", "."].map(isStartPieceUnicode), [true, false, false, false, false, true]);
+ * assert.equal(isStartPieceUnicode("語"), true);
+ * ```
+ */
+export function isStartPieceUnicode(piece: string): boolean {
+  if (piece.startsWith("▁") || CONTINUING.has(piece)) return true;
+  return !CONTINUES.test(piece) || UNSPACED.test(piece);
+}
+
 /**
  * Whether a WordPiece token starts a word: it does unless it begins with `##`.
  *

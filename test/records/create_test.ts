@@ -156,6 +156,18 @@ Deno.test("createRecords() writes the same bytes when run again, others with ano
   assert.notEqual(await hash({ numpy_seed: 1 }), first);
 });
 
+Deno.test("createRecords() derives NumPy's seed and the number of predictions when told so", async () => {
+  const place = rawFolder();
+  const files = { input_file: `${place}/corpus.txt`, output_file: `${place}/a.tfrecord` };
+  const flags = async (options: Record<string, unknown>): Promise<Record<string, unknown>> => {
+    const { manifest } = await createRecords({ ...small, ...files, ...options, tokenizer: sentencePiece });
+    return JSON.parse(readFileSync(manifest, "utf8")).flags;
+  };
+  assert.equal((await flags({ derive_numpy_seed: true }))["numpy_seed"], 1789368711); // 32 bits of seed 12345
+  assert.equal((await flags({ mask_budget: "prob" }))["max_predictions_per_seq"], 5); // 32 x 0.15
+  assert.equal((await flags({ mask_budget: "prob", masked_lm_prob: 0.5 }))["max_predictions_per_seq"], 16);
+});
+
 /** Runs into an error and returns it, after checking that no file was left. */
 async function failure(place: string, options: Record<string, unknown>): Promise<Error> {
   const before = readdirSync(place);
