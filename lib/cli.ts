@@ -51,7 +51,11 @@ function openContext(signal: AbortSignal): Context {
     await open?.done();
   };
   return {
-    print: (line = "") => process.stdout.write(`${line}\n`),
+    print: (line = "") => {
+      // A running progress line gives way; it draws itself again below.
+      if (display !== undefined && process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+      process.stdout.write(`${line}\n`);
+    },
     onProgress: (progress) => {
       if (progress.stage !== stage) {
         void display?.done();

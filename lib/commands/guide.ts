@@ -176,7 +176,7 @@ async function trainStage(
   place: Place,
   stage: RecipeStage,
   start: string,
-  { print, onProgress, endProgress, signal }: Context,
+  { print, onProgress, signal }: Context,
 ): Promise<StageResult<Trained>> {
   const { name, dupe_factor: _dupe, ...flags } = stage;
   const files = recordFiles(place, stage);
@@ -212,10 +212,8 @@ async function trainStage(
         engine: place.engine,
         onProgress,
         signal,
-        onStep: async (metrics) => {
-          if (metrics.step % 200 !== 0 && metrics.evaluation === undefined) return;
-          await endProgress();
-          print(`  ${describeStep(metrics)}`);
+        onStep: (metrics) => {
+          if (metrics.evaluation !== undefined) print(`  ${describeStep(metrics)}`);
         },
       });
       if (interrupted || checkpoint === undefined) {

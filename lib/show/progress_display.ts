@@ -142,7 +142,8 @@ function lineWriter(
   >,
   label: (stage: Stage) => string,
 ): { draw(stage: Stage): void; finish(stage: Stage | undefined): void } {
-  let last = -Infinity;
+  // A log stays quiet about what ends within two seconds.
+  let last = isTerminal ? -Infinity : now();
   let current: Stage | undefined;
   const put = (stage: Stage): void =>
     write(`\r\x1b[2K${clip(runningText(stage, label(stage), true), columns - 1)}`);
