@@ -4,8 +4,11 @@
  * @module
  */
 export * from "./atomic.ts";
+export * from "./crc32c.ts";
 export * from "./errors.ts";
 export * from "./protobuf.ts";
 export * from "./protobuf_fields.ts";
+export * from "./record_frame.ts";
 export * from "./safetensors.ts";
 export * from "./take.ts";
+export * from "./tensorboard.ts";

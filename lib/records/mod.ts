@@ -3,10 +3,9 @@
  *
  * @module
  */
-export { crc32c, maskedCrc32c } from "./crc32c.ts";
+export { crc32c, frameRecord, maskedCrc32c } from "../formats/mod.ts";
 export { decodeExample, encodeExample, type Example, type ExampleSource, type Feature } from "./example.ts";
 export { readTfrecords, type TfRecord, type TfrecordWriter, tfrecordWriter } from "./tfrecord.ts";
-export { frameRecord } from "./tfrecord.ts";
 export { type ByteKind, type ByteSpan, parseExampleFields, spansByFeature } from "./fields.ts";
 export { readRecords, type RecordArrays, type RecordLengths } from "./read.ts";
 export {

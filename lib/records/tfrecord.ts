@@ -5,8 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
-import { CorruptFileError, openAtomic } from "../formats/mod.ts";
-import { maskedCrc32c } from "./crc32c.ts";
+import { CorruptFileError, maskedCrc32c, openAtomic, putRecordFrame } from "../formats/mod.ts";
 
 const HEADER = 12; // 8 bytes length, 4 bytes checksum of them
 const FRAME = 16; // header and the 4 bytes checksum of the payload
@@ -68,36 +67,6 @@ export type TfrecordWriter = {
 };
 
 /**
- * Puts one payload into its frame, as it stands in a TFRecord file.
- *
- * @param data The payload.
- * @returns 16 bytes more: length, checksum, payload, checksum.
- * @example
- * ```ts
- * import { frameRecord } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * assert.deepEqual([...frameRecord(new Uint8Array(0)).subarray(0, 12)], [0, 0, 0, 0, 0, 0, 0, 0, 0x29, 3, 0x98, 7]);
- * ```
- */
-export function frameRecord(data: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(FRAME + data.length);
-  putFrame(frame, new DataView(frame.buffer), 0, data);
-  return frame;
-}
-
-/** Writes a frame at `at` and returns the offset behind it. */
-function putFrame(target: Uint8Array, view: DataView, at: number, data: Uint8Array): number {
-  view.setUint32(at, data.length >>> 0, true);
-  view.setUint32(at + 4, Math.floor(data.length / 2 ** 32), true);
-  view.setUint32(at + 8, maskedCrc32c(target, at, at + 8), true);
-  target.set(data, at + HEADER);
-  const end = at + HEADER + data.length;
-  view.setUint32(end, maskedCrc32c(target, at + HEADER, end), true);
-  return end + 4;
-}
-
-/**
  * Starts a TFRecord file that appears under its name only when committed.
  *
  * @param path Final name; missing folders are made.
@@ -155,7 +124,7 @@ export function tfrecordWriter(path: string): TfrecordWriter {
           view = new DataView(buffer.buffer);
         }
       }
-      used = putFrame(buffer, view, used, data);
+      used = putRecordFrame(buffer, view, used, data);
       records++;
     },
     records: () => records,

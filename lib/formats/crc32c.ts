@@ -1,5 +1,5 @@
 /**
- * CRC-32C, the checksum of TFRecord files: Castagnoli's polynomial, reflected 0x82F63B78, eight bytes a step from
+ * CRC-32C, the checksum of TFRecord and event files: Castagnoli's polynomial, reflected 0x82F63B78, eight bytes a step from
  * eight tables. `node:zlib` has another polynomial. Facts: RFC 3720 appendix B.4; the mask is TensorFlow's.
  */
 
