@@ -74,7 +74,7 @@ function flagsOf(): Flags {
       ? "boolean"
       : typeof value === "string"
       ? "string"
-      : ["learning_rate", "poly_power", "weight_decay_rate"].includes(name)
+      : ["learning_rate", "poly_power", "weight_decay_rate", "max_grad_norm"].includes(name)
       ? "float"
       : "int";
     return [name, {

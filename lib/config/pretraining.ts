@@ -73,6 +73,12 @@ export type PretrainingConfig = {
   readonly remat: boolean;
   /** Weight decay of kernels and tables [0.01], fixed in the reference. */
   readonly weight_decay_rate: number;
+  /** Largest common 2-norm of the gradients, beyond it they are scaled down; 0 never scales [1], fixed in the reference. */
+  readonly max_grad_norm: number;
+  /** Held-out evaluations without a lower loss on [MASK] after which the run stops, 0 never stops early [0]. */
+  readonly early_stop: number;
+  /** Go on in an output_dir though flags that change the result were changed [false]. */
+  readonly allow_changed_flags: boolean;
   /** Records in the shuffle buffer, 0 or 1 keeps the order of the files [100] R. */
   readonly shuffle_buffer: number;
   /** Steps between log lines, 0 logs none [100]. */
@@ -122,6 +128,9 @@ const table: Readonly<Record<keyof PretrainingConfig, Field>> = {
   gradient_accumulation_steps: count(1),
   remat: { kind: "boolean", default: false },
   weight_decay_rate: { kind: "number", min: 0, default: 0.01 },
+  max_grad_norm: { kind: "number", min: 0, default: 1 },
+  early_stop: count(0, 0),
+  allow_changed_flags: { kind: "boolean", default: false },
   shuffle_buffer: count(100, 0),
   log_every: count(100, 0),
   eval_every: count(0, 0),
@@ -160,6 +169,10 @@ function contradictions(values: Record<string, unknown>): Mistake[] {
     Number(values["max_predictions_per_seq"]) > Number(values["max_seq_length"]),
     `max_predictions_per_seq must be at most max_seq_length, they are ${values["max_predictions_per_seq"]} ` +
       `and ${values["max_seq_length"]}`,
+  );
+  refuseIf(
+    Number(values["early_stop"]) > 0 && Number(values["eval_every"]) === 0,
+    "eval_every must be at least 1 when early_stop is given: it counts held-out evaluations",
   );
   for (const key of Object.keys(ignored)) delete values[key];
   return mistakes;

@@ -27,6 +27,14 @@ import { albertParameters } from "../model/mod.ts";
 /** Float32 values by name. */
 export type NamedValues = { readonly [name: string]: Float32Array };
 
+/** The count of evaluations without a lower held-out loss on [MASK]. */
+export type EarlyStop = {
+  readonly best_loss: number;
+  readonly best_step: number;
+  /** Evaluations since. */
+  readonly waited: number;
+};
+
 /**
  * Where a run stands, besides weights and moments; readable JSON in `state.json`.
  *
@@ -50,6 +58,10 @@ export type RunState = {
   readonly steps_in_totals: number;
   /** The configuration of the run. */
   readonly run: object;
+  /** SHA-256 of config, and as far as they were told of tokenizer and records. */
+  readonly hashes?: { readonly [name: string]: string };
+  /** With `early_stop`: the best held-out evaluation. */
+  readonly early_stop?: EarlyStop;
 };
 
 /**
@@ -145,12 +157,13 @@ function slots(m: NamedValues, v: NamedValues): NamedValues {
   );
 }
 
-/** Writes a checkpoint into `folder` and removes the oldest beyond `keep` (0 keeps all). Returns its path. */
+/** Writes a checkpoint into `folder` and removes the oldest beyond `keep` (0 keeps all) but `protect`. Returns its path. */
 export function saveCheckpoint(
   folder: string,
   { config, parameters, m, v, state }: Omit<Required<Checkpoint>, "path">,
-  { keep, attachments = {} }: {
+  { keep, protect, attachments = {} }: {
     readonly keep: number;
+    readonly protect?: number;
     readonly attachments?: { readonly [name: string]: Uint8Array };
   },
 ): string {
@@ -191,19 +204,19 @@ export function saveCheckpoint(
     throw new Error(`Cannot save the checkpoint ${path}: ${(error as Error).message}`, { cause: error });
   }
   flushFolder(folder);
-  prune(folder, path, keep);
+  prune(folder, path, keep, protect);
   return path;
 }
 
 /** Removes the oldest checkpoints and left-over temporary folders, after the newest verified. */
-function prune(folder: string, newest: string, keep: number): void {
+function prune(folder: string, newest: string, keep: number, protect: number | undefined): void {
   verify(newest);
   for (const name of readdirSync(folder)) {
     if (/^step-\d+\.tmp-\d+$/.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
   }
   if (keep === 0) return;
   for (const step of stepsIn(folder).slice(0, -keep)) {
-    rmSync(join(folder, stepName(step)), { recursive: true, force: true });
+    if (step !== protect) rmSync(join(folder, stepName(step)), { recursive: true, force: true });
   }
 }
 

@@ -16,5 +16,5 @@ export type { FilledPiece, FillMaskOptions, PieceTokenizer } from "./fill_mask.t
 export { adamw, clipByGlobalNorm, lamb, learningRate } from "./optimizer.ts";
 export type { Moments, Schedule, Updated, UpdateOptions } from "./optimizer.ts";
 export { pretrain } from "./pretrain.ts";
-export type { PretrainControls, PretrainOptions, PretrainResult, StepMetrics } from "./pretrain.ts";
+export type { PretrainControls, PretrainOptions, PretrainResult, StepMetrics } from "./run_types.ts";
 export type { Metrics } from "./totals.ts";

@@ -4,15 +4,17 @@
  * same engine.
  */
 import { setImmediate } from "node:timers";
-import type { AlbertConfig, PretrainingConfig } from "../config/mod.ts";
-import type { OnProgress, Progress } from "../progress.ts";
+import { type AlbertConfig, albertConfigToJson, type PretrainingConfig } from "../config/mod.ts";
+import type { Progress } from "../progress.ts";
 import { deviceArray, type Engine } from "../tensor/mod.ts";
-import { type Batch, readBatches, type TrainingExamples } from "./batches.ts";
-import { saveCheckpoint } from "./checkpoint.ts";
+import { type Batch, readBatches } from "./batches.ts";
+import { type EarlyStop, saveCheckpoint } from "./checkpoint.ts";
 import { checkIds, type Evaluator, makeEvaluator } from "./evaluate.ts";
 import { lockFolder } from "./lock.ts";
+import { openLog, type RunLog, type TrainerState } from "./log.ts";
 import { learningRate } from "./optimizer.ts";
-import { openMetrics, type Start, startOf } from "./start.ts";
+import type { PretrainControls, PretrainOptions, PretrainResult, StepMetrics } from "./run_types.ts";
+import { hashOf, type Start, startOf } from "./start.ts";
 import {
   type DeviceState,
   downloadAll,
@@ -23,111 +25,6 @@ import {
   uploadAll,
 } from "./step.ts";
 import { type BatchArrays, batchArrays, type Metrics, metricsOf, totalsLength } from "./totals.ts";
-
-/**
- * One log line: means over the steps since the line before, also a line of `metrics.jsonl`.
- *
- * @example
- * ```ts
- * import type { StepMetrics } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * const point = ({ step, masked_lm_mask_loss }: StepMetrics) => ({ x: step, y: masked_lm_mask_loss });
- * assert.equal(typeof point, "function");
- * ```
- */
-export type StepMetrics = Metrics & {
-  /** Updates done. */
-  readonly step: number;
-  /** Rate of the last update. */
-  readonly learning_rate: number;
-  /** Mean 2-norm of the gradients before clipping: 1 to 1.5 on the plateau, above 2 when the model learns from context. */
-  readonly gradient_norm: number;
-  /** Positions per second, padding included, evaluation and saving left out. */
-  readonly tokens_per_second: number;
-  /** Held-out metrics, on the lines that have them. */
-  readonly evaluation?: Metrics;
-};
-
-/**
- * What a run reads.
- *
- * @example
- * ```ts
- * import { albertPreset, parsePretrainingConfig, type PretrainOptions } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * const options: PretrainOptions = {
- *   config: albertPreset("guide"),
- *   run: parsePretrainingConfig({ train_batch_size: 16 }),
- *   examples: [],
- * };
- * assert.equal(options.run.train_batch_size, 16);
- * ```
- */
-export type PretrainOptions = {
-  /** The architecture. */
-  readonly config: AlbertConfig;
-  /** The run; `input_file` and `eval_input_file` are for the command line, which opens them. */
-  readonly run: PretrainingConfig;
-  /** Examples to train on. */
-  readonly examples: TrainingExamples;
-  /** Held-out examples; without them nothing is evaluated. */
-  readonly evalExamples?: TrainingExamples;
-  /** Files to keep in every checkpoint, such as the tokenizer: bytes by name. */
-  readonly attachments?: { readonly [name: string]: Uint8Array };
-};
-
-/**
- * How a run is driven.
- *
- * @example
- * ```ts
- * import { type PretrainControls, referenceEngine } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * const losses: number[] = [];
- * const controls: PretrainControls = { engine: referenceEngine(), onStep: ({ loss }) => void losses.push(loss) };
- * assert.equal(controls.engine.name, "reference");
- * ```
- */
-export type PretrainControls = {
-  /** The engine to run on. */
-  readonly engine: Engine;
-  /** Called with every log line. */
-  readonly onStep?: (metrics: StepMetrics) => void | Promise<void>;
-  /** Called a few times a second. */
-  readonly onProgress?: OnProgress;
-  /** Stops after the current step, with a checkpoint. */
-  readonly signal?: AbortSignal;
-};
-
-/**
- * How a run ended.
- *
- * @example
- * ```ts
- * import type { PretrainResult } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * const finished = ({ interrupted }: PretrainResult): boolean => !interrupted;
- * assert.equal(typeof finished, "function");
- * ```
- */
-export type PretrainResult = {
-  /** Updates done in all, those before a resume included. */
-  readonly step: number;
-  /** Weights by name. */
-  readonly parameters: { readonly [name: string]: Float32Array };
-  /** Log lines of this call. */
-  readonly log: readonly StepMetrics[];
-  /** The last held-out metrics of this call. */
-  readonly evaluation?: Metrics;
-  /** The last checkpoint, when there is an output_dir. */
-  readonly checkpoint?: string;
-  /** The signal stopped the run before its end. */
-  readonly interrupted: boolean;
-};
 
 function checkBatch(batch: Batch, { config, run }: PretrainOptions): void {
   const S = batch.input_ids.length / batch.size;
@@ -147,12 +44,14 @@ const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resol
  * Trains ALBERT on masked pieces and sentence order.
  *
  * An `output_dir` that already holds a checkpoint is continued; `init_checkpoint` gives only weights, with fresh moments
- * from step 0 on. A kill loses at most `save_checkpoints_steps` steps.
+ * from step 0 on. A kill loses at most `save_checkpoints_steps` steps. With `early_stop` the checkpoint of the best
+ * held-out evaluation is kept too. A loss or gradient norm that is no number stops the run and is never saved.
  *
  * @param options Architecture, run, examples.
  * @param controls Engine, callbacks, signal.
  * @returns Weights, log lines, the last held-out metrics.
- * @throws {RangeError} When records do not fit the run, or a checkpoint does not fit the architecture.
+ * @throws {RangeError} When records do not fit the run, a checkpoint does not fit the architecture, a flag that changes the
+ * result differs from the checkpoint's, or the loss is no number any more.
  * @throws {CorruptFileError} When a checkpoint is damaged.
  * @example
  * ```ts
@@ -197,7 +96,10 @@ export async function pretrain(
 async function trainLocked(options: PretrainOptions, controls: PretrainControls): Promise<PretrainResult> {
   const { config, run, examples, evalExamples } = options;
   const { engine } = controls;
-  const start = startOf(config, run);
+  if (run.early_stop > 0 && evalExamples === undefined) {
+    throw new TypeError("Cannot stop early: there are no held-out examples; give --eval_input_file");
+  }
+  const start = startOf(options);
   const trainStep = await makeTrainStep(config, run, engine);
   const evaluator = evalExamples === undefined ? undefined : makeEvaluator(config, evalExamples, {
     engine,
@@ -223,7 +125,11 @@ async function trainLocked(options: PretrainOptions, controls: PretrainControls)
 
 async function uploadState(start: Start, config: AlbertConfig, engine: Engine): Promise<DeviceState> {
   const types = parameterTypes(config);
-  const totals = Float32Array.from({ length: stateTotals }, (_, i) => start.totals[i] ?? 0);
+  // Checkpoints of before the last sum was counted have good steps only.
+  const totals = Float32Array.from(
+    { length: stateTotals },
+    (_, i) => start.totals[i] ?? (i === totalsLength + 1 ? start.stepsInTotals : 0),
+  );
   return {
     parameters: await uploadAll(start.parameters, types, engine),
     m: await uploadAll(start.m, types, engine),
@@ -251,17 +157,21 @@ type Moving = {
   timed: number;
   checkpoint: string | undefined;
   evaluation: Metrics | undefined;
+  early: EarlyStop | undefined;
+  stopped: boolean;
 };
+
+const due = (every: number, step: number): boolean => every > 0 && step % every === 0;
 
 async function runSteps(
   options: PretrainOptions,
-  { engine, onStep, onProgress, signal }: PretrainControls,
-  { start, trainStep, evaluator, batches }: Machinery,
+  controls: PretrainControls,
+  machinery: Machinery,
 ): Promise<PretrainResult> {
   const { config, run } = options;
-  const target = Math.min(run.num_train_steps, run.stop_after_steps || Infinity);
+  const { start, evaluator } = machinery;
   const now: Moving = {
-    device: await uploadState(start, config, engine),
+    device: await uploadState(start, config, controls.engine),
     step: start.step,
     position: start.position,
     counted: start.stepsInTotals,
@@ -269,24 +179,79 @@ async function runSteps(
     timed: 0,
     checkpoint: start.checkpoint,
     evaluation: undefined,
+    early: start.earlyStop,
+    stopped: isOver(start.earlyStop, run),
   };
+  const files = openLog(run, start.step);
   const log: StepMetrics[] = [];
-  const writeLine = openMetrics(run.output_dir, start.step);
-  const due = (every: number, last: boolean): boolean => last || (every > 0 && now.step % every === 0);
+  try {
+    await loop(options, controls, machinery, { now, files, log });
+    if (log.length === 0 && evaluator !== undefined) {
+      now.evaluation = await evaluator.run(now.device.parameters);
+    }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    try {
+      files.state({ ...stateOf(now, run, "failed"), error: reason });
+    } catch {
+      // The reason itself may be a full disk; it counts more than the note about it.
+    }
+    throw error;
+  }
+  const interrupted = now.step < targetOf(run) && !now.stopped;
+  files.state(stateOf(now, run, interrupted ? "interrupted" : now.stopped ? "stopped early" : "finished"));
+  const parameters = await downloadAll(now.device.parameters);
+  release(now.device);
+  return {
+    step: now.step,
+    parameters,
+    log,
+    ...(now.evaluation === undefined ? {} : { evaluation: now.evaluation }),
+    ...(now.checkpoint === undefined ? {} : { checkpoint: now.checkpoint }),
+    interrupted,
+    ...(now.stopped && now.early !== undefined ? { stoppedEarlyAfter: now.early.best_step } : {}),
+  };
+}
+
+const targetOf = ({ num_train_steps, stop_after_steps }: PretrainingConfig): number =>
+  Math.min(num_train_steps, stop_after_steps || Infinity);
+
+function stateOf(now: Moving, run: PretrainingConfig, status: TrainerState["status"]): TrainerState {
+  return {
+    status,
+    global_step: now.step,
+    max_steps: targetOf(run),
+    latest_checkpoint: now.checkpoint ?? null,
+    early_stop: now.early ?? null,
+  };
+}
+
+async function loop(
+  options: PretrainOptions,
+  { engine, onStep, onProgress, signal }: PretrainControls,
+  { trainStep, evaluator, batches }: Machinery,
+  { now, files, log }: { readonly now: Moving; readonly files: RunLog; readonly log: StepMetrics[] },
+): Promise<void> {
+  const { run } = options;
+  const target = targetOf(run);
   let [breathed, reported] = [performance.now(), 0];
-  let last = now.step >= target || signal?.aborted === true;
+  let last = now.step >= target || now.stopped || signal?.aborted === true;
   while (!last) {
     await oneStep(options, now, trainStep, batches);
     last = now.step >= target || signal?.aborted === true;
-    const evaluated = evaluator !== undefined && due(run.eval_every, last);
-    if (evaluated) now.evaluation = await evaluator.run(now.device.parameters);
-    if (due(run.log_every, last) || evaluated) {
+    const evaluated = evaluator !== undefined && (last || due(run.eval_every, now.step));
+    const best = evaluated && await evaluateNow(now, run, evaluator);
+    last ||= now.stopped;
+    if (last || evaluated || due(run.log_every, now.step)) {
       const line = await logLine(options, now, engine, evaluated);
       log.push(line);
-      writeLine(line);
+      files.line(line);
+      files.state(stateOf(now, run, "running"));
       await onStep?.(line);
     }
-    if (run.output_dir !== "" && due(run.save_checkpoints_steps, last)) await save(options, now);
+    if (run.output_dir !== "" && (last || best || due(run.save_checkpoints_steps, now.step))) {
+      await save(options, now);
+    }
     const time = performance.now();
     if (time - reported > 200 || last) {
       reported = time;
@@ -297,19 +262,22 @@ async function runSteps(
       breathed = performance.now();
     }
   }
-  if (log.length === 0 && evaluator !== undefined) {
-    now.evaluation = await evaluator.run(now.device.parameters);
-  }
-  const parameters = await downloadAll(now.device.parameters);
-  release(now.device);
-  return {
-    step: now.step,
-    parameters,
-    log,
-    ...(now.evaluation === undefined ? {} : { evaluation: now.evaluation }),
-    ...(now.checkpoint === undefined ? {} : { checkpoint: now.checkpoint }),
-    interrupted: now.step < target,
-  };
+}
+
+const isOver = (early: EarlyStop | undefined, { early_stop }: PretrainingConfig): boolean =>
+  early_stop > 0 && early !== undefined && early.waited >= early_stop;
+
+/** Evaluates, and counts for the early stop; only evaluations that are due count, so that a resume changes nothing. */
+async function evaluateNow(now: Moving, run: PretrainingConfig, evaluator: Evaluator): Promise<boolean> {
+  now.evaluation = await evaluator.run(now.device.parameters);
+  if (run.early_stop === 0 || !due(run.eval_every, now.step)) return false;
+  const loss = now.evaluation.masked_lm_mask_loss;
+  const better = now.early === undefined || loss < now.early.best_loss;
+  now.early = better || now.early === undefined
+    ? { best_loss: loss, best_step: now.step, waited: 0 }
+    : { ...now.early, waited: now.early.waited + 1 };
+  now.stopped = isOver(now.early, run);
+  return better;
 }
 
 function progress({ step }: Moving, total: number, log: readonly StepMetrics[]): Progress {
@@ -354,13 +322,8 @@ async function logLine(
   const began = performance.now();
   const totals = await now.device.totals.data(); // waits for the steps that are still running
   now.busy += performance.now() - began;
+  refuseNaN(totals, now);
   const metrics = metricsOf(totals);
-  if (!Number.isFinite(metrics.loss)) {
-    throw new RangeError(
-      `Cannot go on after step ${now.step}: the loss is ${metrics.loss}; lower learning_rate and start again ` +
-        "from the last checkpoint",
-    );
-  }
   now.device.totals.dispose();
   now.device = { ...now.device, totals: await deviceArray(new Float32Array(stateTotals), { engine }) };
   const tokens = now.timed * run.train_batch_size * run.gradient_accumulation_steps * run.max_seq_length;
@@ -376,8 +339,25 @@ async function logLine(
   return line;
 }
 
-async function save({ config, run, attachments }: PretrainOptions, now: Moving): Promise<void> {
+/** Stops a run whose sums are no numbers any more and names the step at which that began. */
+function refuseNaN(totals: ArrayLike<number>, now: Moving): void {
+  const { loss } = metricsOf(totals);
+  const norm = totals[totalsLength] ?? NaN;
+  const good = totals[totalsLength + 1] ?? NaN;
+  if (Number.isFinite(loss) && Number.isFinite(norm) && good >= now.counted) return;
+  const step = now.step - now.counted + Math.min(good, now.counted - 1) + 1;
+  const what = Number.isFinite(loss) ? `gradient norm is ${norm}` : `loss is ${loss}`;
+  throw new RangeError(
+    `Cannot go on after step ${step}: the ${what}; lower learning_rate and start again from ${
+      now.checkpoint === undefined ? "the beginning" : `the last good checkpoint, ${now.checkpoint}`
+    }`,
+  );
+}
+
+async function save({ config, run, attachments, hashes }: PretrainOptions, now: Moving): Promise<void> {
   const { parameters, m, v, totals } = now.device;
+  const sums = Array.from(await totals.data());
+  if (now.counted > 0) refuseNaN(sums, now);
   now.checkpoint = saveCheckpoint(run.output_dir, {
     config,
     parameters: await downloadAll(parameters),
@@ -386,11 +366,17 @@ async function save({ config, run, attachments }: PretrainOptions, now: Moving):
     state: {
       step: now.step,
       position: now.position,
-      totals: Array.from(await totals.data()),
+      totals: sums,
       steps_in_totals: now.counted,
       run,
+      hashes: { ...hashes, config: hashOf(albertConfigToJson(config)) },
+      ...(now.early === undefined ? {} : { early_stop: now.early }),
     },
-  }, { keep: run.keep_checkpoint_max, ...(attachments === undefined ? {} : { attachments }) });
+  }, {
+    keep: run.keep_checkpoint_max,
+    ...(now.early === undefined ? {} : { protect: now.early.best_step }),
+    ...(attachments === undefined ? {} : { attachments }),
+  });
 }
 
 function release({ parameters, m, v, totals }: DeviceState): void {

@@ -1,13 +1,24 @@
 /**
  * Where a run begins: its own newest checkpoint (a resume: weights, moments, step, position), another run's weights (a
- * warm start: fresh moments, step 0), or fresh weights. And its log file, cut back to where it begins.
+ * warm start: fresh moments, step 0), or fresh weights. A resume with changed flags would be another run under the same
+ * name, so it is refused.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { type AlbertConfig, albertConfigToJson, type PretrainingConfig } from "../config/mod.ts";
-import { writeFileAtomic } from "../formats/mod.ts";
+import { createHash } from "node:crypto";
+import {
+  type AlbertConfig,
+  albertConfigToJson,
+  parsePretrainingConfig,
+  type PretrainingConfig,
+} from "../config/mod.ts";
 import { initialParameters } from "../model/mod.ts";
-import { latestCheckpoint, type NamedValues, readCheckpoint } from "./checkpoint.ts";
+import {
+  type EarlyStop,
+  latestCheckpoint,
+  type NamedValues,
+  readCheckpoint,
+  type RunState,
+} from "./checkpoint.ts";
+import type { PretrainOptions } from "./run_types.ts";
 import { parameterTypes, zeroValues } from "./step.ts";
 
 /** What the first step starts from. */
@@ -20,7 +31,55 @@ export type Start = {
   readonly totals: readonly number[];
   readonly stepsInTotals: number;
   readonly checkpoint: string | undefined;
+  readonly earlyStop: EarlyStop | undefined;
 };
+
+/** SHA-256 of a text, in hex. */
+export const hashOf = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+/** Flags that change the result of a run; the others say where, how often and on what it runs. */
+const decisive: readonly (keyof PretrainingConfig)[] = [
+  "input_file",
+  "init_checkpoint",
+  "init_from_group0",
+  "max_seq_length",
+  "max_predictions_per_seq",
+  "train_batch_size",
+  "gradient_accumulation_steps",
+  "optimizer",
+  "learning_rate",
+  "poly_power",
+  "num_train_steps",
+  "num_warmup_steps",
+  "start_warmup_step",
+  "weight_decay_rate",
+  "max_grad_norm",
+  "seed",
+  "shuffle_buffer",
+  "compute_dtype",
+  "mask_token_id",
+];
+
+/** Refuses to go on when decisive flags or hashes differ from those of the checkpoint. */
+function refuseChanges({ run, hashes = {} }: PretrainOptions, before: RunState, path: string): void {
+  if (run.allow_changed_flags) return;
+  const defaults = parsePretrainingConfig({});
+  const old = { ...defaults, ...before.run } as PretrainingConfig;
+  // Where both know the hash of the records, their names may change.
+  const sameData = before.hashes?.["records"] !== undefined && before.hashes["records"] === hashes["records"];
+  const flags = decisive.filter((flag) => old[flag] !== run[flag] && !(flag === "input_file" && sameData))
+    .map((flag) => `${flag} was ${JSON.stringify(old[flag])} and is ${JSON.stringify(run[flag])}`);
+  const contents = Object.keys(hashes)
+    .filter((name) => before.hashes?.[name] !== undefined && before.hashes[name] !== hashes[name])
+    .map((name) => `the SHA-256 of the ${name} was ${before.hashes?.[name]} and is ${hashes[name]}`);
+  const changes = [...flags, ...contents];
+  if (changes.length === 0) return;
+  throw new RangeError(
+    `Cannot go on from ${path}: ${
+      changes.join("; ")
+    }; choose another output_dir, or give --allow_changed_flags`,
+  );
+}
 
 /** Weights of another run under the names of this one. A table with more rows keeps its own rows behind the given ones. */
 function warmStart(config: AlbertConfig, run: PretrainingConfig, fresh: Record<string, Float32Array>): void {
@@ -41,7 +100,8 @@ function warmStart(config: AlbertConfig, run: PretrainingConfig, fresh: Record<s
 }
 
 /** Where the run begins: its own newest checkpoint, another run's weights, or fresh weights. */
-export function startOf(config: AlbertConfig, run: PretrainingConfig): Start {
+export function startOf(options: PretrainOptions): Start {
+  const { config, run } = options;
   const own = run.output_dir === "" ? undefined : latestCheckpoint(run.output_dir);
   if (own !== undefined) {
     const { config: before, parameters, m, v, state } = readCheckpoint(own);
@@ -50,9 +110,11 @@ export function startOf(config: AlbertConfig, run: PretrainingConfig): Start {
         `Cannot go on in ${run.output_dir}: its checkpoint has another architecture; choose another output_dir`,
       );
     }
+    refuseChanges(options, state, own);
     const zero = zeroValues(parameterTypes(config));
-    const { step, position, totals, steps_in_totals: stepsInTotals } = state;
-    return { parameters, m: m ?? zero, v: v ?? zero, step, position, totals, stepsInTotals, checkpoint: own };
+    const { step, position, totals, steps_in_totals: stepsInTotals, early_stop: earlyStop } = state;
+    const at = { step, position, totals, stepsInTotals, earlyStop };
+    return { parameters, m: m ?? zero, v: v ?? zero, ...at, checkpoint: own };
   }
   const parameters = initialParameters(config, run.seed);
   if (run.init_checkpoint !== "") warmStart(config, run, parameters);
@@ -66,23 +128,6 @@ export function startOf(config: AlbertConfig, run: PretrainingConfig): Start {
     totals: [],
     stepsInTotals: 0,
     checkpoint: undefined,
-  };
-}
-
-/** Appends lines to metrics.jsonl; lines after the step of a resume are dropped first. */
-export function openMetrics(folder: string, step: number): (line: object) => void {
-  if (folder === "") return () => {};
-  const path = join(folder, "metrics.jsonl");
-  const old = existsSync(path) ? readFileSync(path, "utf8").split("\n").filter((line) => line !== "") : [];
-  const lines = old.filter((line) => {
-    try {
-      return (JSON.parse(line) as { step: number }).step <= step;
-    } catch {
-      return false; // cut off by a kill
-    }
-  });
-  return (line) => {
-    lines.push(JSON.stringify(line));
-    writeFileAtomic(path, `${lines.join("\n")}\n`);
+    earlyStop: undefined,
   };
 }

@@ -5,7 +5,10 @@
 import type { AlbertConfig, PretrainingConfig } from "../config/mod.ts";
 import { albertParameters, type NamedTensors, pretrainingLoss } from "../model/mod.ts";
 import {
+  abs,
   add,
+  cast,
+  compare,
   compile,
   concat,
   type DeviceArray,
@@ -14,6 +17,7 @@ import {
   grad,
   hashBits,
   mul,
+  reduceSum,
   reshape,
   sizeOf,
   type Tensor,
@@ -38,7 +42,7 @@ export type DeviceState = {
   readonly parameters: NamedArrays;
   readonly m: NamedArrays;
   readonly v: NamedArrays;
-  /** Sums over the batches since they were last reset, and behind them the sum of the gradient norms. */
+  /** Sums over the batches since they were last reset; behind them the sum of the gradient norms, and the good steps. */
   readonly totals: DeviceArray;
 };
 
@@ -54,8 +58,8 @@ export type TrainStep = {
   readonly dispose: () => void;
 };
 
-/** Sums of batches and one for the gradient norm. */
-export const stateTotals: number = totalsLength + 1;
+/** Sums of batches, one for the gradient norm, one that counts the steps whose loss and norm are finite. */
+export const stateTotals: number = totalsLength + 2;
 
 /** Types of all weights. */
 export function parameterTypes(config: AlbertConfig): Record<string, TensorType> {
@@ -73,7 +77,11 @@ function dropoutKey(seed: number, step: number, part: number): Uint32Array {
 const scalar: TensorType = { dtype: "float32", shape: [] };
 const keyType: TensorType = { dtype: "uint32", shape: [2] };
 const totalsType: TensorType = { dtype: "float32", shape: [stateTotals] };
-const withNorm = (sums: Tensor, norm: Tensor): Tensor => concat([sums, reshape(norm, [1])]);
+const withNorm = (sums: Tensor, norm: Tensor, good: Tensor): Tensor =>
+  concat([sums, reshape(norm, [1]), reshape(good, [1])]);
+
+/** 1 for a finite number, 0 for NaN and infinities: after a bad step every later one is bad, so a sum dates the first. */
+const finite = (x: Tensor): Tensor => cast(compare(abs(x), "le", 3.4e38), "float32");
 
 type BatchTensors = { readonly [Name in keyof BatchTypes]: Tensor };
 
@@ -101,7 +109,9 @@ function parts(config: AlbertConfig, run: PretrainingConfig) {
     moments: { readonly m: NamedTensors; readonly v: NamedTensors },
     learningRate: Tensor,
   ): { readonly next: Updated; readonly norm: Tensor } => {
-    const { gradients, norm } = clipByGlobalNorm(raw);
+    const limit = run.max_grad_norm === 0 ? 1 : run.max_grad_norm;
+    const { gradients: clipped, norm } = clipByGlobalNorm(raw, limit);
+    const gradients = run.max_grad_norm === 0 ? raw : clipped;
     const options = { learningRate, weightDecayRate: run.weight_decay_rate };
     const rule = run.optimizer === "lamb" ? lamb : adamw;
     return { next: rule(parameters, gradients, moments, options), norm };
@@ -122,7 +132,8 @@ async function fusedStep(
       const { parameters, m, v, totals } = args;
       const { gradients, sums } = differentiate(parameters, args.batch, args.key);
       const { next, norm } = update(parameters, gradients, { m, v }, args.learning_rate);
-      return { ...next, totals: add(totals, withNorm(sums, norm)) };
+      const good = finite(add(norm, reduceSum(sums)));
+      return { ...next, totals: add(totals, withNorm(sums, norm, good)) };
     },
     { parameters: types, m: types, v: types, totals: totalsType, batch, learning_rate: scalar, key: keyType },
     { engine, donate: ["parameters", "m", "v", "totals"] },
@@ -160,7 +171,7 @@ async function accumulatedStep(
       ]);
       return {
         sum: Object.fromEntries(grown) as NamedTensors,
-        totals: add(args.totals, withNorm(sums, zeros([]))),
+        totals: add(args.totals, withNorm(sums, zeros([]), zeros([]))),
       };
     },
     { parameters: types, sum: types, totals: totalsType, batch, key: keyType },
@@ -169,7 +180,7 @@ async function accumulatedStep(
   const apply = await compile(
     ({ parameters, m, v, sum, totals, learning_rate }) => {
       const { next, norm } = update(parameters, sum, { m, v }, learning_rate);
-      return { ...next, totals: add(totals, withNorm(zeros([totalsLength]), norm)) };
+      return { ...next, totals: add(totals, withNorm(zeros([totalsLength]), norm, finite(norm))) };
     },
     { parameters: types, m: types, v: types, sum: types, totals: totalsType, learning_rate: scalar },
     { engine, donate: ["parameters", "m", "v", "sum", "totals"] },

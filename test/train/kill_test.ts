@@ -49,7 +49,9 @@ Deno.test("pretrain() ends with the same bits after kill -9 at random instants",
   const [a, b] = [readCheckpoint(whole), readCheckpoint(killed)];
   assert.equal(b.state.step, 150);
   assert.deepEqual([b.parameters, b.m, b.v], [a.parameters, a.m, a.v]);
-  assert.deepEqual(readdirSync(killed).sort(), readdirSync(whole).sort());
+  const kept = (folder: string): string[] =>
+    readdirSync(folder).filter((name) => !name.startsWith("events.")).sort();
+  assert.deepEqual(kept(killed), kept(whole));
   [whole, killed].forEach((folder) => rmSync(folder, { recursive: true }));
 });
 

@@ -206,7 +206,10 @@ Deno.test("pretrain() keeps the newest checkpoints and clears left-over temporar
   cpSync(new URL(".", import.meta.url), join(folder, "step-000002.tmp-1"), { recursive: true });
   const options = { save_checkpoints_steps: 2, keep_checkpoint_max: 2 };
   await pretrain({ config, run: runOf({ output_dir: folder, ...options }), examples }, controls);
-  assert.deepEqual(readdirSync(folder).sort(), ["metrics.jsonl", "step-000010", "step-000012"]);
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => !name.startsWith("events.")).sort(),
+    ["metrics.jsonl", "step-000010", "step-000012", "trainer_state.json"],
+  );
   rmSync(folder, { recursive: true });
 });
 
@@ -236,7 +239,12 @@ Deno.test("pretrain() with init_from_group0 starts every group from the one grou
 Deno.test("pretrain() stops with advice when the loss is no number any more, and saves nothing of it", async () => {
   const folder = scratch();
   const run = runOf({ output_dir: folder, learning_rate: 1e30, num_warmup_steps: 0, log_every: 1 });
-  await assert.rejects(pretrain({ config, run, examples }, controls), /the loss is NaN; lower learning_rate/);
+  await assert.rejects(
+    pretrain({ config, run, examples }, controls),
+    /after step 2: the loss is NaN; lower learning_rate and start again from the beginning/,
+  );
+  const state = JSON.parse(readFileSync(join(folder, "trainer_state.json"), "utf8"));
+  assert.deepEqual([state.status, state.latest_checkpoint], ["failed", null]);
   assert.equal(latestCheckpoint(folder), undefined);
   assert.equal(existsSync(join(folder, "train.lock")), false);
   rmSync(folder, { recursive: true });

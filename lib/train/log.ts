@@ -1,0 +1,89 @@
+/**
+ * What a run leaves to read beside its checkpoints: `metrics.jsonl`, one log line per line; `trainer_state.json`, where
+ * it stands; `events.out.tfevents.*`, the same curves for TensorBoard.
+ */
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { pid } from "node:process";
+import type { PretrainingConfig } from "../config/mod.ts";
+import { tensorboardHeader, tensorboardScalars, writeFileAtomic } from "../formats/mod.ts";
+import type { EarlyStop } from "./checkpoint.ts";
+import type { StepMetrics } from "./run_types.ts";
+
+/** Where a run stands, as `trainer_state.json` says it; names as in the Hugging Face trainer where it has them. */
+export type TrainerState = {
+  readonly status: "running" | "finished" | "interrupted" | "stopped early" | "failed";
+  readonly global_step: number;
+  readonly max_steps: number;
+  readonly latest_checkpoint: string | null;
+  /** Lowest held-out loss on [MASK] so far, its step, and evaluations since; null without early_stop. */
+  readonly early_stop: EarlyStop | null;
+  /** Why a run failed. */
+  readonly error?: string;
+};
+
+/** The files of a log. */
+export type RunLog = {
+  /** Adds a line to metrics.jsonl and to the event file. */
+  readonly line: (metrics: StepMetrics) => void;
+  /** Replaces trainer_state.json. */
+  readonly state: (state: TrainerState) => void;
+};
+
+/** Curves of a log line by TensorBoard tag; what is no finite number is left out. */
+export function curvesOf(line: StepMetrics): Record<string, number> {
+  const { step: _, evaluation, ...train } = line;
+  const curves: Record<string, number> = {};
+  for (const [group, values] of [["train", train], ["held_out", evaluation ?? {}]] as const) {
+    for (const [name, value] of Object.entries(values)) {
+      if (Number.isFinite(value)) curves[`${group}/${name}`] = value as number;
+    }
+  }
+  return curves;
+}
+
+/** Appends lines to metrics.jsonl; lines after the step of a resume are dropped first. */
+function openMetrics(path: string, step: number): (line: object) => void {
+  const old = existsSync(path) ? readFileSync(path, "utf8").split("\n").filter((line) => line !== "") : [];
+  const lines = old.filter((line) => {
+    try {
+      return (JSON.parse(line) as { step: number }).step <= step;
+    } catch {
+      return false; // cut off by a kill
+    }
+  });
+  return (line) => {
+    lines.push(JSON.stringify(line));
+    writeFileAtomic(path, `${lines.join("\n")}\n`);
+  };
+}
+
+/** An event file that begins with its first line. */
+function openEvents(folder: string, step: number): (line: StepMetrics) => void {
+  let path: string | undefined;
+  return (line) => {
+    const wallTime = Date.now() / 1000;
+    if (path === undefined) {
+      // TensorBoard orders the files of a folder by name, so the time leads.
+      path = join(folder, `events.out.tfevents.${Math.floor(wallTime)}.${hostname()}.${pid}.${step}`);
+      writeFileSync(path, tensorboardHeader({ wallTime, step: step + 1 }));
+    }
+    appendFileSync(path, tensorboardScalars(curvesOf(line), { step: line.step, wallTime }));
+  };
+}
+
+/** Opens the files of a run that begins at `step`; without an output_dir nothing is written. */
+export function openLog({ output_dir: folder }: PretrainingConfig, step: number): RunLog {
+  if (folder === "") return { line: () => {}, state: () => {} };
+  const metrics = openMetrics(join(folder, "metrics.jsonl"), step);
+  const events = openEvents(folder, step);
+  return {
+    line: (line) => {
+      metrics(line);
+      events(line);
+    },
+    state: (state) =>
+      writeFileAtomic(join(folder, "trainer_state.json"), `${JSON.stringify(state, null, 2)}\n`),
+  };
+}

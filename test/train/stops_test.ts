@@ -1,0 +1,174 @@
+// What ends a run before its last step, and what a resume refuses.
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openEngine } from "../../lib/engines/mod.ts";
+import { readFields, readSafetensorsFile } from "../../lib/formats/mod.ts";
+import { readTfrecords } from "../../lib/records/mod.ts";
+import { latestCheckpoint, pretrain, readCheckpoint, type StepMetrics } from "../../lib/train/mod.ts";
+import { config, examples, runOf } from "./tiny.ts";
+
+const controls = { engine: await openEngine("tfjs-wasm") };
+
+async function inScratch(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "albert-"));
+  try {
+    await test(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const stateIn = (folder: string): Record<string, unknown> =>
+  JSON.parse(readFileSync(join(folder, "trainer_state.json"), "utf8"));
+
+Deno.test("pretrain() scales gradients down to max_grad_norm, and not at all with 0", async () => {
+  const still = { ...config, hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 };
+  const ends = [];
+  for (const max_grad_norm of [1e-3, 0, 1e9]) {
+    const run = runOf({ max_grad_norm, num_train_steps: 2, num_warmup_steps: 0, optimizer: "adamw" });
+    ends.push((await pretrain({ config: still, run, examples }, controls)).parameters);
+  }
+  const [small, none, large] = ends;
+  assert.notDeepEqual(small, none);
+  assert.deepEqual(none, large); // scaled by exactly 1
+});
+
+Deno.test("pretrain() names the step of the first NaN though it looks later, and keeps the checkpoint before", async () => {
+  await inScratch(async (folder) => {
+    // A rate that is harmless at step 1 of the warm-up, 0, and destroys the weights at the next ones.
+    const run = runOf({
+      output_dir: folder,
+      learning_rate: 1e30,
+      num_warmup_steps: 2,
+      save_checkpoints_steps: 1,
+      log_every: 0,
+    });
+    await assert.rejects(
+      pretrain({ config, run, examples }, controls),
+      /after step 3: the loss is NaN; .* last good checkpoint, .*step-000002$/,
+    );
+    assert.equal(latestCheckpoint(folder), join(folder, "step-000002"));
+    assert.match(String(stateIn(folder)["error"]), /after step 3/);
+    // Looked at only at the end, it is the same step.
+    const rare = { ...run, output_dir: "", save_checkpoints_steps: 100 };
+    await assert.rejects(
+      pretrain({ config, run: rare, examples }, controls),
+      /after step 3: the loss is NaN/,
+    );
+  });
+});
+
+for (const gradient_accumulation_steps of [1, 2]) {
+  Deno.test(`pretrain() stops early after evaluations without progress, and a resume stays stopped (${gradient_accumulation_steps})`, async () => {
+    await inScratch(async (folder) => {
+      // Rate 0 in a long warm-up: the held-out loss never falls after the first evaluation.
+      const run = runOf({
+        output_dir: folder,
+        eval_every: 1,
+        early_stop: 3,
+        learning_rate: 0,
+        keep_checkpoint_max: 1,
+        gradient_accumulation_steps,
+      });
+      const data = { config, run, examples, evalExamples: examples };
+      const result = await pretrain(data, controls);
+      assert.deepEqual([result.step, result.interrupted, result.stoppedEarlyAfter], [4, false, 1]);
+      // The best and the last are kept.
+      assert.deepEqual(readdirSync(folder).filter((name) => name.startsWith("step-")).sort(), [
+        "step-000001",
+        "step-000004",
+      ]);
+      assert.equal(stateIn(folder)["status"], "stopped early");
+      assert.equal(readCheckpoint(folder).state.early_stop?.waited, 3);
+      assert.equal((await pretrain(data, controls)).step, 4);
+      // More patience goes on.
+      assert.equal((await pretrain({ ...data, run: { ...run, early_stop: 5 } }, controls)).step, 6);
+    });
+  });
+}
+
+Deno.test("pretrain() refuses early_stop without held-out examples", async () => {
+  const run = runOf({ eval_every: 1, early_stop: 1 });
+  await assert.rejects(pretrain({ config, run, examples }, controls), /no held-out examples/);
+});
+
+Deno.test("pretrain() refuses to go on with changed flags or contents, by name, unless told to", async () => {
+  await inScratch(async (folder) => {
+    const run = runOf({ output_dir: folder, num_train_steps: 2, input_file: "a" });
+    const hashes = { tokenizer: "aa", records: "bb" };
+    await pretrain({ config, run, examples, hashes }, controls);
+    const again = (changes: object, content: Record<string, string> = hashes) =>
+      pretrain({ config, run: { ...run, ...changes }, examples, hashes: content }, controls);
+    await assert.rejects(again({ seed: 10, train_batch_size: 4 }), {
+      name: "RangeError",
+      message: /train_batch_size was 3 and is 4; seed was 9 and is 10; .*--allow_changed_flags/,
+    });
+    for (const changes of [{ optimizer: "adamw" }, { max_grad_norm: 2 }, { num_train_steps: 5 }]) {
+      await assert.rejects(again(changes), new RegExp(Object.keys(changes)[0] ?? "none"));
+    }
+    await assert.rejects(
+      again({}, { ...hashes, tokenizer: "cc" }),
+      /SHA-256 of the tokenizer was aa and is cc/,
+    );
+    await assert.rejects(again({ input_file: "b" }, { tokenizer: "aa" }), /input_file was "a" and is "b"/);
+    await again({ input_file: "b", log_every: 1, engine: "reference" }); // same records under another name
+    assert.equal((await again({ num_train_steps: 3, allow_changed_flags: true })).step, 3);
+    const state = readCheckpoint(folder).state;
+    assert.deepEqual(Object.keys(state.hashes ?? {}).sort(), ["config", "records", "tokenizer"]);
+  });
+});
+
+Deno.test("pretrain() writes its curves for TensorBoard and says where it stands", async () => {
+  await inScratch(async (folder) => {
+    const run = runOf({ output_dir: folder, eval_every: 6 });
+    const data = { config, run, examples, evalExamples: examples };
+    const { log } = await pretrain({ ...data, run: { ...run, stop_after_steps: 5 } }, controls);
+    assert.equal(stateIn(folder)["status"], "finished");
+    const rest = await pretrain(data, controls);
+    const lines = [...log, ...rest.log];
+    assert.deepEqual(stateIn(folder), {
+      status: "finished",
+      global_step: 12,
+      max_steps: 12,
+      latest_checkpoint: join(folder, "step-000012"),
+      early_stop: null,
+    });
+    const events = readdirSync(folder).filter((name) => name.includes("tfevents"));
+    assert.equal(events.length, 2);
+    const seen: [number, string, number][] = [];
+    for (const name of events) {
+      for await (const { data } of readTfrecords(join(folder, name))) seen.push(...valuesIn(data));
+    }
+    const wanted = lines.flatMap((line: StepMetrics) => [
+      [line.step, "train/masked_lm_loss", Math.fround(line.masked_lm_loss)],
+      ...(line.evaluation === undefined
+        ? []
+        : [[line.step, "held_out/masked_lm_loss", Math.fround(line.evaluation.masked_lm_loss)]]),
+    ]);
+    const order = (a: unknown, b: unknown): number => String(a) < String(b) ? -1 : 1;
+    assert.deepEqual(
+      seen.filter(([, tag]) => tag.endsWith("/masked_lm_loss")).sort(order),
+      wanted.sort(order),
+    );
+    assert.equal(existsSync(join(folder, "train.lock")), false);
+    assert.ok(readSafetensorsFile(join(folder, "step-000012", "model.safetensors")));
+  });
+});
+
+/** Step, tag and value of every scalar of an Event message. */
+function valuesIn(event: Uint8Array): [number, string, number][] {
+  const fields = [...readFields(event)];
+  const step = Number(fields.find(({ field }) => field === 2)?.value ?? 0);
+  const summaries = fields.filter(({ field }) => field === 5).map(({ value }) => value as Uint8Array);
+  return summaries.flatMap((summary) => [...readFields(summary)]).map(({ value }) => {
+    const [tag, scalar] = [...readFields(value as Uint8Array)].map((field) => field.value as Uint8Array);
+    const bytes = scalar ?? new Uint8Array(4);
+    return [
+      step,
+      new TextDecoder().decode(tag),
+      new DataView(bytes.buffer, bytes.byteOffset, 4).getFloat32(0, true),
+    ];
+  });
+}
