@@ -1,0 +1,348 @@
+/** The parts of the XLA engine that need no plugin: program text, simplification, messages, wheels, libraries, versions. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { deflateRawSync } from "node:zlib";
+import {
+  add,
+  concat,
+  constant,
+  CorruptFileError,
+  exp,
+  gather,
+  gelu,
+  grad,
+  iota,
+  layerNorm,
+  matmul,
+  mul,
+  reduceSum,
+  referenceEngine,
+  reshape,
+  scan,
+  slice,
+  sub,
+  tanh,
+  testPlugin,
+  topological,
+  trace,
+  xlaEngine,
+  XlaError,
+} from "albert-guide";
+import type { Graph, HostArray, Tensor, TensorType } from "albert-guide";
+import type { Ffi } from "../../lib/engines/xla/ffi.ts";
+import { fromDeviceBytes, toDeviceBytes } from "../../lib/engines/xla/host_values.ts";
+import { frameHead, frameReader } from "../../lib/engines/xla/messages.ts";
+import type { Request } from "../../lib/engines/xla/messages.ts";
+import { cpuPackages, packagesHere } from "../../lib/engines/xla/packages.ts";
+import { openPjrt } from "../../lib/engines/xla/pjrt_api.ts";
+import { layouts, slots } from "../../lib/engines/xla/pjrt_layout.ts";
+import { checkLibrary } from "../../lib/engines/xla/plugin.ts";
+import { openProgramCache } from "../../lib/engines/xla/program_cache.ts";
+import { onlyReadRows } from "../../lib/engines/xla/sparse_rows.ts";
+import { toStableHlo } from "../../lib/engines/xla/stablehlo.ts";
+import { extractMember } from "../../lib/engines/xla/wheel.ts";
+import { floats, numbers } from "./cases.ts";
+
+const matrix: TensorType = { dtype: "float32", shape: [2, 3] };
+
+/** Runs a test with a folder that is gone afterwards. */
+async function inFolder(fn: (folder: string) => Promise<void> | void): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "albert-xla-"));
+  try {
+    await fn(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+Deno.test("toStableHlo() writes one line per operation and donates by aliasing", () => {
+  const graph = trace((x, y) => [add(mul(x as Tensor, y as Tensor), 0.5)], [matrix, matrix]);
+  const { text, aliases } = toStableHlo(graph, { donate: [1] });
+  assert.equal(
+    text,
+    [
+      "func.func @main(%arg0: tensor<2x3xf32>, %arg1: tensor<2x3xf32> {tf.aliasing_output = 0 : i32}) -> " +
+      "(tensor<2x3xf32>) {",
+      "%v0 = stablehlo.multiply %arg0, %arg1 : tensor<2x3xf32>",
+      "%v1 = stablehlo.constant dense<0x3F000000> : tensor<2x3xf32>",
+      "%v2 = stablehlo.add %v0, %v1 : tensor<2x3xf32>",
+      "return %v2 : tensor<2x3xf32>",
+      "}",
+      "",
+    ].join("\n"),
+  );
+  assert.deepEqual([...aliases], [[1, 0]]);
+});
+
+Deno.test("toStableHlo() keeps large constants out of the text, once each", () => {
+  const big = constant(new Float32Array(5000).fill(2));
+  const graph = trace((x) => [add(mul(x as Tensor, big), big)], [{ dtype: "float32", shape: [5000] }]);
+  const { text, hidden } = toStableHlo(graph);
+  assert.equal(hidden.length, 1);
+  assert.ok(text.length < 1000 && text.includes("%arg1: tensor<5000xf32>"), text.slice(0, 300));
+});
+
+Deno.test("toStableHlo() writes a scan as a loop and leaves out what nothing reads", () => {
+  const type: TensorType = { dtype: "float32", shape: [3] };
+  const graph = trace((x, w) => {
+    const { carries } = scan(([h, count]) => ({
+      carries: [tanh(mul(h as Tensor, w as Tensor)), add(count as Tensor, 1)],
+      stacked: [exp(h as Tensor)],
+    }), { carries: [x as Tensor, constant(0)], length: 9 });
+    return [carries[0] as Tensor];
+  }, [type, type]);
+  const { text } = toStableHlo(graph);
+  assert.equal(text.match(/stablehlo\.while/g)?.length, 1);
+  assert.match(text, /stablehlo\.while\(.*\) : tensor<i32>, tensor<3xf32>\n/); // One counter, one carry.
+  assert.ok(!text.includes("exponential") && !text.includes("9x3"), text);
+});
+
+async function valuesOf(graph: Graph, inputs: readonly HostArray[]): Promise<readonly HostArray[]> {
+  const engine = referenceEngine();
+  const program = await engine.compile(graph, { donate: [] });
+  const given = await Promise.all(
+    inputs.map((values, i) => engine.upload(values, graph.parameters[i] as Tensor)),
+  );
+  return await Promise.all((await program.run(given)).map((output) => engine.download(output)));
+}
+
+/** A head on a row-by-row network, as ALBERT's last layer: it reads some rows, and the first of each sequence. */
+function rowsGraph(list: readonly number[]): Graph {
+  const [B, S, H] = [3, 8, 4];
+  const types: TensorType[] = [
+    { dtype: "float32", shape: [B * S, H] },
+    { dtype: "float32", shape: [H, H] },
+    { dtype: "float32", shape: [H] },
+  ];
+  return trace((x, w, b) => {
+    const [input, weight, bias] = [x, w, b] as [Tensor, Tensor, Tensor];
+    const hidden = gelu(add(matmul(input, weight), bias));
+    const last = layerNorm(add(input, matmul(hidden, weight)), bias, bias, { epsilon: 0.1 });
+    const chosen = gather(last, constant(list, { dtype: "int32" }));
+    const first = reshape(slice(reshape(last, [B, S, H]), [0, 0, 0], [B, 1, H]), [B, H]);
+    const loss = add(
+      reduceSum(mul(tanh(chosen), floats(3, [list.length, H]))),
+      reduceSum(mul(first, mul(first, first))),
+    );
+    return [loss, chosen, ...grad(loss, [input, weight, bias])];
+  }, types);
+}
+
+Deno.test("onlyReadRows() keeps values and gradients, with repeated rows too", async () => {
+  for (const list of [[5, 9], [1, 0, 0, 17], [8, 8, 8], [23]]) {
+    const graph = rowsGraph(list);
+    const next = numbers(list.length);
+    const inputs = graph.parameters.map(({ shape }) =>
+      Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => 2 * next() - 1)
+    );
+    const simpler = onlyReadRows(graph);
+    const [expected, actual] = [await valuesOf(graph, inputs), await valuesOf(simpler, inputs)];
+    expected.forEach((values, i) =>
+      values.forEach((want, k) => {
+        const got = actual[i]?.[k] as number;
+        assert.ok(
+          Math.abs(got - want) < 1e-12 * Math.max(1, Math.abs(want)),
+          `rows ${list}, [${i}][${k}] ${got} ${want}`,
+        );
+      })
+    );
+    const products = (each: Graph, rows: number): number =>
+      topological(each.outputs).filter(({ op, inputs: [a] }) => op === "dot" && a?.shape[0] === rows).length;
+    assert.ok(products(graph, 24) >= 6, "the plain graph multiplies all rows");
+    assert.equal(products(simpler, 24), 0, "a product over all rows is left");
+  }
+});
+
+Deno.test("onlyReadRows() leaves graphs alone where most rows are read, or rows choose rows", () => {
+  const many = rowsGraph(Array.from({ length: 22 }, (_, i) => i));
+  assert.equal(onlyReadRows(many), many);
+  const type: TensorType = { dtype: "float32", shape: [24, 4] };
+  const circular = trace((x) => {
+    const y = tanh(x as Tensor);
+    const score = reduceSum(y, [1]); // [24]
+    const list = concat([slice(reshape(sub(iota([24], 0), 3), [24]), [4], [6])], 0);
+    return [gather(y, list), score];
+  }, [type]);
+  assert.equal(onlyReadRows(circular), circular);
+});
+
+Deno.test("frameReader() puts frames together however they are cut", () => {
+  const messages: Request[] = [
+    { kind: "status" },
+    { kind: "upload", buffer: 1, type: matrix },
+    { kind: "download", buffer: 7 },
+  ];
+  const bytes = [new Uint8Array(0), Uint8Array.from({ length: 70 }, (_, i) => i), new Uint8Array(0)];
+  const stream = Buffer.concat(messages.flatMap((message, i) => {
+    const part = bytes[i] as Uint8Array;
+    return [frameHead(message, part.length), part];
+  }));
+  for (const size of [1, 3, 17, 50, stream.length]) {
+    const read = frameReader<Request>();
+    const frames = Array.from(
+      { length: Math.ceil(stream.length / size) },
+      (_, i) => read(stream.subarray(i * size, (i + 1) * size)),
+    ).flat();
+    assert.deepEqual(frames.map(({ message }) => message), messages);
+    assert.deepEqual(frames.map((frame) => Array.from(frame.bytes)), bytes.map((part) => Array.from(part)));
+  }
+  assert.throws(() => frameReader<Request>()(new Uint8Array(20)), /another version or something else/);
+});
+
+Deno.test("toDeviceBytes() and fromDeviceBytes() round bfloat16 to nearest, ties to even", () => {
+  const values = Float32Array.of(1, 1.00390625, 1.01171875, -3.1415927, Infinity, NaN, 0);
+  const back = fromDeviceBytes(toDeviceBytes(values, "bfloat16"), "bfloat16");
+  assert.deepEqual(Array.from(back), [1, 1, 1.015625, -3.140625, Infinity, NaN, 0]);
+  assert.deepEqual(Array.from(toDeviceBytes(Uint8Array.of(0, 7), "bool")), [0, 1]);
+});
+
+/** A zip with one deflated member. */
+function zipOf(name: string, content: Uint8Array): Uint8Array {
+  const [title, packed] = [new TextEncoder().encode(name), deflateRawSync(content)];
+  const head = (
+    mark: number,
+    length: number,
+    fields: readonly (readonly [number, number, 2 | 4])[],
+  ): Uint8Array => {
+    const view = new DataView(new ArrayBuffer(length));
+    view.setUint32(0, mark, true);
+    for (const [at, value, size] of fields) {
+      size === 2 ? view.setUint16(at, value, true) : view.setUint32(at, value, true);
+    }
+    return new Uint8Array(view.buffer);
+  };
+  const local = Buffer.concat([head(0x04034b50, 30, [[8, 8, 2], [26, title.length, 2]]), title, packed]);
+  const entry = Buffer.concat([
+    head(0x02014b50, 46, [[10, 8, 2], [20, packed.length, 4], [24, content.length, 4], [
+      28,
+      title.length,
+      2,
+    ]]),
+    title,
+  ]);
+  return Buffer.concat([local, entry, head(0x06054b50, 22, [[12, entry.length, 4], [16, local.length, 4]])]);
+}
+
+Deno.test("extractMember() unpacks one member and names what is damaged", async () => {
+  await inFolder(async (folder) => {
+    const content = Uint8Array.from({ length: 30_000 }, (_, i) => i * i);
+    const [wheel, target] = [join(folder, "a.whl"), join(folder, "out")];
+    const zip = zipOf("a/plugin.so", content);
+    writeFileSync(wheel, zip);
+    const sum = await extractMember(wheel, "a/plugin.so", target);
+    assert.equal(sum.length, 64);
+    assert.deepEqual(new Uint8Array(readFileSync(target)), content);
+    await assert.rejects(extractMember(wheel, "b.so", target), /it has no b\.so/);
+    for (const cut of [10, zip.length - 30, zip.length - 5]) {
+      writeFileSync(wheel, zip.subarray(0, cut));
+      await assert.rejects(extractMember(wheel, "a/plugin.so", target), CorruptFileError);
+    }
+  });
+});
+
+/** The head of an ELF file. */
+function elf(
+  { machine, type = 3, sections = 0 }: { machine: number; type?: number; sections?: number },
+): Uint8Array {
+  const view = new DataView(new ArrayBuffer(200));
+  view.setUint32(0, 0x7f454c46, false);
+  view.setUint16(4, 0x0102, false);
+  view.setUint8(4, 2);
+  view.setUint8(5, 1);
+  view.setUint16(16, type, true);
+  view.setUint16(18, machine, true);
+  view.setBigUint64(40, 64n, true);
+  view.setUint16(58, 64, true);
+  view.setUint16(60, sections, true);
+  return new Uint8Array(view.buffer);
+}
+
+Deno.test("checkLibrary() refuses what is missing, no library, cut off or for another processor", async () => {
+  await inFolder(async (folder) => {
+    const path = join(folder, "plugin.so");
+    const own = Deno.build.arch === "aarch64" ? 0xb7 : 0x3e;
+    const refused = (content: Uint8Array | string, reason: RegExp): void => {
+      writeFileSync(path, content);
+      assert.throws(() => checkLibrary(path), reason);
+    };
+    assert.throws(() => checkLibrary(join(folder, "none.so")), /there is no such file/);
+    assert.throws(() => checkLibrary(folder), /it is no file/);
+    refused("#!/bin/sh\n", /no 64-bit ELF shared library/);
+    refused(elf({ machine: own, type: 2 }), /no 64-bit ELF shared library/);
+    refused(elf({ machine: 0x28 }), /for another processor \(ELF machine 40\)/);
+    refused(elf({ machine: own, sections: 9 }), /cut off: it has 200 of 640 bytes/);
+    writeFileSync(path, elf({ machine: own }));
+    checkLibrary(path);
+    await assert.rejects(xlaEngine({ plugin: join(folder, "none.so") }), /there is no such file/);
+    await assert.rejects(xlaEngine({ plugin: path, threads: 0 }), RangeError);
+    const { works, reason } = await testPlugin(path);
+    assert.ok(!works && reason.includes("Cannot load the plugin"), reason);
+  });
+});
+
+/** An FFI whose only memory is a table of functions. */
+function fakeFfi(
+  { major = 0, minor = 115, size = 1144, holes = false }: Partial<Record<string, number>> & {
+    holes?: boolean;
+  },
+): Ffi {
+  const table = new DataView(new ArrayBuffer(2000));
+  table.setBigUint64(0, BigInt(size), true);
+  table.setInt32(32, major, true);
+  table.setInt32(36, minor, true);
+  for (let at = 40; at + 8 <= size; at += 8) table.setBigUint64(at, holes ? 0n : 1n, true);
+  return {
+    entry: () => 4096n,
+    callable: () => () => 0n,
+    addressOf: () => 8n,
+    copyFrom: (address, length) => new Uint8Array(table.buffer, Number(address) - 4096, length).slice(),
+    prctl: () => {},
+  };
+}
+
+Deno.test("openPjrt() refuses plugins of another major, too old, or with holes in their table", () => {
+  assert.equal(openPjrt(fakeFfi({}), "a.so").minor, 115);
+  assert.throws(() => openPjrt(fakeFfi({ minor: 54 }), "a.so"), /speaks version 0\.54 .* wanted is 0\.81/);
+  assert.throws(() => openPjrt(fakeFfi({ major: 1, minor: 0 }), "a.so"), /version 1\.0/);
+  assert.throws(() => openPjrt(fakeFfi({ size: 400 }), "a.so"), /it lacks .*LoadedExecutable_Execute/);
+  assert.throws(() => openPjrt(fakeFfi({ holes: true }), "a.so"), /it lacks Error_Destroy/);
+});
+
+Deno.test("the layouts have no overlapping fields and every function a structure", () => {
+  assert.deepEqual(Object.keys(slots).filter((name) => !(name in layouts)), []);
+  for (const [name, { size, ...fields }] of Object.entries(layouts)) {
+    const offsets = Object.values(fields as Record<string, number>);
+    assert.equal(new Set(offsets).size, offsets.length, name);
+    assert.ok(offsets.every((at) => at % 4 === 0 && at + 4 <= size), name);
+  }
+});
+
+Deno.test("openProgramCache() stays within its bound and drops what is damaged", async () => {
+  await inFolder((folder) => {
+    const cache = openProgramCache(folder, 1000);
+    for (const key of ["a", "b", "c", "d"]) cache.put(key, new Uint8Array(300).fill(key.charCodeAt(0)));
+    const kept = ["a", "b", "c", "d"].filter((key) => cache.get(key) !== undefined);
+    assert.equal(kept.length, 3);
+    writeFileSync(join(folder, `${kept[0]}.xla-program`), "damaged");
+    assert.equal(cache.get(kept[0] as string), undefined);
+    cache.put("huge", new Uint8Array(2000));
+    assert.equal(cache.get("huge"), undefined);
+  });
+});
+
+Deno.test("packages are pinned, at least two for Linux on x64 and one on arm64, none where there is none", () => {
+  assert.ok(
+    cpuPackages.every(({ wheelSha256, memberSha256, version }) =>
+      /^[0-9a-f]{64}$/.test(wheelSha256) && /^[0-9a-f]{64}$/.test(memberSha256) && /^\d/.test(version)
+    ),
+  );
+  assert.ok(packagesHere({ platform: "linux", arch: "x64" }).length >= 2);
+  assert.ok(packagesHere({ platform: "linux", arch: "arm64" }).length >= 1);
+  assert.equal(packagesHere({ platform: "darwin", arch: "arm64" }).length, 0);
+});
+
+Deno.test("XlaError carries PJRT's name of the error", () => {
+  assert.equal(new XlaError("x", "INTERNAL").code, "INTERNAL");
+});
