@@ -5,7 +5,7 @@
 //
 // Without a folder only the `.vocab` files are compared, by their MD5.
 import { existsSync, readFileSync } from "node:fs";
-import { cpuUsage, exit } from "node:process";
+import process, { cpuUsage, exit } from "node:process";
 import { type SpmVersion, trainUnigram } from "albert-guide";
 import { guideFlags, kjvVerses, md5 } from "../tokenizer/kjv.ts";
 
@@ -47,6 +47,8 @@ for (const [name, hash] of Object.entries(wished)) {
   const verdict = `.vocab ${sameVocab ? "equal" : "DIFFERS"}` +
     (sameModel === undefined ? "" : `, .model ${sameModel ? "equal" : "DIFFERS"}`);
   const seconds = ((user + system) / 1e6).toFixed(1);
-  console.log(`${name}: ${verdict}; ${report.rounds.length} EM rounds, ${seconds} s of processor time`);
+  process.stdout.write(
+    `${name}: ${verdict}; ${report.rounds.length} EM rounds, ${seconds} s of processor time\n`,
+  );
 }
 exit(wrong === 0 ? 0 : 1);

@@ -1,16 +1,16 @@
 /** The room as CommonJS for Node and tslab, made on the fly with the compiler settings of the package. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-let count = 0;
 
 /** Translates the room and the samples; returns their folder, which the caller removes. */
 export function translateShow(): string {
   // Inside the project, so that Node finds node_modules upward.
-  const target = join(root, "build", `show-cjs-${Deno.pid}-${count++}`);
+  mkdirSync(join(root, "build"), { recursive: true });
+  const target = mkdtempSync(join(root, "build", "show-cjs-"));
   const files = [
     ...readdirSync(join(root, "lib/show")).map((file) => `lib/show/${file}`),
     "lib/progress.ts",
