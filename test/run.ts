@@ -15,7 +15,11 @@ type Stage = {
   readonly counts: boolean;
 };
 
-const unit = ["test", "-A", "--parallel", "test", "--ignore=test/notebooks,test/e2e,test/bench"];
+// Unit tests that train, kill or start kernels for more than a few seconds: not part of `ok`.
+const slow = ["train/learns_test.ts", "train/kill_test.ts", "show/kernels_test.ts", "show/figure_test.ts"]
+  .map((name) => `test/${name}`);
+const elsewhere = ["test/notebooks", "test/e2e", "test/bench", ...slow];
+const unit = ["test", "-A", "--parallel", "test", `--ignore=${elsewhere.join(",")}`];
 
 /** Every stage, in the order in which a mistake is cheapest to see. */
 export const stages: readonly Stage[] = [
@@ -29,6 +33,7 @@ export const stages: readonly Stage[] = [
     counts: true,
   },
   { name: "unit tests", args: unit, quick: true, counts: true },
+  { name: "slow unit tests", args: ["test", "-A", ...slow], quick: false, counts: true },
   { name: "package build", args: ["run", "-A", "lib/notebook/build.ts"], quick: false, counts: false },
   { name: "cell types", args: ["run", "-A", "lib/notebook/check_cells.ts"], quick: false, counts: false },
   { name: "notebooks", args: ["run", "-A", "lib/notebook/run.ts"], quick: false, counts: true },

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { countsIn, judgeStage, stages } from "../run.ts";
 
 const counting = { name: "x", args: [], quick: true, counts: true };
@@ -25,4 +26,11 @@ Deno.test("judgeStage() never counts a broken run as passed", () => {
 
 Deno.test("stages hold the quick checks and the long ones", () => {
   assert.ok(stages.some(({ quick }) => quick) && stages.some(({ quick }) => !quick));
+});
+
+Deno.test("stages name only test files that exist", () => {
+  const root = new URL("../..", import.meta.url).pathname;
+  const named = stages.flatMap(({ args }) => args).filter((arg) => arg.startsWith("test/"));
+  assert.ok(named.length > 4);
+  assert.deepEqual(named.filter((path) => !existsSync(`${root}/${path}`)), []);
 });
