@@ -11,12 +11,20 @@ import {
   readAlbertConfig,
 } from "../config/mod.ts";
 import { openEngine } from "../engines/mod.ts";
-import { albertParameters } from "../model/mod.ts";
 import { expandPatterns, readRecords } from "../records/mod.ts";
 import type { Engine } from "../tensor/mod.ts";
-import { pretrain as train, type StepMetrics, type TrainingExamples } from "../train/mod.ts";
+import {
+  estimateCost,
+  evaluate,
+  measurePeak,
+  pretrain as train,
+  readCheckpoint,
+  type StepMetrics,
+  type TrainingExamples,
+} from "../train/mod.ts";
 import { type Command, command, type Context, type Flag, type Flags, UsageError } from "./command.ts";
 import { readInput } from "./files.ts";
+import { checkRecords, type RecordHashes, type TokenizerFile } from "./records_manifest.ts";
 
 const helps: Readonly<Partial<Record<keyof PretrainingConfig, string>>> = {
   albert_config_file: "architecture, JSON or YAML",
@@ -50,22 +58,39 @@ const helps: Readonly<Partial<Record<keyof PretrainingConfig, string>>> = {
   shuffle_buffer: "records in the shuffle buffer",
   log_every: "steps between log lines",
   eval_every: "steps between held-out evaluations, 0 for the end only",
+  max_grad_norm: "largest common 2-norm of the gradients, 0 for no limit; 1 in the reference",
+  early_stop: "held-out evaluations without a lower [MASK] loss before the run stops, 0 for never",
+  allow_changed_flags: "go on though flags that change the result differ from those of the checkpoint",
   stop_after_steps: "stop here though the schedule goes on, 0 for its end",
   mask_token_id: "id of [MASK]",
 };
 
-const ours = new Set<string>(
-  [
-    "eval_input_file",
-    "engine",
-    "device",
-    "seed",
-    "compute_dtype",
-    "gradient_accumulation_steps",
-    "remat",
+const ours = new Set<string>([
+  ...["eval_input_file", "engine", "device", "seed", "compute_dtype", "gradient_accumulation_steps", "remat"],
+  ...[
     "log_every",
-  ]
-    .concat(["weight_decay_rate", "shuffle_buffer", "eval_every", "stop_after_steps", "mask_token_id"]),
+    "weight_decay_rate",
+    "max_grad_norm",
+    "early_stop",
+    "allow_changed_flags",
+    "shuffle_buffer",
+  ],
+  ...["eval_every", "stop_after_steps", "mask_token_id"],
+]);
+
+/** Flags that only the reference's TPU estimator reads: they are taken, with a word, and change nothing. */
+const tpuFlags: Flags = Object.fromEntries(
+  ([
+    ["use_tpu", "boolean"],
+    ["iterations_per_loop", "int"],
+    ["num_tpu_cores", "int"],
+    ["tpu_name", "string"],
+    ["tpu_zone", "string"],
+    ["gcp_project", "string"],
+    ["master", "string"],
+  ] as const).map((
+    [name, kind],
+  ) => [name, { kind, help: "of the TPU estimator: read and left aside", source: "reference" }]),
 );
 
 function flagsOf(): Flags {
@@ -86,6 +111,17 @@ function flagsOf(): Flags {
   });
   return Object.fromEntries([
     ...rows,
+    ...Object.entries(tpuFlags),
+    ["masked_lm_budget", {
+      kind: "float",
+      help: "must be 0: what reads it was never released",
+      source: "reference",
+    }],
+    ["measure_peak", {
+      kind: "boolean",
+      default: true,
+      help: "measure the engine's fastest product first, about a second, for MFU",
+    }],
     ["preset", {
       kind: "string",
       help: "an architecture by name instead of --albert_config_file: tiny, small, guide, base, ...",
@@ -110,10 +146,21 @@ export function openExamples(
     readRecords(paths, { maxSeqLength: max_seq_length, maxPredictionsPerSeq: max_predictions_per_seq });
 }
 
+/** What the wall clock and the peak say beside a log line. */
+export type Pace = { readonly mfu?: number; readonly secondsLeft?: number };
+
+/** Seconds as a person says them. */
+export function describeSeconds(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
 /** One log line. */
 export function describeStep(
   { step, masked_lm_loss, masked_lm_mask_loss, masked_lm_accuracy, sentence_order_accuracy, ...rest }:
     StepMetrics,
+  { mfu, secondsLeft }: Pace = {},
 ): string {
   const held = rest.evaluation === undefined
     ? ""
@@ -122,30 +169,51 @@ export function describeStep(
   return `step ${step}: MLM ${masked_lm_loss.toFixed(3)} ([MASK] ${masked_lm_mask_loss.toFixed(3)}, ` +
     `accuracy ${masked_lm_accuracy.toFixed(3)}), SOP ${sentence_order_accuracy.toFixed(3)}, ` +
     `rate ${rest.learning_rate.toPrecision(3)}, gradient norm ${rest.gradient_norm.toFixed(2)}, ` +
-    `${Math.round(rest.tokens_per_second)} tokens/s${held}`;
+    `${Math.round(rest.tokens_per_second)} tokens/s` +
+    (mfu === undefined ? "" : `, MFU ${(100 * mfu).toFixed(1)} %`) + held +
+    (secondsLeft === undefined || secondsLeft <= 0 ? "" : `, ${describeSeconds(secondsLeft)} left`);
 }
+
+const bytes = (count: number): string =>
+  count < 1e9 ? `${(count / 1e6).toFixed(0)} MB` : `${(count / 1e9).toFixed(1)} GB`;
 
 /** What was decided before the first step, and why. */
 export function describeRun(config: AlbertConfig, run: PretrainingConfig, engine: Engine): string[] {
-  const parts = new Map<string, number>();
-  for (const { name, shape } of albertParameters(config)) {
-    const part = name.startsWith("cls/") ? "heads" : name.split("/")[1] ?? name;
-    parts.set(part, (parts.get(part) ?? 0) + shape.reduce((product, size) => product * size, 1));
-  }
-  const total = [...parts.values()].reduce((sum, count) => sum + count, 0);
-  const tokens = run.train_batch_size * run.max_seq_length * run.gradient_accumulation_steps;
+  const { parameters, total, tokens, flops, stateBytes, activationBytes } = estimateCost(config, run);
+  const parts = Object.entries(parameters).map(([part, n]) => `${part} ${n.toLocaleString("en")}`);
   return [
-    `model: ${total.toLocaleString("en")} parameters (${
-      [...parts].map(([part, n]) => `${part} ${n.toLocaleString("en")}`).join(", ")
-    })`,
-    `step: ${run.train_batch_size} records of ${run.max_seq_length} pieces, ${
-      tokens.toLocaleString("en")
-    } positions; ` +
+    `model: ${total.toLocaleString("en")} parameters (${parts.join(", ")})`,
+    `step: ${run.train_batch_size} records of ${run.max_seq_length} pieces` +
+    (run.gradient_accumulation_steps === 1
+      ? ""
+      : `, ${run.gradient_accumulation_steps} batches accumulated`) +
+    `, ${tokens.toLocaleString("en")} positions, ${(flops / 1e9).toPrecision(3)} GFLOP; ` +
     `${run.num_train_steps} steps, ${run.optimizer}, peak rate ${run.learning_rate}, warm-up ${run.num_warmup_steps}`,
+    `memory: ${bytes(stateBytes)} for weights, moments and gradients, about ${
+      bytes(activationBytes)
+    } for activations` +
+    (run.remat ? " (recomputed)" : ""),
     `engine: ${engine.name} on ${
       engine.devices()[0]?.name ?? "its device"
     }, ${run.compute_dtype}; seed ${run.seed}`,
   ];
+}
+
+/** Follows the wall clock and holds the speed against the peak. */
+function openPace(config: AlbertConfig, run: PretrainingConfig, peak: number | undefined) {
+  const { flops, tokens } = estimateCost(config, run);
+  const target = Math.min(run.num_train_steps, run.stop_after_steps || Infinity);
+  let first: { readonly step: number; readonly time: number } | undefined;
+  return ({ step, tokens_per_second }: StepMetrics): Pace => {
+    const time = performance.now();
+    const mfu = peak === undefined ? {} : { mfu: tokens_per_second / tokens * flops / peak };
+    // From the first line on, so that compiling counts for nothing; evaluation and saving do count.
+    if (first === undefined) {
+      first = { step, time };
+      return { ...mfu, secondsLeft: (target - step) * tokens / tokens_per_second };
+    }
+    return { ...mfu, secondsLeft: (target - step) * (time - first.time) / 1000 / (step - first.step) };
+  };
 }
 
 function architecture(
@@ -156,43 +224,115 @@ function architecture(
   throw new UsageError("Cannot run pretrain: give --albert_config_file or --preset");
 }
 
-async function run(
-  { preset, spm_model_file, ...flags }: { readonly [name: string]: unknown },
-  _: readonly string[],
-  { print, onProgress, endProgress, signal }: Context,
-): Promise<void> {
-  const config = architecture({ preset, albert_config_file: flags["albert_config_file"] });
-  const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
+/** Prints what the engine's fastest product means for this run, and returns it. */
+async function tellPeak(
+  config: AlbertConfig,
+  run: PretrainingConfig,
+  engine: Engine,
+  print: Context["print"],
+): Promise<number | undefined> {
+  if (run.compute_dtype !== "float32") return undefined; // another product would be the peak
+  const peak = await measurePeak(engine);
+  const seconds = estimateCost(config, run).flops * run.num_train_steps / peak;
+  print(
+    `speed: products reach ${
+      (peak / 1e9).toPrecision(3)
+    } GFLOP/s here, so ${run.num_train_steps} steps take ` +
+      `${describeSeconds(seconds)} at the least; MFU is measured against it`,
+  );
+  return peak;
+}
+
+type Opened = {
+  readonly config: AlbertConfig;
+  readonly options: PretrainingConfig;
+  readonly engine: Engine;
+  readonly tokenizer: TokenizerFile | undefined;
+  readonly hashes: RecordHashes;
+};
+
+async function open(flags: { readonly [name: string]: unknown }, print: Context["print"]): Promise<Opened> {
+  const { preset, spm_model_file, measure_peak: _, ...rest } = flags;
+  const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+  for (const name of Object.keys(tpuFlags)) {
+    if (given[name] === undefined) continue;
+    print(
+      `--${name} is left aside: it speaks to the reference's TPU estimator; here --engine and --device choose`,
+    );
+    delete given[name];
+  }
+  const config = architecture({ preset, albert_config_file: given["albert_config_file"] });
   const options = parsePretrainingConfig(given);
-  if (options.input_file === "") throw new UsageError("Cannot run pretrain: --input_file must be given");
+  if (options.input_file === "" && (options.do_train || options.eval_input_file === "")) {
+    throw new UsageError("Cannot run pretrain: --input_file must be given");
+  }
   if (options.output_dir === "") throw new UsageError("Cannot run pretrain: --output_dir must be given");
-  const engine = await openEngine(options.engine);
+  const tokenizer = typeof spm_model_file === "string"
+    ? { path: spm_model_file, bytes: readInput(spm_model_file, "tokenizer") }
+    : undefined;
+  const files = [options.input_file, options.eval_input_file].filter((list) => list !== "");
+  const wishes = { ...options, vocabSize: config.vocab_size, tokenizer };
+  const all = checkRecords(files.flatMap(expandPatterns), wishes); // both, so that they share a tokenizer
+  const training = options.input_file === "" ? {} : checkRecords(expandPatterns(options.input_file), wishes);
+  const records = training.records === undefined ? {} : { records: training.records };
+  const hashes = { ...(all.tokenizer === undefined ? {} : { tokenizer: all.tokenizer }), ...records };
+  return { config, options, engine: await openEngine(options.engine), tokenizer, hashes };
+}
+
+/** `--do_eval` without `--do_train`: the newest checkpoint, on held-out or else on the training records. */
+async function evaluateOnly({ options, engine }: Opened, { print, signal }: Context): Promise<void> {
+  const { config, parameters, state } = readCheckpoint(options.init_checkpoint || options.output_dir);
+  const metrics = await evaluate(parameters, config, openExamples(heldOut(options), options), {
+    engine,
+    batchSize: options.eval_batch_size,
+    maxBatches: options.max_eval_steps,
+    maskTokenId: options.mask_token_id,
+    signal,
+  });
+  print(JSON.stringify({ global_step: state.step, ...metrics }, undefined, 2));
+}
+
+/** Records to evaluate on: the held-out ones, or with --do_eval the training ones, as the reference does. */
+const heldOut = ({ do_eval, eval_input_file, input_file }: PretrainingConfig): string =>
+  eval_input_file !== "" ? eval_input_file : do_eval ? input_file : "";
+
+async function run(
+  flags: { readonly [name: string]: unknown },
+  _: readonly string[],
+  context: Context,
+): Promise<void> {
+  const { print, onProgress, endProgress, signal } = context;
+  const opened = await open(flags, print);
+  const { config, options, engine, tokenizer, hashes } = opened;
+  if (!options.do_train) return await evaluateOnly(opened, context);
   for (const line of describeRun(config, options, engine)) print(line);
+  const evaluated = heldOut(options);
+  if (evaluated !== "" && options.eval_input_file === "") {
+    print("evaluation: on the training records, as in the reference; --eval_input_file names held-out ones");
+  }
+  const peak = flags["measure_peak"] === false ? undefined : await tellPeak(config, options, engine, print);
+  const pace = openPace(config, options, peak);
   const result = await train({
     config,
     run: options,
     examples: openExamples(options.input_file, options),
-    ...(options.eval_input_file === ""
-      ? {}
-      : { evalExamples: openExamples(options.eval_input_file, options) }),
-    ...(typeof spm_model_file === "string"
-      ? { attachments: { "tokenizer.model": readInput(spm_model_file, "tokenizer") } }
-      : {}),
+    ...(evaluated === "" ? {} : { evalExamples: openExamples(evaluated, options) }),
+    ...(tokenizer === undefined ? {} : { attachments: { "tokenizer.model": tokenizer.bytes } }),
+    hashes,
   }, {
     engine,
     onProgress,
     signal,
-    onStep: async (metrics) => {
-      await endProgress();
-      print(describeStep(metrics));
-    },
+    onStep: (metrics) => print(describeStep(metrics, pace(metrics))),
   });
   await endProgress();
-  print(
-    `${result.interrupted ? "interrupted at" : "finished at"} step ${result.step}: ${
-      result.checkpoint ?? join(options.output_dir)
-    }`,
-  );
+  const early = result.stoppedEarlyAfter;
+  const how = result.interrupted
+    ? "interrupted"
+    : early === undefined
+    ? "finished"
+    : `stopped early, best at step ${early},`;
+  print(`${how} at step ${result.step}: ${result.checkpoint ?? join(options.output_dir)}`);
 }
 
 /** The command. */

@@ -1,0 +1,147 @@
+/**
+ * What a run costs before it runs: weights by part, arithmetic of a step, memory; and the fastest product that the engine
+ * reaches here and now, against which a running step is measured (MFU, model FLOPs utilisation: Chowdhery et al. 2022,
+ * arXiv 2204.02311, appendix B). Counted are the multiplications and additions of matrix products, two each; the backward
+ * pass has twice those of the forward pass; recomputation is left out, as MFU wants it.
+ */
+import type { AlbertConfig, PretrainingConfig } from "../config/mod.ts";
+import { albertParameters } from "../model/mod.ts";
+import { compile, deviceArray, dot, type Engine, reduceMax, sizeOf } from "../tensor/mod.ts";
+
+/**
+ * The cost of a run.
+ *
+ * @example
+ * ```ts
+ * import type { RunCost } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const gigabytes = ({ stateBytes, activationBytes }: RunCost): number => (stateBytes + activationBytes) / 1e9;
+ * assert.equal(typeof gigabytes, "function");
+ * ```
+ */
+export type RunCost = {
+  /** Weights by part: embeddings, encoder, pooler, heads. */
+  readonly parameters: { readonly [part: string]: number };
+  /** Weights in all. */
+  readonly total: number;
+  /** Positions of a step, padding included. */
+  readonly tokens: number;
+  /** Floating-point operations of a step's matrix products. */
+  readonly flops: number;
+  /** Bytes of weights, both moments and gradients; one copy more with accumulation. */
+  readonly stateBytes: number;
+  /** Bytes of what the forward pass leaves for the backward pass: an estimate from the shapes, right within a factor of 2. */
+  readonly activationBytes: number;
+};
+
+/**
+ * What a run will cost.
+ *
+ * @param config The architecture.
+ * @param run The run: batch, lengths, accumulation, remat.
+ * @returns Weights, operations and bytes.
+ * @example
+ * ```ts
+ * import { albertPreset, estimateCost, parsePretrainingConfig } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const { total, parameters, tokens } = estimateCost(albertPreset("base"), parsePretrainingConfig({ train_batch_size: 8 }));
+ * assert.equal(total, 11_813_810);
+ * assert.equal(parameters["encoder"], 98_304 + 768 + 7_087_872); // 128 to 768, and one shared block
+ * assert.equal(tokens, 8 * 512);
+ * ```
+ */
+export function estimateCost(config: AlbertConfig, run: PretrainingConfig): RunCost {
+  const parameters: Record<string, number> = {};
+  for (const { name, shape } of albertParameters(config)) {
+    const part = name.startsWith("cls/") ? "heads" : name.split("/")[1] ?? name;
+    parameters[part] = (parameters[part] ?? 0) + sizeOf(shape);
+  }
+  const total = Object.values(parameters).reduce((sum, count) => sum + count, 0);
+  const records = run.train_batch_size * run.gradient_accumulation_steps;
+  const copies = run.gradient_accumulation_steps > 1 ? 5 : 4;
+  return {
+    parameters,
+    total,
+    tokens: records * run.max_seq_length,
+    flops: 3 * records * forwardFlops(config, run.max_seq_length, run.max_predictions_per_seq),
+    stateBytes: 4 * copies * total,
+    activationBytes: 4 * run.train_batch_size * activations(config, run),
+  };
+}
+
+/** Operations of the forward pass of one record of S pieces and P predictions. */
+function forwardFlops(config: AlbertConfig, S: number, P: number): number {
+  const { vocab_size: V, embedding_size: E, hidden_size: H, intermediate_size: I } = config;
+  const blocks = config.num_hidden_layers * config.inner_group_num;
+  const dense = S * (4 * H * H + 2 * H * I); // query, key, value, output; both of the feed-forward
+  const attention = 2 * S * S * H; // scores, and the mix of values
+  const mapping = E === H ? 0 : S * E * H;
+  const heads = H * H + 2 * H + P * (H * E + E * V);
+  return 2 * (blocks * (dense + attention) + mapping + heads);
+}
+
+/** Numbers that one record keeps for the backward pass. */
+function activations(
+  config: AlbertConfig,
+  { max_seq_length: S, max_predictions_per_seq: P, remat }: PretrainingConfig,
+) {
+  const { hidden_size: H, intermediate_size: I, num_attention_heads: A, vocab_size: V } = config;
+  const blocks = config.num_hidden_layers * config.inner_group_num;
+  // Inputs, query, key, value, the mix, both sums and their norms; the activation and its parts; scores and shares.
+  const block = S * (14 * H + 4 * I) + 4 * A * S * S;
+  return (remat ? blocks * S * H + block : blocks * block) + 3 * P * V;
+}
+
+/**
+ * The fastest matrix product that an engine reaches in this process: n × n by n × n, n doubled until one takes 25 ms.
+ *
+ * @param engine The engine.
+ * @param options `largest`: largest n, default 4096; `computeDtype` is float32.
+ * @returns Floating-point operations per second, best of all products.
+ * @example
+ * ```ts
+ * import { measurePeak, referenceEngine } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.ok(await measurePeak(referenceEngine(), { largest: 64 }) > 0);
+ * ```
+ */
+export async function measurePeak(
+  engine: Engine,
+  { largest = 4096 }: { readonly largest?: number } = {},
+): Promise<number> {
+  let best = 0;
+  for (let n = Math.min(128, largest); n <= largest; n *= 2) {
+    const type = { dtype: "float32", shape: [n, n] } as const;
+    // The maximum keeps the download small and, unlike a sum, cannot be drawn into the product.
+    const program = await compile(
+      ({ a, b }) => ({ most: reduceMax(dot(a, b, { batch: [[], []], contract: [[1], [0]] })) }),
+      { a: type, b: type },
+      { engine },
+    );
+    const [a, b] = [1, 2].map((k) => Float32Array.from({ length: n * n }, (_, i) => Math.sin(k * i))) as [
+      Float32Array,
+      Float32Array,
+    ];
+    const args = {
+      a: await deviceArray(a, { engine, shape: [n, n] }),
+      b: await deviceArray(b, { engine, shape: [n, n] }),
+    };
+    let seconds = Infinity;
+    for (let round = 0; round < 4; round++) {
+      const began = performance.now();
+      const { most } = await program.run(args);
+      await most.data();
+      most.dispose();
+      seconds = Math.min(seconds, (performance.now() - began) / 1000);
+    }
+    args.a.dispose();
+    args.b.dispose();
+    program.dispose();
+    best = Math.max(best, 2 * n ** 3 / seconds);
+    if (seconds > 0.025) break;
+  }
+  return best;
+}

@@ -1,0 +1,163 @@
+// The commands pretrain and evaluate from flags to files, and how a signal ends them.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { commands, parseArguments } from "../../lib/commands/mod.ts";
+import { albertConfigToJson, albertPreset } from "../../lib/config/mod.ts";
+import { createRecords } from "../../lib/records/mod.ts";
+import { readCheckpoint } from "../../lib/train/mod.ts";
+
+const pieces = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", ..."abcdefgh".split("").map((c) => `▁${c}`)];
+const tokenizer = {
+  size: pieces.length,
+  idOf: (piece: string) => pieces.indexOf(piece),
+  pieceOf: (id: number) => pieces[id] ?? "",
+  encode: (text: string) => text.split(" ").map((word) => `▁${word}`),
+};
+
+const folder = mkdtempSync(join(tmpdir(), "albert-"));
+addEventListener("unload", () => rmSync(folder, { recursive: true }));
+const model = join(folder, "some.model");
+
+async function setup(): Promise<void> {
+  writeFileSync(join(folder, "raw.txt"), "a b c\nb a d e\nf g\n\nb h\na a c\nd e f\n".repeat(3));
+  writeFileSync(model, "the bytes of a tokenizer");
+  const { vocab_size: _, ...tiny } = JSON.parse(albertConfigToJson(albertPreset("tiny")));
+  for (const vocab_size of [13, 12]) {
+    writeFileSync(join(folder, `config${vocab_size}.json`), JSON.stringify({ ...tiny, vocab_size }));
+  }
+  for (const name of ["train", "held_out"]) {
+    await createRecords({
+      input_file: join(folder, "raw.txt"),
+      output_file: join(folder, `${name}.tfrecord`),
+      tokenizer,
+      tokenizer_sha256: createHash("sha256").update(readFileSync(model)).digest("hex"),
+      max_seq_length: 12,
+      max_predictions_per_seq: 2,
+      dupe_factor: 2,
+    });
+  }
+}
+await setup();
+
+const flags = [
+  `--input_file=${folder}/train.tfrecord`,
+  `--albert_config_file=${folder}/config13.json`,
+  ...["--max_seq_length=12", "--max_predictions_per_seq=2", "--train_batch_size=4", "--engine=tfjs-wasm"],
+  ...["--num_warmup_steps=1", "--log_every=2", "--eval_batch_size=4"],
+];
+
+async function run(name: string, args: readonly string[]): Promise<string[]> {
+  const found = commands().find((command) => command.name === name);
+  assert.ok(found);
+  const printed: string[] = [];
+  const { values, positionals } = parseArguments(found, args);
+  await found.run(values, positionals, {
+    print: (line = "") => void printed.push(line),
+    onProgress: () => {},
+    endProgress: () => Promise.resolve(),
+    signal: new AbortController().signal,
+  });
+  return printed;
+}
+
+const pretrain = (output: string, ...args: string[]): Promise<string[]> =>
+  run("pretrain", [...flags, `--output_dir=${join(folder, output)}`, "--num_train_steps=4", ...args]);
+
+Deno.test("pretrain says what it decided, takes TPU flags with a word, and keeps hashes", async () => {
+  const lines = await pretrain("said", `--spm_model_file=${model}`, "--use_tpu", "--tpu_name=t");
+  const all = lines.join("\n");
+  for (
+    const part of [
+      /^--use_tpu is left aside/,
+      /--tpu_name is left aside/,
+      /parameters \(embeddings [\d,]+, encoder [\d,]+, pooler [\d,]+, heads [\d,]+\)/,
+      /memory: \d+ MB for weights, moments and gradients, about \d+ MB for activations/,
+      /products reach .* GFLOP\/s here, so 4 steps take .* at the least/,
+      /step 2: .* MFU \d+\.\d %.* left/,
+      /finished at step 4: .*step-000004/,
+    ]
+  ) assert.match(all, part);
+  const { hashes } = readCheckpoint(join(folder, "said")).state;
+  assert.deepEqual(Object.keys(hashes ?? {}).sort(), ["config", "records", "tokenizer"]);
+  await assert.rejects(pretrain("said", "--seed=3"), /seed was 12345 and is 3/);
+});
+
+Deno.test("pretrain names what does not fit the records before the first step", async () => {
+  const quick = "--nomeasure_peak";
+  await assert.rejects(
+    pretrain("none", quick, "--max_seq_length=16"),
+    /made with max_seq_length 12, this run says 16/,
+  );
+  await assert.rejects(
+    pretrain("none", quick, "--max_predictions_per_seq=3"),
+    /max_predictions_per_seq 2, this run says 3/,
+  );
+  await assert.rejects(
+    pretrain("none", quick, `--albert_config_file=${folder}/config12.json`),
+    /tokenizer has 13 pieces, the model's vocab_size is 12/,
+  );
+  writeFileSync(join(folder, "other.model"), "another tokenizer");
+  await assert.rejects(
+    pretrain("none", quick, `--spm_model_file=${folder}/other.model`),
+    /Cannot use the tokenizer .*other.model: its SHA-256 is [0-9a-f]{64}, the records .*train.tfrecord were made with/,
+  );
+  await assert.rejects(pretrain("none", quick, `--input_file=${folder}/*.gz`), /matches no file/);
+  const copy = join(folder, "long.tfrecord");
+  const manifest = readFileSync(join(folder, "train.tfrecord.manifest.json"), "utf8");
+  writeFileSync(copy, readFileSync(join(folder, "train.tfrecord")));
+  writeFileSync(`${copy}.manifest.json`, manifest.replaceAll("train.tfrecord", "long.tfrecord"));
+  appendFileSync(copy, "x");
+  await assert.rejects(
+    pretrain("none", quick, `--input_file=${copy}`),
+    /the file has \d+ bytes, its manifest/,
+  );
+});
+
+Deno.test("pretrain with --do_eval alone measures the newest checkpoint", async () => {
+  await pretrain("measured", "--nomeasure_peak");
+  const printed = await pretrain("measured", "--nodo_train", "--do_eval");
+  assert.equal(JSON.parse(printed.join("\n")).global_step, 4);
+});
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  Deno.test(`pretrain finishes its step, saves and exits with 130 on ${signal}, and the same command goes on`, async () => {
+    const output = join(folder, signal);
+    const start = (steps: number) =>
+      new Deno.Command(Deno.execPath(), {
+        args: [
+          ...["run", "-A", "--no-check", new URL("../../lib/cli.ts", import.meta.url).pathname, "pretrain"],
+          ...[...flags, `--output_dir=${output}`, `--num_train_steps=${steps}`, "--nomeasure_peak"],
+        ],
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+    const child = start(1_000_000);
+    const text = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let seen = "";
+    while (!/step 4:/.test(seen)) {
+      const { value, done } = await text.read();
+      assert.equal(done, false, seen);
+      seen += value;
+    }
+    const began = performance.now();
+    child.kill(signal);
+    const rest = (async () => {
+      for (let part = await text.read(); !part.done; part = await text.read()) seen += part.value;
+    })();
+    await child.stderr.cancel();
+    assert.equal((await child.status).code, 130);
+    await rest;
+    assert.ok(performance.now() - began < 10_000);
+    const { step } = readCheckpoint(output).state;
+    assert.match(seen, new RegExp(`interrupted at step ${step}: `));
+    const state = JSON.parse(readFileSync(join(output, "trainer_state.json"), "utf8"));
+    assert.deepEqual([state.status, state.global_step], ["interrupted", step]);
+    if (signal === "SIGINT") return;
+    const more = ["--num_train_steps=1000000", `--stop_after_steps=${step + 1}`, "--nomeasure_peak"];
+    await run("pretrain", [...flags, `--output_dir=${output}`, ...more]);
+    assert.equal(readCheckpoint(output).state.step, step + 1);
+  });
+}
