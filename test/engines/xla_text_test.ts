@@ -283,11 +283,12 @@ Deno.test("checkLibrary() refuses what is missing, no library, cut off or for an
 });
 
 /** An FFI whose only memory is a table of functions. */
-function fakeFfi(
-  { major = 0, minor = 115, size = 1144, holes = false }: Partial<Record<string, number>> & {
-    holes?: boolean;
-  },
-): Ffi {
+function fakeFfi({ major = 0, minor = 115, size = 1144, holes = false }: {
+  major?: number;
+  minor?: number;
+  size?: number;
+  holes?: boolean;
+}): Ffi {
   const table = new DataView(new ArrayBuffer(2000));
   table.setBigUint64(0, BigInt(size), true);
   table.setInt32(32, major, true);

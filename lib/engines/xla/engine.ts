@@ -46,8 +46,11 @@ const programCacheBytes = 2 ** 30;
 /** Runs that may be on their way: one computes, one waits. */
 const runsAhead = 2;
 
-/** Scans up to this length are written out: about a tenth faster, and they compile as quickly. */
-const unrolledLength = 6;
+/**
+ * Scans up to this length are written out. Twelve layers of H 768 then take 0.86 of the processor time and 0.7 of the
+ * temporary memory of a loop, and 7.4 s to compile instead of 4.9 s.
+ */
+const unrolledLength = 12;
 
 type XlaBuffer = Buffer & {
   readonly id: number;
