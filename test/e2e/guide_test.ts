@@ -1,9 +1,11 @@
 // The whole road from the terminal, as the README's first command walks it, in its quick form and with another seed.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SentencePieceProcessor } from "sentencepiece-js";
+import { loadSentencePiece, preprocessText } from "../../lib/mod.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 
@@ -23,7 +25,19 @@ const gitStatus = (): string =>
   spawnSync("git", ["status", "--porcelain", "--", ".", ":!lib", ":!test"], { encoding: "utf8", cwd: root })
     .stdout;
 
-Deno.test("albert guide makes a model that uses context, summarises it, and reuses it the second time", () => {
+/** The trained model in Google's own program: the same ids for every sentence of the held-out text, raw and cleaned. */
+async function agreesWithGoogle(model: string, text: string): Promise<void> {
+  const google = new SentencePieceProcessor();
+  await google.load(model);
+  const ours = loadSentencePiece(readFileSync(model));
+  const sentences = readFileSync(text, "utf8").split("\n").filter((line) => line !== "");
+  assert.ok(sentences.length > 3000);
+  for (const sentence of sentences.flatMap((line) => [line, preprocessText(line)])) {
+    assert.deepEqual([...ours.encodeIds(sentence)], [...google.encodeIds(sentence)], sentence);
+  }
+}
+
+Deno.test("albert guide makes a model that uses context, summarises it, and reuses it the second time", async () => {
   const place = mkdtempSync(join(tmpdir(), "albert-guide-"));
   try {
     const before = gitStatus();
@@ -56,6 +70,7 @@ Deno.test("albert guide makes a model that uses context, summarises it, and reus
     assert.equal(second.code, 0, second.err);
     assert.equal(second.out.match(/^reused /gm)?.length, 4, second.out);
     assert.equal(second.out.match(/^made /gm), null, second.out);
+    await agreesWithGoogle(join(folder, "tokenizer.model"), join(folder, "held_out.txt"));
     const filled = albert(
       "fill-mask",
       `--model=${join(folder, "model_short")}`,
