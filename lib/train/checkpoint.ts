@@ -21,7 +21,13 @@ import {
 import { join } from "node:path";
 import { pid, platform } from "node:process";
 import { type AlbertConfig, albertConfigToJson, parseAlbertConfig } from "../config/mod.ts";
-import { CorruptFileError, readSafetensorsFile, writeSafetensors } from "../formats/mod.ts";
+import {
+  CorruptFileError,
+  crc32c,
+  readSafetensors,
+  readSafetensorsFile,
+  writeSafetensors,
+} from "../formats/mod.ts";
 import { albertParameters } from "../model/mod.ts";
 
 /** Float32 values by name. */
@@ -111,7 +117,29 @@ function writeFlushed(path: string, bytes: Uint8Array): void {
   }
 }
 
-type Entry = { readonly bytes: number; readonly sha256: string };
+/** One file of the manifest. The CRC-32C of its tensors, eight hexadecimal digits each, tell which one is damaged. */
+type Entry = {
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly tensors?: { readonly [name: string]: string };
+};
+
+const checksum = ({ buffer, byteOffset, byteLength }: ArrayBufferView): string =>
+  crc32c(new Uint8Array(buffer, byteOffset, byteLength)).toString(16).padStart(8, "0");
+
+/** Which tensor of a file is not the one that was written, as far as its header still tells. */
+function damagedTensor(bytes: Uint8Array, { tensors: sums = {} }: Entry, path: string): string {
+  try {
+    const { tensors } = readSafetensors(bytes, { path });
+    const wrong = Object.entries(sums).filter(([name, sum]) => {
+      const data = tensors[name]?.data;
+      return data === undefined || checksum(data) !== sum;
+    }).map(([name]) => name);
+    return wrong.length === 0 ? "" : `: tensor ${wrong.join(", ")} is damaged`;
+  } catch (error) {
+    return Object.keys(sums).length === 0 ? "" : `: its header is damaged (${(error as Error).message})`;
+  }
+}
 
 /** Checks a folder against its manifest; names the first thing that is wrong. */
 function verify(path: string): void {
@@ -130,9 +158,11 @@ function verify(path: string): void {
     if (!existsSync(file)) throw bad(`${name} is missing`, file);
     const { size } = statSync(file);
     if (size !== entry.bytes) throw bad(`${name} has ${size} bytes, the manifest says ${entry.bytes}`, file);
-    const found = sha256(readFileSync(file));
+    const bytes = readFileSync(file);
+    const found = sha256(bytes);
     if (found !== entry.sha256) {
-      throw bad(`${name} has SHA-256 ${found}, the manifest says ${entry.sha256}`, file);
+      const which = damagedTensor(bytes, entry, file);
+      throw bad(`${name} has SHA-256 ${found}, the manifest says ${entry.sha256}${which}`, file);
     }
   }
 }
@@ -168,6 +198,7 @@ export function saveCheckpoint(
   },
 ): string {
   const shapes = new Map(albertParameters(config).map(({ name, shape }) => [name, shape]));
+  const moments = slots(m, v);
   const file = (values: NamedValues, of: (name: string) => string): Uint8Array =>
     writeSafetensors(Object.fromEntries(
       Object.entries(values).map(([name, data]) => [
@@ -180,7 +211,7 @@ export function saveCheckpoint(
     ...attachments,
     "albert_config.json": text.encode(albertConfigToJson(config)),
     "model.safetensors": file(parameters, (name) => name),
-    "optimizer.safetensors": file(slots(m, v), (name) => name.replace(/\/adam_[mv]$/, "")),
+    "optimizer.safetensors": file(moments, (name) => name.replace(/\/adam_[mv]$/, "")),
     "state.json": text.encode(`${JSON.stringify(state, null, 2)}\n`),
   };
   const path = join(folder, stepName(state.step));
@@ -190,8 +221,16 @@ export function saveCheckpoint(
   try {
     mkdirSync(temporary);
     for (const [name, bytes] of Object.entries(files)) writeFlushed(join(temporary, name), bytes);
+    const sums = (values: NamedValues) => ({
+      tensors: Object.fromEntries(Object.entries(values).map(([name, data]) => [name, checksum(data)])),
+    });
     const manifest = Object.fromEntries(
-      Object.entries(files).map(([name, bytes]) => [name, { bytes: bytes.length, sha256: sha256(bytes) }]),
+      Object.entries(files).map(([name, bytes]): [string, Entry] => [name, {
+        bytes: bytes.length,
+        sha256: sha256(bytes),
+        ...(name === "model.safetensors" ? sums(parameters) : {}),
+        ...(name === "optimizer.safetensors" ? sums(moments) : {}),
+      }]),
     );
     const json = JSON.stringify({ format: "albert-guide checkpoint", version: 1, files: manifest }, null, 2);
     writeFlushed(join(temporary, "manifest.json"), text.encode(`${json}\n`));

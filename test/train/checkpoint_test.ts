@@ -93,6 +93,29 @@ Deno.test("readCheckpoint() names what is wrong inside a folder whose manifest f
   rmSync(folder, { recursive: true });
 });
 
+Deno.test("readCheckpoint() names the tensor of a flipped byte, in weights and moments, and the header", () => {
+  const folder = scratch();
+  for (const [file, slot] of [["model", ""], ["optimizer", "/adam_v"]] as const) {
+    const path = save(folder, 1);
+    const name = join(path, `${file}.safetensors`);
+    const bytes = readFileSync(name);
+    const header = Number(bytes.readBigUInt64LE(0));
+    const entries = JSON.parse(bytes.toString("utf8", 8, 8 + header));
+    for (const tensor of ["bert/embeddings/word_embeddings", "bert/pooler/dense/bias"]) {
+      const flipped = Uint8Array.from(bytes);
+      const at = 8 + header + entries[`${tensor}${slot}`].data_offsets[1] - 1;
+      flipped[at] = (flipped[at] ?? 0) ^ 0x10;
+      writeFileSync(name, flipped);
+      assert.throws(() => readCheckpoint(path), new RegExp(`tensor ${tensor}${slot} is damaged`));
+    }
+    const cut = Uint8Array.from(bytes);
+    cut[9] = 0;
+    writeFileSync(name, cut);
+    assert.throws(() => readCheckpoint(path), /its header is damaged/);
+  }
+  rmSync(folder, { recursive: true });
+});
+
 Deno.test("readCheckpoint() reads weights without moments", () => {
   const folder = scratch();
   const path = save(folder, 1);
