@@ -353,7 +353,7 @@ async function run(
     corpus,
     seed: flags.seed,
     engine,
-    recipe: guideRecipe({ quick: flags.quick }),
+    recipe: guideRecipe({ quick: flags.quick, corpus }),
     dataDir: flags.data_dir,
   };
   print(
