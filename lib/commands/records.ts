@@ -3,12 +3,14 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import process from "node:process";
 import {
   createRecords,
   RECORDS_DEFAULTS,
   type RecordsConfig,
   type RecordsReport,
   type RecordsTokenizer,
+  shardOf,
 } from "../records/mod.ts";
 import { loadSentencePiece, loadWordPiece } from "../tokenizer/mod.ts";
 import { type Command, command, UsageError } from "./command.ts";
@@ -17,7 +19,7 @@ import { readInput } from "./files.ts";
 const R = RECORDS_DEFAULTS;
 const source = "reference";
 
-type Choices = Pick<RecordsConfig, "word_starts" | "mask_budget" | "single_sentence">;
+type Choices = Pick<RecordsConfig, "word_starts" | "mask_budget" | "single_sentence" | "order">;
 
 /** Reads the tokenizer that the flags name. */
 export function openTokenizer(
@@ -133,6 +135,28 @@ export const records: Command = command({
       default: R.single_sentence,
       help: "chunks of one sentence: B of another document as if swapped; cut in two; left out",
     },
+    order: {
+      kind: "string",
+      choices: ["reference", "stream"],
+      default: R.order,
+      help: "stream: bounded memory for any corpus, workers, shards, goes on after a kill; keyed draws",
+    },
+    workers: { kind: "int", default: 1, help: "threads of --order=stream" },
+    shard_index: {
+      kind: "int",
+      help: "part of the corpus to make, from 0; Slurm, Kubernetes or MPI tell it",
+    },
+    shard_count: { kind: "int", help: "number of parts; Slurm or MPI tell it" },
+    block_bytes: {
+      kind: "int",
+      default: R.block_bytes,
+      help: "bytes of text among which random partners are drawn with --order=stream",
+    },
+    overwrite: {
+      kind: "boolean",
+      default: false,
+      help: "replace output files that hold no records, drop unfinished work of another run",
+    },
     dupe_factor: {
       kind: "int",
       default: R.dupe_factor,
@@ -152,11 +176,21 @@ export const records: Command = command({
       source,
     },
   },
-  run: async (flags, _, { print, onProgress, endProgress }) => {
+  run: async (flags, _, { print, onProgress, endProgress, signal }) => {
     const { tokenizer, sha256 } = openTokenizer(flags);
-    const { spm_model_file: _model, vocab_file: _vocabulary, ...given } = flags;
+    const { spm_model_file, vocab_file, shard_index, shard_count, ...given } = flags;
     const config = given as typeof given & Choices; // parseArguments allows no other words
-    const report = await createRecords({ ...config, tokenizer, tokenizer_sha256: sha256 }, { onProgress });
+    const shard = config.order === "stream"
+      ? shardOf(process.env, { shard_index, shard_count })
+      : { shard_index: shard_index ?? 0, shard_count: shard_count ?? 1 };
+    const report = await createRecords({
+      ...config,
+      shard_index: shard.shard_index,
+      shard_count: shard.shard_count,
+      tokenizer,
+      tokenizer_sha256: sha256,
+      tokenizer_file: spm_model_file ?? vocab_file ?? "",
+    }, { onProgress, signal });
     await endProgress();
     print(describeRecords(report));
   },

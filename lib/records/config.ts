@@ -5,6 +5,7 @@
 import { pythonRandom } from "../random.ts";
 import {
   checkedTasks,
+  generators,
   type SentencePieces,
   TASKS_DEFAULTS,
   type TasksConfig,
@@ -70,6 +71,14 @@ export type RecordsConfig = TasksConfig & {
   readonly shard_count: number;
   /** Which part this run makes, from 0: documents are dealt out in turn, the seeds are raised by it. Default 0. */
   readonly shard_index: number;
+  /**
+   * `"reference"` (default): the original's records in its order, with corpus and instances in memory. `"stream"`: any size
+   * of corpus in bounded memory; draws are keyed by seed, document and pass, and the order is a random one of all
+   * records, so the set of records does not depend on workers or shards. A random partner comes from the same block.
+   */
+  readonly order: "reference" | "stream";
+  /** Bytes of text in a block of `order: "stream"`, at least; part of what decides the records. Default 1 MiB. */
+  readonly block_bytes: number;
 };
 
 /**
@@ -91,6 +100,8 @@ export const RECORDS_DEFAULTS: Omit<RecordsConfig, "input_file" | "output_file">
   derive_numpy_seed: false,
   shard_count: 1,
   shard_index: 0,
+  order: "reference",
+  block_bytes: 1 << 20,
 };
 
 /**
@@ -110,6 +121,12 @@ export type RecordsOptions = Partial<RecordsConfig> & Pick<RecordsConfig, "input
   readonly tokenizer: RecordsTokenizer;
   /** SHA-256 of the tokenizer's model file in hex, for the manifest; default none. */
   readonly tokenizer_sha256?: string;
+  /** The tokenizer's file, which worker threads load with the defaults of its loader; needed for more than one worker. */
+  readonly tokenizer_file?: string;
+  /** Threads of `order: "stream"`; default 1, in the calling thread. The records do not depend on it. */
+  readonly workers?: number;
+  /** Replace output files that are no TFRecord files, and drop what another run left half done. Default false. */
+  readonly overwrite?: boolean;
 };
 
 /**
@@ -171,7 +188,21 @@ export type RecordsReport = {
 /** The flags as they act: checked, with the seed and the number of predictions that options derive. */
 export function resolveRecords(config: RecordsConfig): RecordsConfig {
   const { max_predictions_per_seq } = checkedTasks("create records", config);
-  const { derive_numpy_seed, random_seed } = config;
+  const { derive_numpy_seed, random_seed, shard_count, shard_index, order, block_bytes } = config;
+  const whole = Number.isSafeInteger(shard_count) && Number.isSafeInteger(shard_index);
+  if (!whole || shard_count < 1 || shard_index < 0 || shard_index >= shard_count) {
+    throw new RangeError(
+      `Cannot create records: shard_index is ${shard_index} of shard_count ${shard_count}, ` +
+        "expected a whole number from 0 to shard_count - 1",
+    );
+  }
+  if (order !== "reference" && order !== "stream") {
+    throw new RangeError(`Cannot create records: order is ${order}, expected reference or stream`);
+  }
+  if (!Number.isSafeInteger(block_bytes) || block_bytes < 1 || block_bytes > 1 << 26) {
+    throw new RangeError(`Cannot create records: block_bytes is ${block_bytes}, expected 1 to ${1 << 26}`);
+  }
   const numpy_seed = derive_numpy_seed ? pythonRandom(random_seed).getrandbits(32) : config.numpy_seed;
+  generators(random_seed, numpy_seed); // throws when one of them is no seed
   return { ...config, max_predictions_per_seq, numpy_seed };
 }

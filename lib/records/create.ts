@@ -3,9 +3,7 @@
  * integers, instances are packed, and the files appear together at the end, the manifest last. Same flags, seeds and
  * inputs give the same bytes.
  */
-import { createHash } from "node:crypto";
 import { rmSync, statSync } from "node:fs";
-import { resolve } from "node:path";
 import { writeFileAtomic } from "../formats/mod.ts";
 import type { OnProgress } from "../progress.ts";
 import {
@@ -20,7 +18,10 @@ import { preprocessText, pythonStrip } from "../text/mod.ts";
 import { RECORDS_DEFAULTS, type RecordsConfig, type RecordsOptions, resolveRecords } from "./config.ts";
 import type { RecordsReport, RecordsTokenizer, ReportedFile } from "./config.ts";
 import { instanceEncoder } from "./encode_instance.ts";
-import { expandPatterns, kindOfPath, rawFile } from "./inputs.ts";
+import { expandPatterns, rawFile } from "./inputs.ts";
+import { manifestOf } from "./manifest.ts";
+import { breather, emptyCorpus, outputNames } from "./outputs.ts";
+import { createStream } from "./stream.ts";
 import { type TfrecordWriter, tfrecordWriter } from "./tfrecord.ts";
 
 /**
@@ -89,14 +90,16 @@ export type RecordsRun = {
  * ```
  */
 export async function createRecords(options: RecordsOptions, run: RecordsRun = {}): Promise<RecordsReport> {
-  const { tokenizer, tokenizer_sha256, ...flags } = options;
+  const { tokenizer, tokenizer_sha256, tokenizer_file: _file, workers: _workers, overwrite, ...flags } =
+    options;
   const given = Object.entries(flags).filter(([, value]) => value !== undefined);
   const config = resolveRecords({ ...RECORDS_DEFAULTS, ...Object.fromEntries(given) } as RecordsConfig);
+  if (config.order === "stream") return createStream(config, options, run);
   const random = run.random ?? seeded(config);
   const style = tokenizer.style ?? "sentencepiece";
   const builder = instancesBuilder(tokenizer, random, { ...config, style, keepUnknown: false });
   const inputs = expandPatterns(config.input_file);
-  const outputs = outputNames(config.output_file, inputs);
+  const outputs = outputNames(config.output_file, inputs, { overwrite });
   const writers: TfrecordWriter[] = [];
   try {
     for (const path of outputs) writers.push(tfrecordWriter(path)); // now, so that a bad name fails early
@@ -124,7 +127,10 @@ export async function createRecords(options: RecordsOptions, run: RecordsRun = {
     };
     rmSync(report.manifest, { force: true }); // an old one must not vouch for half new files
     for (const writer of writers) writer.commit();
-    writeFileAtomic(report.manifest, manifestOf(report, config, tokenizer, tokenizer_sha256));
+    writeFileAtomic(
+      report.manifest,
+      manifestOf(report, config, tokenizer, { model_sha256: tokenizer_sha256 }),
+    );
     return report;
   } catch (error) {
     for (const writer of writers) writer.discard();
@@ -133,55 +139,9 @@ export async function createRecords(options: RecordsOptions, run: RecordsRun = {
 }
 
 /** Generators of a shard: seeds raised by its index, so that shards do not repeat each other's draws. */
-function seeded({ random_seed, numpy_seed, shard_count, shard_index }: RecordsConfig): Generators {
-  const whole = Number.isSafeInteger(shard_count) && Number.isSafeInteger(shard_index);
-  if (!whole || shard_count < 1 || shard_index < 0 || shard_index >= shard_count) {
-    throw new RangeError(
-      `Cannot create records: shard_index is ${shard_index} of shard_count ${shard_count}, ` +
-        "expected a whole number from 0 to shard_count - 1",
-    );
-  }
+function seeded({ random_seed, numpy_seed, shard_index }: RecordsConfig): Generators {
   if (shard_index === 0) return generators(random_seed, numpy_seed);
   return generators(BigInt(random_seed) + BigInt(shard_index), (numpy_seed + shard_index) % 2 ** 32);
-}
-
-function outputNames(list: string, inputs: readonly string[]): string[] {
-  const names = list.split(",");
-  const seen = new Set(inputs.map((path) => resolve(path)));
-  for (const name of names) {
-    if (name === "") {
-      throw new RangeError(`Cannot write output_file: ${JSON.stringify(list)} names an empty path`);
-    }
-    if (seen.has(resolve(name))) {
-      throw new RangeError(
-        `Cannot write output_file: ${name} is an input or stands there twice; name another file`,
-      );
-    }
-    if (kindOfPath(name) === "folder") {
-      throw new RangeError(`Cannot write output_file: ${name} is a folder; name a file in it`);
-    }
-    seen.add(resolve(name));
-  }
-  return names;
-}
-
-function emptyCorpus(inputs: readonly string[], { shard_count, shard_index }: RecordsConfig): RangeError {
-  const part = shard_count > 1 ? ` for shard ${shard_index} of ${shard_count}` : "";
-  return new RangeError(
-    `Cannot create records: no document with a sentence in ${inputs.join(", ")}${part}; ` +
-      "a raw file has one sentence a line and a blank line between documents",
-  );
-}
-
-/** Lets timers and signals through when the last time was long ago. */
-function breather(signal: AbortSignal | undefined): () => Promise<void> | undefined {
-  let last = performance.now();
-  return () => {
-    const now = performance.now();
-    if (now - last < 40) return undefined;
-    last = now;
-    return new Promise((done, stop) => setTimeout(() => signal?.aborted ? stop(signal.reason) : done(), 0));
-  };
 }
 
 async function tokenizeFiles(
@@ -278,31 +238,4 @@ async function writeInstances(
     await pause;
   }
   return predictions;
-}
-
-function manifestOf(
-  report: RecordsReport,
-  config: RecordsConfig,
-  tokenizer: RecordsTokenizer,
-  modelSha256: string | undefined,
-): string {
-  const hash = createHash("sha256");
-  for (let id = 0; id < tokenizer.size; id++) hash.update(`${tokenizer.pieceOf(id)}\n`);
-  const { manifest: _, inputs, outputs, ...counts } = report;
-  const safe = Number(config.random_seed);
-  const manifest = {
-    format: "albert-guide records",
-    version: 1,
-    counts,
-    flags: { ...config, random_seed: Number.isSafeInteger(safe) ? safe : String(config.random_seed) },
-    tokenizer: {
-      style: tokenizer.style ?? "sentencepiece",
-      size: tokenizer.size,
-      pieces_sha256: hash.digest("hex"),
-      model_sha256: modelSha256 ?? null,
-    },
-    inputs,
-    outputs,
-  };
-  return `${JSON.stringify(manifest, null, 2)}\n`;
 }

@@ -106,7 +106,7 @@ export type RawFile = {
 export function rawFile(path: string): RawFile {
   let bytes = 0;
   let digest = "";
-  const decode = textDecoder(path);
+  const decode = rawDecoder(path);
   function* blocks(): Generator<string[]> {
     const hash = createHash("sha256");
     const handle = openRaw(path);
@@ -147,7 +147,7 @@ function openRaw(path: string): number {
 }
 
 /** Strict UTF-8 without carriage returns; `offset` is where the bytes stand in the file. */
-function textDecoder(path: string): (bytes: Uint8Array, offset: number) => string {
+export function rawDecoder(path: string): (bytes: Uint8Array, offset: number) => string {
   const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   return (bytes, offset) => {
     let text: string;

@@ -18,3 +18,5 @@ export {
 } from "./config.ts";
 export { createRecords, type RecordsRun } from "./create.ts";
 export { expandPatterns } from "./inputs.ts";
+export { checkManifest, readManifest, type RecordsManifest } from "./manifest.ts";
+export { type Shard, shardOf } from "./shard_environment.ts";

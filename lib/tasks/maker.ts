@@ -61,10 +61,11 @@ type ShuffledDocuments = {
 function shuffledDocuments(
   { sentenceStarts, documentStarts }: PackedDocuments,
   { python }: Generators,
+  shuffle: boolean,
 ): ShuffledDocuments {
   const count = documentStarts.length - 1;
   const order = Int32Array.from({ length: count }, (_, d) => d);
-  python.shuffle(order);
+  if (shuffle) python.shuffle(order);
   const firstSentence = (place: number): number => documentStarts[order[place] ?? 0] ?? 0;
   const endSentence = (place: number): number => documentStarts[(order[place] ?? 0) + 1] ?? 0;
   const start = (sentence: number): number => sentenceStarts[sentence] ?? 0;
@@ -88,6 +89,7 @@ function shuffledDocuments(
  * Shuffles the documents and prepares the work.
  *
  * @param emit Called for each instance; must copy what it keeps.
+ * @param options `shuffle: false` leaves the documents in their order and draws nothing for it.
  */
 export function instanceMaker(
   documents: PackedDocuments,
@@ -95,6 +97,7 @@ export function instanceMaker(
   random: Generators,
   config: TasksConfig,
   emit: (instance: RawInstance) => void,
+  { shuffle = true }: { readonly shuffle?: boolean } = {},
 ): InstanceMaker {
   const { python } = random;
   const { ids } = documents;
@@ -107,7 +110,7 @@ export function instanceMaker(
     count: 0,
     masker: createMasker(table, random, config, config.max_seq_length),
   };
-  const { firstSentence, endSentence, start, randomSegment } = shuffledDocuments(documents, random);
+  const { firstSentence, endSentence, start, randomSegment } = shuffledDocuments(documents, random, shuffle);
   /** Writes `[CLS] A [SEP] B [SEP]`, cut to size, masks it and hands it out. */
   const finish = (a0: number, a1: number, b0: number, b1: number, pair: SegmentPair): void => {
     while (a1 - a0 + b1 - b0 > most) {

@@ -1,0 +1,77 @@
+/**
+ * What both orders of record creation share: names of output files and what may be replaced, errors, and pauses.
+ */
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { maskedCrc32c } from "../formats/mod.ts";
+import type { RecordsConfig } from "./config.ts";
+import { kindOfPath } from "./inputs.ts";
+
+/** Output names of a comma list, checked; throws RangeError for what cannot or must not be written. */
+export function outputNames(
+  list: string,
+  inputs: readonly string[],
+  { overwrite = false }: { readonly overwrite?: boolean | undefined } = {},
+): string[] {
+  const names = list.split(",");
+  const seen = new Set(inputs.map((path) => resolve(path)));
+  for (const name of names) {
+    if (name === "") {
+      throw new RangeError(`Cannot write output_file: ${JSON.stringify(list)} names an empty path`);
+    }
+    if (seen.has(resolve(name))) {
+      throw new RangeError(
+        `Cannot write output_file: ${name} is an input or stands there twice; name another file`,
+      );
+    }
+    if (kindOfPath(name) === "folder") {
+      throw new RangeError(`Cannot write output_file: ${name} is a folder; name a file in it`);
+    }
+    if (!overwrite && kindOfPath(name) === "file" && !replaceable(name)) {
+      throw new RangeError(
+        `Cannot write output_file: ${name} exists and is no TFRecord file; name another file, or allow to replace it ` +
+          "(--overwrite)",
+      );
+    }
+    seen.add(resolve(name));
+  }
+  return names;
+}
+
+/** Whether a file is empty, compressed, or begins with a record: records can be made again, other files may not. */
+function replaceable(path: string): boolean {
+  const info = statSync(path);
+  if (!info.isFile() || info.size === 0) return true;
+  const head = new Uint8Array(12);
+  const handle = openSync(path, "r");
+  try {
+    const count = readSync(handle, head, 0, 12, 0);
+    if (head[0] === 0x1f && head[1] === 0x8b) return true;
+    return count === 12 && new DataView(head.buffer).getUint32(8, true) === maskedCrc32c(head, 0, 8);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** The error of a corpus, or of a shard's part of it, without sentences. */
+export function emptyCorpus(
+  inputs: readonly string[],
+  { shard_count, shard_index }: RecordsConfig,
+): RangeError {
+  const part = shard_count > 1 ? ` for shard ${shard_index} of ${shard_count}` : "";
+  return new RangeError(
+    `Cannot create records: no document with a sentence in ${inputs.join(", ")}${part}; ` +
+      "a raw file has one sentence a line and a blank line between documents",
+  );
+}
+
+/** Lets timers and signals through when the last time was long ago. */
+export function breather(signal: AbortSignal | undefined): () => Promise<void> | undefined {
+  let last = performance.now();
+  return () => {
+    const now = performance.now();
+    if (now - last < 40) return undefined;
+    last = now;
+    return new Promise((done, stop) => setTimeout(() => signal?.aborted ? stop(signal.reason) : done(), 0));
+  };
+}

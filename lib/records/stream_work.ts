@@ -1,0 +1,174 @@
+/**
+ * The two kinds of work of `order: "stream"`: a part (blocks of text to a sorted part file) and an output (a range of keys
+ * out of all part files to a TFRecord file). Both are generators that yield progress, so that one process can breathe
+ * between steps and a worker can run them through.
+ */
+import { basename, dirname, join } from "node:path";
+import { readdirSync } from "node:fs";
+import { albertPieces, keyedBlock, type PieceTable, pieceTable } from "../tasks/mod.ts";
+import { preprocessText, pythonStrip } from "../text/mod.ts";
+import type { RecordsConfig, RecordsTokenizer, ReportedFile } from "./config.ts";
+import { instanceEncoder } from "./encode_instance.ts";
+import { type Block, blockLines } from "./stream_plan.ts";
+import {
+  type PartCounts,
+  type PartReader,
+  partReader,
+  partWriter,
+  readBucket,
+  SLOTS,
+} from "./stream_runs.ts";
+import { tfrecordWriter } from "./tfrecord.ts";
+
+/** Blocks to make a part file of. */
+export type PartTask = {
+  readonly kind: "part";
+  readonly path: string;
+  readonly inputs: readonly string[];
+  readonly blocks: readonly Block[];
+};
+
+/** A TFRecord file to write from the part files of a folder. */
+export type OutputTask = {
+  readonly kind: "output";
+  readonly path: string;
+  readonly folder: string;
+  /** Slots of keys that belong to this file. */
+  readonly from: number;
+  readonly to: number;
+  /** Bytes of part files that are in memory at a time. */
+  readonly bucketBytes: number;
+};
+
+export type StreamTask = PartTask | OutputTask;
+
+/** What all work shares. */
+export type StreamSetting = {
+  readonly config: RecordsConfig;
+  readonly tokenizer: RecordsTokenizer;
+  readonly table: PieceTable;
+  readonly runBytes: number;
+};
+
+/** Makes the setting of a process. */
+export function streamSetting(
+  config: RecordsConfig,
+  tokenizer: RecordsTokenizer,
+  runBytes: number,
+): StreamSetting {
+  const { style = "sentencepiece" } = tokenizer;
+  const table = pieceTable(tokenizer, { style, keepUnknown: false, word_starts: config.word_starts });
+  return { config, tokenizer, table, runBytes };
+}
+
+/** Names of part files, sorted; temporary ones of a killed run are left out. */
+export function partFiles(folder: string): string[] {
+  return readdirSync(folder).filter((name) => /^part-\d+$/.test(name)).sort().map((name) =>
+    join(folder, name)
+  );
+}
+
+/** The low 32 bits of a seed, for the shuffle. */
+const lowBits = (seed: number | bigint): number => Number(BigInt.asIntN(32, BigInt(seed)));
+
+/** Runs a task; yields bytes or records done, returns what it made. */
+export function streamSteps(
+  setting: StreamSetting,
+  task: StreamTask,
+): Generator<number, PartCounts | ReportedFile> {
+  return task.kind === "part" ? partSteps(setting, task) : outputSteps(task);
+}
+
+function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, PartCounts> {
+  const { config, tokenizer, table, runBytes } = setting;
+  const encode = instanceEncoder(config, table);
+  const wordpiece = tokenizer.style === "wordpiece";
+  const writer = partWriter(task.path, { seed: lowBits(config.random_seed), runBytes });
+  const counts: PartCounts = {
+    documents: 0,
+    sentences: 0,
+    pieces: 0,
+    instances: 0,
+    predictions: 0,
+    next: 0,
+    swapped: 0,
+    random: 0,
+    longSentences: 0,
+  };
+  try {
+    for (const from of task.blocks) {
+      const block = keyedBlock(table, config, from.firstDocument, config);
+      for (const lines of blockLines(task.inputs, from)) {
+        for (const [i, line] of lines.entries()) {
+          const text = wordpiece ? pythonStrip(line) : preprocessText(line, { lower: config.do_lower_case });
+          if (text === "") block.endDocument();
+          else {
+            const pieces = wordpiece ? tokenizer.encode(text) : albertPieces(tokenizer.encode, text);
+            if (pieces.length > config.max_seq_length - 3) counts.longSentences++;
+            block.sentence(pieces);
+          }
+          if ((i & 63) === 63) yield 0;
+        }
+      }
+      counts.documents += block.documents();
+      counts.sentences += block.sentences();
+      counts.pieces += block.pieces();
+      const steps = block.steps((instance, key) => {
+        counts.instances++;
+        counts.predictions += instance.count;
+        counts[instance.pair]++;
+        writer.add(key, encode(instance));
+      });
+      for (const _ of steps) yield 0;
+      yield from.parts.reduce((sum, part) => sum + part.to - part.from, 0);
+    }
+    writer.commit(counts);
+  } catch (error) {
+    writer.discard();
+    throw error;
+  } finally {
+    writer.discard(); // a stopped generator leaves no temporary file; harmless after commit
+  }
+  return counts;
+}
+
+/** Groups of slots of about `bytes` each. */
+function buckets(sizes: Float64Array, from: number, to: number, bytes: number): [number, number][] {
+  const found: [number, number][] = [];
+  for (let start = from; start < to;) {
+    let end = start + 1;
+    let sum = sizes[start] ?? 0;
+    while (end < to && sum + (sizes[end] ?? 0) <= bytes) sum += sizes[end++] ?? 0;
+    found.push([start, end]);
+    start = end;
+  }
+  return found;
+}
+
+function* outputSteps({ path, folder, from, to, bucketBytes }: OutputTask): Generator<number, ReportedFile> {
+  const readers: PartReader[] = partFiles(folder).map(partReader);
+  const sizes = new Float64Array(SLOTS);
+  for (const reader of readers) reader.addSizes(sizes);
+  const writer = tfrecordWriter(path);
+  try {
+    for (const [start, end] of buckets(sizes, from, to, bucketBytes)) {
+      const entries = readBucket(readers, start, end);
+      for (const { data } of entries) writer.write(data);
+      yield entries.length;
+    }
+    const sha256 = writer.commit();
+    return { path, bytes: writer.bytes(), sha256, records: writer.records() };
+  } finally {
+    writer.discard();
+  }
+}
+
+/** Name of an output of one shard of several, as TensorFlow names the parts of a set. */
+export function shardName(
+  path: string,
+  { shard_count, shard_index }: Pick<RecordsConfig, "shard_count" | "shard_index">,
+): string {
+  if (shard_count === 1) return path;
+  const number = (value: number): string => String(value).padStart(5, "0");
+  return join(dirname(path), `${basename(path)}-${number(shard_index)}-of-${number(shard_count)}`);
+}

@@ -1,0 +1,48 @@
+/**
+ * What a worker thread of `order: "stream"` runs: loads the tokenizer from its file, then does tasks as they come. Does
+ * nothing when it is loaded anywhere else.
+ */
+import { readFileSync } from "node:fs";
+import { isMainThread, parentPort, workerData } from "node:worker_threads";
+import { CorruptFileError } from "../formats/mod.ts";
+import { loadSentencePiece, loadWordPiece } from "../tokenizer/mod.ts";
+import type { RecordsTokenizer } from "./config.ts";
+import { piecesHash } from "./manifest.ts";
+import { type StreamSetting, streamSetting, streamSteps, type StreamTask } from "./stream_work.ts";
+import type { WorkerReply, WorkerStart } from "./stream_workers.ts";
+
+function loadTokenizer({ tokenizerFile, style, config, piecesSha256 }: WorkerStart): RecordsTokenizer {
+  const tokenizer = style === "wordpiece"
+    ? loadWordPiece(readFileSync(tokenizerFile, "utf8"), { lower: config.do_lower_case })
+    : loadSentencePiece(readFileSync(tokenizerFile), { path: tokenizerFile });
+  if (piecesHash(tokenizer) === piecesSha256) return tokenizer;
+  throw new RangeError(
+    `Cannot create records: ${tokenizerFile} has other pieces than the tokenizer of this run; name the file that it ` +
+      "was loaded from",
+  );
+}
+
+function serve(start: WorkerStart): void {
+  const port = parentPort;
+  if (port === null) return;
+  const reply = (message: WorkerReply): void => port.postMessage(message);
+  let setting: StreamSetting | undefined;
+  port.on("message", (task: StreamTask) => {
+    try {
+      setting ??= streamSetting(start.config, loadTokenizer(start), start.runBytes);
+      const steps = streamSteps(setting, task);
+      let step = steps.next();
+      for (; !step.done; step = steps.next()) {
+        if (step.value > 0) reply({ kind: "progress", done: step.value });
+      }
+      reply({ kind: "done", result: step.value });
+    } catch (error) {
+      const { name, message } = error instanceof Error ? error : new Error(String(error));
+      const place = error instanceof CorruptFileError ? { place: error.place } : {};
+      reply({ kind: "failed", name, message, ...place });
+    }
+  });
+}
+
+const start = workerData as WorkerStart | null | undefined;
+if (!isMainThread && start?.task === "albert-guide records") serve(start);

@@ -1,0 +1,146 @@
+/**
+ * Work spread over threads. `node:worker_threads` exists in Deno and Node alike, and a thread loads the same sources, or
+ * the same CommonJS copy, as its parent. A thread that fails or dies ends the run with a clear error; what was finished
+ * stays on disk.
+ */
+import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
+import { CorruptFileError } from "../formats/mod.ts";
+import type { RecordsConfig, ReportedFile } from "./config.ts";
+import { type StreamSetting, streamSteps, type StreamTask } from "./stream_work.ts";
+import type { PartCounts } from "./stream_runs.ts";
+
+/** What a thread is started with. */
+export type WorkerStart = {
+  readonly task: "albert-guide records";
+  readonly config: RecordsConfig;
+  readonly tokenizerFile: string;
+  readonly style: "sentencepiece" | "wordpiece";
+  readonly piecesSha256: string;
+  readonly runBytes: number;
+};
+
+/** What a thread says. */
+export type WorkerReply =
+  | { readonly kind: "progress"; readonly done: number }
+  | { readonly kind: "done"; readonly result: PartCounts | ReportedFile }
+  | {
+    readonly kind: "failed";
+    readonly name: string;
+    readonly message: string;
+    readonly place?: CorruptFileError["place"];
+  };
+
+/** Runs tasks and calls back with the number of each finished one. */
+export type Pool = {
+  readonly run: (
+    tasks: readonly StreamTask[],
+    onDone: (task: number, result: PartCounts | ReportedFile) => void,
+    onProgress: (done: number) => void,
+  ) => Promise<void>;
+  readonly close: () => Promise<void>;
+};
+
+/** Where this module was loaded from, under Deno and in the CommonJS copy alike. */
+function ownFile(): string {
+  const Errors = Error as unknown as {
+    prepareStackTrace?: (error: Error, sites: readonly { getFileName(): string | null }[]) => unknown;
+  };
+  const before = Errors.prepareStackTrace;
+  Errors.prepareStackTrace = (_, sites) => sites.map((site) => site.getFileName());
+  try {
+    const names = new Error().stack as unknown as readonly (string | null)[];
+    const name = names.find((each) => each !== null && /[\\/]stream_workers\.[jt]s$/.test(each));
+    if (typeof name !== "string") throw new Error("Cannot start workers: their program file is not found");
+    return name.startsWith("file:") ? name : pathToFileURL(name).href;
+  } finally {
+    if (before === undefined) delete Errors.prepareStackTrace;
+    else Errors.prepareStackTrace = before;
+  }
+}
+
+/** The tasks of one process, one after the other. */
+export function soloPool(
+  setting: StreamSetting,
+  breathe: () => Promise<void> | undefined,
+  signal: AbortSignal | undefined,
+): Pool {
+  return {
+    run: async (tasks, onDone, onProgress) => {
+      for (const [number, task] of tasks.entries()) {
+        const steps = streamSteps(setting, task);
+        try {
+          for (;;) {
+            const step = steps.next();
+            if (step.done) {
+              onDone(number, step.value);
+              break;
+            }
+            if (step.value > 0) onProgress(step.value);
+            if (signal?.aborted) throw signal.reason;
+            const pause = breathe();
+            if (pause !== undefined) await pause;
+          }
+        } finally {
+          steps.return(undefined as never); // stopped: its temporary file goes
+        }
+      }
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** Threads that take the next task when they are free. */
+export function workerPool(count: number, start: WorkerStart, signal: AbortSignal | undefined): Pool {
+  const file = new URL(ownFile().replace(/stream_workers(\.[jt]s)$/, "stream_worker_entry$1"));
+  const workers = Array.from({ length: count }, () => new Worker(file, { workerData: start }));
+  const close = async (): Promise<void> => {
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  };
+  return {
+    close,
+    run: (tasks, onDone, onProgress) =>
+      new Promise((resolve, reject) => {
+        let next = 0;
+        let open = tasks.length;
+        const stop = (): void => reject(signal?.reason);
+        if (signal?.aborted) return stop();
+        if (open === 0) return resolve();
+        signal?.addEventListener("abort", stop, { once: true });
+        for (const worker of workers) {
+          let number = -1;
+          const give = (): void => {
+            number = next++;
+            const task = tasks[number];
+            if (task !== undefined) worker.postMessage(task);
+          };
+          worker.removeAllListeners();
+          worker.on("message", (reply: WorkerReply) => {
+            if (reply.kind === "progress") return onProgress(reply.done);
+            if (reply.kind === "failed") return reject(failure(reply));
+            onDone(number, reply.result);
+            if (--open === 0) {
+              signal?.removeEventListener("abort", stop);
+              resolve();
+            } else give();
+          });
+          worker.on("error", (error) => reject(died(tasks[number], error.message)));
+          worker.on("exit", (code) => reject(died(tasks[number], `it ended with code ${code}`)));
+          give();
+        }
+      }),
+  };
+}
+
+function failure({ name, message, place }: Extract<WorkerReply, { kind: "failed" }>): Error {
+  if (name === "CorruptFileError" && place !== undefined) return new CorruptFileError(message, place);
+  return name === "RangeError" ? new RangeError(message) : new Error(message);
+}
+
+const died = (task: StreamTask | undefined, reason: string): Error =>
+  new Error(
+    `Cannot make ${
+      task?.path ?? "records"
+    }: a worker died: ${reason}; finished parts are kept, run the same ` +
+      "command again, with fewer --workers if memory is short",
+  );
