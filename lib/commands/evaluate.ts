@@ -1,47 +1,204 @@
 /**
- * `albert evaluate`: the held-out metrics of a checkpoint, as one JSON object on standard output.
+ * `albert evaluate`: the held-out metrics of a checkpoint as one JSON object, of several as a table, or of a training
+ * folder as it grows.
  */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { PretrainingConfig } from "../config/mod.ts";
 import { openEngine } from "../engines/mod.ts";
-import { evaluate as measure, readCheckpoint } from "../train/mod.ts";
-import { type Command, command } from "./command.ts";
+import { expandPatterns } from "../records/mod.ts";
+import type { Engine } from "../tensor/mod.ts";
+import { type Checkpoint, type DetailedMetrics, evaluateInDetail, readCheckpoint } from "../train/mod.ts";
+import { type Command, command, type Context, type FlagValues, UsageError } from "./command.ts";
 import { openExamples } from "./pretrain.ts";
+import { checkRecords } from "./records_manifest.ts";
+
+const flags = {
+  checkpoint: {
+    kind: "string",
+    required: true,
+    help: "step folders, or output_dirs, whose newest step is taken; several by comma make a table",
+  },
+  all: { kind: "boolean", default: false, help: "every step of the given output_dirs, as a table" },
+  watch: {
+    kind: "boolean",
+    default: false,
+    help: "follow an output_dir: measure every new checkpoint until the training ends",
+  },
+  watch_seconds: { kind: "int", default: 10, help: "seconds between looks at the folder" },
+  eval_input_file: { kind: "string", required: true, help: "held-out records: paths or globs by comma" },
+  input_file: {
+    kind: "string",
+    help: "records whose labels are counted for the frequency bands; default the held-out ones",
+  },
+  max_seq_length: { kind: "int", help: "pieces per record; default that of the checkpoint's run" },
+  max_predictions_per_seq: {
+    kind: "int",
+    help: "masked pieces per record; default that of the checkpoint's run",
+  },
+  eval_batch_size: { kind: "int", default: 64, help: "records per batch", source: "reference" },
+  max_eval_steps: { kind: "int", default: 0, help: "most batches, 0 for all" },
+  engine: {
+    kind: "string",
+    default: "auto",
+    help: "auto, reference, tfjs, tfjs-wasm, tfjs-cpu, tfjs-webgpu",
+  },
+} as const;
+
+type Values = FlagValues<typeof flags>;
+type Measured = { readonly path: string; readonly step: number; readonly metrics: DetailedMetrics };
+
+async function measure(
+  { path, config, parameters, state }: Checkpoint,
+  values: Values,
+  engine: Engine,
+  signal: AbortSignal,
+): Promise<Measured> {
+  const run = state.run as Partial<PretrainingConfig>;
+  const lengths = {
+    max_seq_length: values.max_seq_length ?? run.max_seq_length ?? 512,
+    max_predictions_per_seq: values.max_predictions_per_seq ?? run.max_predictions_per_seq ?? 20,
+  };
+  const kept = join(path, "tokenizer.model");
+  const tokenizer = existsSync(kept) ? { path: kept, bytes: readFileSync(kept) } : undefined;
+  checkRecords(expandPatterns(values.eval_input_file), {
+    ...lengths,
+    vocabSize: config.vocab_size,
+    tokenizer,
+  });
+  const metrics = await evaluateInDetail(parameters, config, openExamples(values.eval_input_file, lengths), {
+    engine,
+    batchSize: values.eval_batch_size,
+    maskTokenId: run.mask_token_id ?? 4,
+    signal,
+    ...(values.max_eval_steps === 0 ? {} : { maxBatches: values.max_eval_steps }),
+    ...(values.input_file === undefined ? {} : { countOn: openExamples(values.input_file, lengths) }),
+  });
+  return { path, step: state.step, metrics };
+}
+
+const columns: readonly (readonly [string, (metrics: DetailedMetrics) => string])[] = [
+  ["MLM loss", ({ masked_lm_loss: x, intervals }) => spread(x, intervals["masked_lm_loss"], 3)],
+  ["[MASK] loss", ({ masked_lm_mask_loss: x, intervals }) => spread(x, intervals["masked_lm_mask_loss"], 3)],
+  ["perplexity", ({ mask_perplexity: x }) => x.toPrecision(4)],
+  [
+    "[MASK] right, %",
+    ({ masked_lm_mask_accuracy: x, intervals }) =>
+      spread(100 * x, intervals["masked_lm_mask_accuracy"]?.map((y) => 100 * y), 1),
+  ],
+  [
+    "SOP right, %",
+    ({ sentence_order_accuracy: x, intervals }) =>
+      spread(100 * x, intervals["sentence_order_accuracy"]?.map((y) => 100 * y), 1),
+  ],
+];
+
+/** A value with half of its interval. */
+function spread(value: number, interval: readonly number[] | undefined, digits: number): string {
+  const half = ((interval?.[1] ?? NaN) - (interval?.[0] ?? NaN)) / 2;
+  return `${value.toFixed(digits)}${Number.isFinite(half) ? ` ±${half.toFixed(digits)}` : ""}`;
+}
+
+const widths = columns.map(([title]) => Math.max(title.length, 14));
+
+function line(name: string, cells: readonly string[], width: number): string {
+  return `${name.padEnd(width)}  ${cells.map((cell, i) => cell.padStart(widths[i] ?? 0)).join("  ")}`;
+}
+
+const header = (width: number): string => line("checkpoint", columns.map(([title]) => title), width);
+const row = ({ path, metrics }: Measured, width: number): string =>
+  line(path, columns.map(([, cell]) => cell(metrics)), width);
+
+/** Names of the step folders in a folder, oldest first. */
+function stepsIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  const number = (name: string): number => Number(name.slice("step-".length));
+  return readdirSync(folder).filter((name) => /^step-\d+$/.test(name)).sort((a, b) => number(a) - number(b));
+}
+
+/** Whether the training in a folder has ended, as far as it says so. */
+function hasEnded(folder: string): boolean {
+  try {
+    const { status } = JSON.parse(readFileSync(join(folder, "trainer_state.json"), "utf8")) as {
+      readonly status: string;
+    };
+    return status !== "running";
+  } catch {
+    return false; // not begun
+  }
+}
+
+const sleep = (seconds: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const wake = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", wake);
+      resolve();
+    };
+    const timer = setTimeout(wake, 1000 * seconds);
+    signal.addEventListener("abort", wake);
+  });
+
+async function watch(values: Values, engine: Engine, { print, signal }: Context): Promise<void> {
+  const folder = values.checkpoint;
+  const width = join(folder, "step-000000").length;
+  print(header(width));
+  const seen = new Set<string>();
+  while (!signal.aborted) {
+    const ended = hasEnded(folder); // before the look, so that the last checkpoint is not missed
+    for (const name of stepsIn(folder).filter((step) => !seen.has(step))) {
+      const path = join(folder, name);
+      let checkpoint: Checkpoint;
+      try {
+        checkpoint = readCheckpoint(path);
+      } catch (error) {
+        if (!existsSync(path)) continue; // removed meanwhile: the training keeps only its newest
+        throw error;
+      }
+      seen.add(name);
+      print(row(await measure(checkpoint, values, engine, signal), width));
+    }
+    if (ended) return;
+    await sleep(values.watch_seconds, signal);
+  }
+}
+
+/** Every path behind --checkpoint. */
+function pathsOf({ checkpoint, all }: Values): string[] {
+  const given = checkpoint.split(",");
+  if (!all) return given;
+  return given.flatMap((folder) => {
+    const steps = stepsIn(folder).map((name) => join(folder, name));
+    return steps.length === 0 ? [folder] : steps;
+  });
+}
+
+async function run(values: Values, _: readonly string[], context: Context): Promise<void> {
+  const { print, signal } = context;
+  const paths = pathsOf(values);
+  if (values.watch && (paths.length > 1 || values.all || /^step-\d+$/.test(basename(values.checkpoint)))) {
+    throw new UsageError(
+      "Cannot run evaluate: --watch follows one output_dir; name that alone as --checkpoint",
+    );
+  }
+  const engine = await openEngine(values.engine);
+  if (values.watch) return await watch(values, engine, context);
+  const [first, ...others] = paths;
+  if (first !== undefined && others.length === 0) {
+    const { path, step, metrics } = await measure(readCheckpoint(first), values, engine, signal);
+    return print(JSON.stringify({ checkpoint: path, global_step: step, ...metrics }, undefined, 2));
+  }
+  const width = Math.max(...paths.map((path) => path.length), "checkpoint".length) + 12;
+  print(header(width));
+  for (const path of paths) print(row(await measure(readCheckpoint(path), values, engine, signal), width));
+  print("±: half of the 95 % interval over records; perplexity is that of [MASK] positions");
+}
 
 /** The command. */
 export const evaluate: Command = command({
   name: "evaluate",
-  summary: "Measure a checkpoint on held-out records.",
-  example: "deno task albert evaluate --checkpoint=build/model --eval_input_file=build/held_out.tfrecord " +
-    "--max_seq_length=64 --max_predictions_per_seq=10",
-  flags: {
-    checkpoint: {
-      kind: "string",
-      required: true,
-      help: "a step folder, or an output_dir, whose newest one is taken",
-    },
-    eval_input_file: { kind: "string", required: true, help: "held-out records: paths or globs by comma" },
-    max_seq_length: { kind: "int", default: 512, help: "pieces per record", source: "reference" },
-    max_predictions_per_seq: {
-      kind: "int",
-      default: 20,
-      help: "masked pieces per record",
-      source: "reference",
-    },
-    eval_batch_size: { kind: "int", default: 64, help: "records per batch", source: "reference" },
-    max_eval_steps: { kind: "int", default: 0, help: "most batches, 0 for all" },
-    engine: {
-      kind: "string",
-      default: "auto",
-      help: "auto, reference, tfjs, tfjs-wasm, tfjs-cpu, tfjs-webgpu",
-    },
-  },
-  run: async (flags, _, { print, signal }) => {
-    const { config, parameters, state, path } = readCheckpoint(flags.checkpoint);
-    const metrics = await measure(parameters, config, openExamples(flags.eval_input_file, flags), {
-      engine: await openEngine(flags.engine),
-      batchSize: flags.eval_batch_size,
-      signal,
-      ...(flags.max_eval_steps === 0 ? {} : { maxBatches: flags.max_eval_steps }),
-    });
-    print(JSON.stringify({ checkpoint: path, global_step: state.step, ...metrics }, undefined, 2));
-  },
+  summary: "Measure checkpoints on held-out records.",
+  example: "deno task albert evaluate --checkpoint=build/model --eval_input_file=build/held_out.tfrecord",
+  flags,
+  run,
 });

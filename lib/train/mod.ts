@@ -13,6 +13,8 @@ export { estimateCost, measurePeak } from "./cost.ts";
 export type { RunCost } from "./cost.ts";
 export { evaluate } from "./evaluate.ts";
 export type { EvaluateOptions } from "./evaluate.ts";
+export { evaluateInDetail } from "./evaluate_detail.ts";
+export type { DetailedEvaluateOptions, DetailedMetrics, FrequencyBand } from "./evaluate_detail.ts";
 export { fillMask } from "./fill_mask.ts";
 export type { FilledPiece, FillMaskOptions, PieceTokenizer } from "./fill_mask.ts";
 export { adamw, clipByGlobalNorm, lamb, learningRate } from "./optimizer.ts";

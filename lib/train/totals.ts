@@ -138,7 +138,7 @@ export function modelInputs(batch: { readonly [Name in keyof BatchTypes]: Tensor
 }
 
 /** 1 where no class has a higher score than the label: [n, classes], int32 [n] -> float32 [n]. */
-function correct(logits: Tensor, labels: Tensor): Tensor {
+export function correctOnes(logits: Tensor, labels: Tensor): Tensor {
   const ofLabel = reduceSum(mul(logits, oneHot(labels, logits.shape[1] as number)), [-1]);
   return cast(compare(ofLabel, "ge", reduceMax(logits, [-1])), "float32");
 }
@@ -150,10 +150,10 @@ export function batchTotals(
 ): Tensor {
   const n = out.maskedLmLosses.shape[0] as number;
   const flat = (x: Tensor): Tensor => reshape(x, [n]);
-  const right = correct(out.maskedLmLogits, flat(batch.masked_lm_ids));
+  const right = correctOnes(out.maskedLmLogits, flat(batch.masked_lm_ids));
   const weighted = (values: Tensor, weights: Tensor): Tensor => reduceSum(mul(values, weights));
   const [all, masks] = [flat(batch.masked_lm_weights), flat(batch.mask_weights)];
-  const orderRight = correct(out.sentenceOrderLogits, batch.next_sentence_labels);
+  const orderRight = correctOnes(out.sentenceOrderLogits, batch.next_sentence_labels);
   return stack([
     weighted(out.maskedLmLosses, all),
     weighted(right, all),

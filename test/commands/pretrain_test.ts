@@ -161,3 +161,37 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     assert.equal(readCheckpoint(output).state.step, step + 1);
   });
 }
+
+const held = [`--eval_input_file=${folder}/held_out.tfrecord`, "--engine=tfjs-wasm"];
+
+Deno.test("evaluate prints one checkpoint as JSON with perplexity, intervals and bands, several as a table", async () => {
+  await pretrain("compared", "--nomeasure_peak", "--save_checkpoints_steps=2");
+  const output = join(folder, "compared");
+  const one = JSON.parse((await run("evaluate", [`--checkpoint=${output}`, ...held])).join("\n"));
+  assert.equal(one.global_step, 4);
+  assert.ok(Math.abs(one.perplexity - Math.exp(one.masked_lm_loss)) < 1e-9);
+  const [low, high] = one.intervals.masked_lm_accuracy;
+  assert.ok(low <= one.masked_lm_accuracy && one.masked_lm_accuracy <= high);
+  assert.equal(one.bands[0].ranks, "1-10");
+  const [header, ...rows] = await run("evaluate", [`--checkpoint=${output}`, "--all", ...held]);
+  assert.match(header ?? "", /checkpoint.*MLM loss.*\[MASK\] loss.*perplexity.*SOP/);
+  assert.match(rows[0] ?? "", /step-000002 .* ±/);
+  assert.match(rows[1] ?? "", /step-000004 .* ±/);
+  await assert.rejects(
+    run("evaluate", [`--checkpoint=${output},${output}`, "--watch", ...held]),
+    /--watch follows one output_dir/,
+  );
+  await assert.rejects(
+    run("evaluate", [`--checkpoint=${output}`, "--max_seq_length=16", ...held]),
+    /made with max_seq_length 12/,
+  );
+});
+
+Deno.test("evaluate --watch measures every checkpoint of a growing folder and ends with the training", async () => {
+  const watched = run("evaluate", [
+    ...[`--checkpoint=${join(folder, "watched")}`, "--watch", "--watch_seconds=0", ...held],
+  ]);
+  await pretrain("watched", "--nomeasure_peak", "--save_checkpoints_steps=2");
+  const [, ...rows] = await watched;
+  assert.deepEqual(rows.map((row) => /step-\d+/.exec(row)?.[0]), ["step-000002", "step-000004"]);
+});
