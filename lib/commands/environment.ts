@@ -3,13 +3,14 @@
  */
 import { arch, cpus, platform, totalmem } from "node:os";
 import process from "node:process";
-import { openEngine } from "../engines/mod.ts";
+import { installPlugin, openEngine } from "../engines/mod.ts";
 import { constant, deviceArray, type Engine, matmul, useEngine } from "../tensor/mod.ts";
 import { type Command, command } from "./command.ts";
 
-const names = ["tfjs-wasm", "tfjs-cpu", "tfjs-webgpu", "reference"] as const;
+const names = ["xla", "tfjs-wasm", "tfjs-cpu", "tfjs-webgpu", "reference"] as const;
 
 const remedies: Readonly<Record<string, string>> = {
+  xla: "deno task albert environment --install=xla-cpu fetches its plugin with pip",
   "tfjs-webgpu": "needs a GPU driver with Vulkan, Metal or Direct3D that Deno can see",
 };
 
@@ -37,8 +38,19 @@ export const environment: Command = command({
   name: "environment",
   summary: "Show what runs on this machine and what to install for more.",
   example: "deno task albert environment",
-  flags: {},
-  run: async (_, __, { print }) => {
+  flags: {
+    install: {
+      kind: "string",
+      choices: ["xla-cpu"],
+      help: "fetch what an engine needs: xla-cpu (60 MB, by pip)",
+    },
+  },
+  run: async ({ install }, _, { print, onProgress, endProgress }) => {
+    if (install !== undefined) {
+      const library = await installPlugin("xla-cpu", { onProgress });
+      await endProgress();
+      print(`installed ${library}`);
+    }
     const processors = cpus();
     print(
       `machine: ${platform()} ${arch()}, ${processors.length} × ${
