@@ -1,8 +1,9 @@
 /** The parts of the XLA engine that need no plugin: program text, simplification, messages, wheels, libraries, versions. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { deflateRawSync } from "node:zlib";
 import {
   add,
@@ -10,9 +11,11 @@ import {
   constant,
   CorruptFileError,
   exp,
+  findPlugin,
   gather,
   gelu,
   grad,
+  installPlugin,
   iota,
   layerNorm,
   matmul,
@@ -38,7 +41,7 @@ import type { Request } from "../../lib/engines/xla/messages.ts";
 import { cpuPackages, packagesHere } from "../../lib/engines/xla/packages.ts";
 import { openPjrt } from "../../lib/engines/xla/pjrt_api.ts";
 import { layouts, slots } from "../../lib/engines/xla/pjrt_layout.ts";
-import { checkLibrary } from "../../lib/engines/xla/plugin.ts";
+import { checkLibrary, installedPath, unpackPlugin } from "../../lib/engines/xla/plugin.ts";
 import { openProgramCache } from "../../lib/engines/xla/program_cache.ts";
 import { onlyReadRows } from "../../lib/engines/xla/sparse_rows.ts";
 import { toStableHlo } from "../../lib/engines/xla/stablehlo.ts";
@@ -239,6 +242,44 @@ Deno.test("extractMember() unpacks one member and names what is damaged", async 
       writeFileSync(wheel, zip.subarray(0, cut));
       await assert.rejects(extractMember(wheel, "a/plugin.so", target), CorruptFileError);
     }
+  });
+});
+
+/** Lets a test use other environment variables. */
+async function withEnvironment(
+  values: Readonly<Record<string, string>>,
+  fn: () => Promise<void>,
+): Promise<void> {
+  const before = Object.keys(values).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, values);
+  try {
+    await fn();
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
+}
+
+Deno.test("installPlugin() tells why nothing can be fetched, and unpackPlugin() leaves nothing half done", async () => {
+  await inFolder(async (folder) => {
+    await withEnvironment({ XDG_CACHE_HOME: folder, PATH: folder, ALBERT_PJRT_PLUGIN: "" }, async () => {
+      assert.equal(findPlugin(), undefined);
+      await assert.rejects(xlaEngine(), /no XLA plugin is installed; run .*--install=xla-cpu/);
+      await assert.rejects(
+        installPlugin("xla-cpu"),
+        /Cannot install xla-cpu: (python3 does not start|no package)/,
+      );
+      const each = cpuPackages[0] as (typeof cpuPackages)[number];
+      const wheel = join(folder, "a.whl");
+      writeFileSync(wheel, zipOf(each.member, Uint8Array.of(1, 2, 3)));
+      await assert.rejects(
+        unpackPlugin(each, wheel),
+        /its library has sha256 [0-9a-f]{64}, expected ad1309ac/,
+      );
+      assert.deepEqual(readdirSync(join(installedPath(each), "..")), []);
+    });
   });
 });
 
