@@ -233,11 +233,10 @@ async function tellPeak(
 ): Promise<number | undefined> {
   if (run.compute_dtype !== "float32") return undefined; // another product would be the peak
   const peak = await measurePeak(engine);
-  const seconds = estimateCost(config, run).flops * run.num_train_steps / peak;
+  const steps = Math.min(run.num_train_steps, run.stop_after_steps || Infinity);
+  const seconds = estimateCost(config, run).flops * steps / peak;
   print(
-    `speed: products reach ${
-      (peak / 1e9).toPrecision(3)
-    } GFLOP/s here, so ${run.num_train_steps} steps take ` +
+    `speed: products reach ${(peak / 1e9).toPrecision(3)} GFLOP/s here, so ${steps} steps take ` +
       `${describeSeconds(seconds)} at the least; MFU is measured against it`,
   );
   return peak;
@@ -276,7 +275,20 @@ async function open(flags: { readonly [name: string]: unknown }, print: Context[
   const training = options.input_file === "" ? {} : checkRecords(expandPatterns(options.input_file), wishes);
   const records = training.records === undefined ? {} : { records: training.records };
   const hashes = { ...(all.tokenizer === undefined ? {} : { tokenizer: all.tokenizer }), ...records };
-  return { config, options, engine: await openEngine(options.engine), tokenizer, hashes };
+  const engine = await openEngine(options.engine);
+  checkDevice(options.device, engine);
+  return { config, options, engine, tokenizer, hashes };
+}
+
+/** A run takes the engine's first device; another one cannot be chosen yet, and is not quietly replaced. */
+function checkDevice(device: string, engine: Engine): void {
+  const names = engine.devices().map(({ name }) => name);
+  if (device === "" || device === names[0]) return;
+  throw new RangeError(
+    `Cannot run on --device=${device}: the engine ${engine.name} runs on ${names[0] ?? "its own device"}` +
+      (names.length > 1 ? ` and cannot be told to take another of ${names.join(", ")}` : "") +
+      "; leave the flag out, or choose another --engine",
+  );
 }
 
 /** `--do_eval` without `--do_train`: the newest checkpoint, on held-out or else on the training records. */

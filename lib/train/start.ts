@@ -65,8 +65,9 @@ function refuseChanges({ run, hashes = {} }: PretrainOptions, before: RunState, 
   if (run.allow_changed_flags) return;
   const defaults = parsePretrainingConfig({});
   const old = { ...defaults, ...before.run } as PretrainingConfig;
-  // Where both know the hash of the records, their names may change.
-  const sameData = before.hashes?.["records"] !== undefined && before.hashes["records"] === hashes["records"];
+  // Names of records say little: a caller may open them itself, and where both know their hash it decides.
+  const known = before.hashes?.["records"] !== undefined && hashes["records"] !== undefined;
+  const sameData = known || old.input_file === "" || run.input_file === "";
   const flags = decisive.filter((flag) => old[flag] !== run[flag] && !(flag === "input_file" && sameData))
     .map((flag) => `${flag} was ${JSON.stringify(old[flag])} and is ${JSON.stringify(run[flag])}`);
   const contents = Object.keys(hashes)

@@ -105,6 +105,7 @@ Deno.test("pretrain names what does not fit the records before the first step", 
     /Cannot use the tokenizer .*other.model: its SHA-256 is [0-9a-f]{64}, the records .*train.tfrecord were made with/,
   );
   await assert.rejects(pretrain("none", quick, `--input_file=${folder}/*.gz`), /matches no file/);
+  await assert.rejects(pretrain("none", quick, "--device=gpu:7"), /the engine tfjs-wasm runs on/);
   const copy = join(folder, "long.tfrecord");
   const manifest = readFileSync(join(folder, "train.tfrecord.manifest.json"), "utf8");
   writeFileSync(copy, readFileSync(join(folder, "train.tfrecord")));
