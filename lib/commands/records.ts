@@ -19,7 +19,10 @@ import { readInput } from "./files.ts";
 const R = RECORDS_DEFAULTS;
 const source = "reference";
 
-type Choices = Pick<RecordsConfig, "word_starts" | "mask_budget" | "single_sentence" | "order">;
+type Choices = Pick<
+  RecordsConfig,
+  "word_starts" | "mask_budget" | "single_sentence" | "order" | "compression"
+>;
 
 /** Reads the tokenizer that the flags name. */
 export function openTokenizer(
@@ -151,6 +154,12 @@ export const records: Command = command({
       kind: "int",
       default: R.block_bytes,
       help: "bytes of text among which random partners are drawn with --order=stream",
+    },
+    compression: {
+      kind: "string",
+      choices: ["none", "gzip", "zlib"],
+      default: R.compression,
+      help: "packing of the outputs; the reference's trainer reads none",
     },
     overwrite: {
       kind: "boolean",

@@ -3,6 +3,7 @@
  * `numpy_seed` is ours, because the reference never seeds NumPy and so never repeats itself.
  */
 import { pythonRandom } from "../random.ts";
+import type { RecordCompression } from "./compression.ts";
 import {
   checkedTasks,
   generators,
@@ -79,6 +80,8 @@ export type RecordsConfig = TasksConfig & {
   readonly order: "reference" | "stream";
   /** Bytes of text in a block of `order: "stream"`, at least; part of what decides the records. Default 1 MiB. */
   readonly block_bytes: number;
+  /** Packing of the outputs: `"none"` (default; what the reference's trainer reads), `"gzip"` or `"zlib"`. */
+  readonly compression: RecordCompression;
 };
 
 /**
@@ -102,6 +105,7 @@ export const RECORDS_DEFAULTS: Omit<RecordsConfig, "input_file" | "output_file">
   shard_index: 0,
   order: "reference",
   block_bytes: 1 << 20,
+  compression: "none",
 };
 
 /**
@@ -198,6 +202,11 @@ export function resolveRecords(config: RecordsConfig): RecordsConfig {
   }
   if (order !== "reference" && order !== "stream") {
     throw new RangeError(`Cannot create records: order is ${order}, expected reference or stream`);
+  }
+  if (!["none", "gzip", "zlib"].includes(config.compression)) {
+    throw new RangeError(
+      `Cannot create records: compression is ${config.compression}, expected none, gzip or zlib`,
+    );
   }
   if (!Number.isSafeInteger(block_bytes) || block_bytes < 1 || block_bytes > 1 << 26) {
     throw new RangeError(`Cannot create records: block_bytes is ${block_bytes}, expected 1 to ${1 << 26}`);

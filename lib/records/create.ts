@@ -102,7 +102,7 @@ export async function createRecords(options: RecordsOptions, run: RecordsRun = {
   const outputs = outputNames(config.output_file, inputs, { overwrite });
   const writers: TfrecordWriter[] = [];
   try {
-    for (const path of outputs) writers.push(tfrecordWriter(path)); // now, so that a bad name fails early
+    for (const path of outputs) writers.push(tfrecordWriter(path, config)); // now, so that a bad name fails early
     const read = await tokenizeFiles(inputs, tokenizer, config, builder, run);
     if (builder.sentences() === 0) throw emptyCorpus(inputs, config);
     const documents = await makeInstances(builder, config, run);
@@ -110,8 +110,8 @@ export async function createRecords(options: RecordsOptions, run: RecordsRun = {
     const predictions = await writeInstances(made, config, writers, run);
     const files = writers.map((writer) => ({
       path: writer.path,
-      bytes: writer.bytes(),
       sha256: writer.finish(),
+      bytes: writer.bytes(),
       records: writer.records(),
     }));
     const report: RecordsReport = {

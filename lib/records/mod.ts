@@ -5,7 +5,9 @@
  */
 export { crc32c, frameRecord, maskedCrc32c } from "../formats/mod.ts";
 export { decodeExample, encodeExample, type Example, type ExampleSource, type Feature } from "./example.ts";
-export { readTfrecords, type TfRecord, type TfrecordWriter, tfrecordWriter } from "./tfrecord.ts";
+export { type RecordCompression } from "./compression.ts";
+export { type TfrecordWriter, tfrecordWriter } from "./tfrecord.ts";
+export { indexTfrecords, type ReadOptions, readTfrecords, type TfRecord } from "./tfrecord_read.ts";
 export { type ByteKind, type ByteSpan, parseExampleFields, spansByFeature } from "./fields.ts";
 export { readRecords, type RecordArrays, type RecordLengths } from "./read.ts";
 export {
@@ -20,3 +22,9 @@ export { createRecords, type RecordsRun } from "./create.ts";
 export { expandPatterns } from "./inputs.ts";
 export { checkManifest, readManifest, type RecordsManifest } from "./manifest.ts";
 export { type Shard, shardOf } from "./shard_environment.ts";
+export {
+  type InterleaveOptions,
+  type InterleavePosition,
+  interleaveTfrecords,
+  type RecordPlace,
+} from "./interleave.ts";

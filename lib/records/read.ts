@@ -4,7 +4,7 @@
  */
 import { CorruptFileError } from "../formats/mod.ts";
 import { decodeExample, type Example } from "./example.ts";
-import { readTfrecords } from "./tfrecord.ts";
+import { type ReadOptions, readTfrecords } from "./tfrecord_read.ts";
 
 /**
  * One record as arrays, named as in the file.
@@ -73,6 +73,8 @@ const KEY_OF_LENGTH: ReadonlyMap<number, Key> = new Map(KEYS.map((key) => [key.l
  *
  * @param paths TFRecord files, in the order wished.
  * @param lengths Lengths that every record must have.
+ * @param options `onDamaged` skips damaged frames and is called for each, so that a caller can count; without it damage
+ * is an error.
  * @returns The records; each has its own arrays (views of one buffer).
  * @throws {CorruptFileError} When a record is damaged, lacks a feature, or has other lengths: the message names key,
  * record and file and says which flag to change.
@@ -100,12 +102,25 @@ const KEY_OF_LENGTH: ReadonlyMap<number, Key> = new Map(KEYS.map((key) => [key.l
 export async function* readRecords(
   paths: readonly string[],
   lengths: RecordLengths,
+  { onDamaged }: Pick<ReadOptions, "onDamaged"> = {},
 ): AsyncGenerator<RecordArrays> {
+  const options = onDamaged === undefined ? {} : { onDamaged };
   for (const path of paths) {
-    for await (const { index, byte, data } of readTfrecords(path)) {
-      yield readQuickly(data, lengths) ?? readSlowly(data, lengths, path, index, byte + 12);
+    for await (const { index, byte, data } of readTfrecords(path, options)) {
+      yield recordArrays(data, lengths, path, index, byte);
     }
   }
+}
+
+/** The arrays of a payload; errors name its file, record and byte. */
+export function recordArrays(
+  data: Uint8Array,
+  lengths: RecordLengths,
+  path: string,
+  record: number,
+  byte: number,
+): RecordArrays {
+  return readQuickly(data, lengths) ?? readSlowly(data, lengths, path, record, byte + 12);
 }
 
 function lengthOf(key: Key, { maxSeqLength, maxPredictionsPerSeq }: RecordLengths): number {

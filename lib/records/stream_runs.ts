@@ -9,8 +9,8 @@ import { CorruptFileError, openAtomic } from "../formats/mod.ts";
 import type { InstanceKey } from "../tasks/mod.ts";
 
 /** Slots of the index of a run, by the upper bits of the key. */
-export const SLOTS: number = 1 << 12;
-const SLOT_SHIFT = 32 - 12;
+export const SLOTS: number = 1 << 14;
+const SLOT_SHIFT = 32 - 14;
 const HEAD = 28; // high, low, document (8), pass, index, length
 const WRITE = 1 << 20; // bytes written at a time
 const RUN_RECORDS = 100_000; // most records of a run: what orders a record takes some 150 bytes

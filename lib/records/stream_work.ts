@@ -76,7 +76,7 @@ export function streamSteps(
   setting: StreamSetting,
   task: StreamTask,
 ): Generator<number, PartCounts | ReportedFile> {
-  return task.kind === "part" ? partSteps(setting, task) : outputSteps(task);
+  return task.kind === "part" ? partSteps(setting, task) : outputSteps(task, setting.config);
 }
 
 function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, PartCounts> {
@@ -145,11 +145,14 @@ function buckets(sizes: Float64Array, from: number, to: number, bytes: number): 
   return found;
 }
 
-function* outputSteps({ path, folder, from, to, bucketBytes }: OutputTask): Generator<number, ReportedFile> {
+function* outputSteps(
+  { path, folder, from, to, bucketBytes }: OutputTask,
+  { compression }: RecordsConfig,
+): Generator<number, ReportedFile> {
   const readers: PartReader[] = partFiles(folder).map(partReader);
   const sizes = new Float64Array(SLOTS);
   for (const reader of readers) reader.addSizes(sizes);
-  const writer = tfrecordWriter(path);
+  const writer = tfrecordWriter(path, { compression });
   try {
     for (const [start, end] of buckets(sizes, from, to, bucketBytes)) {
       const entries = readBucket(readers, start, end);

@@ -27,6 +27,7 @@ function serve(start: WorkerStart): void {
   if (port === null) return;
   const reply = (message: WorkerReply): void => port.postMessage(message);
   let setting: StreamSetting | undefined;
+  const stop = new Int32Array(start.stop);
   port.on("message", (task: StreamTask) => {
     try {
       setting ??= streamSetting(start.config, loadTokenizer(start), start.runBytes);
@@ -34,6 +35,9 @@ function serve(start: WorkerStart): void {
       let step = steps.next();
       for (; !step.done; step = steps.next()) {
         if (step.value > 0) reply({ kind: "progress", done: step.value });
+        if (Atomics.load(stop, 0) === 0) continue;
+        steps.return(undefined as never); // its temporary file goes
+        throw new Error("Cannot finish: the run was stopped");
       }
       reply({ kind: "done", result: step.value });
     } catch (error) {

@@ -18,6 +18,8 @@ export type WorkerStart = {
   readonly style: "sentencepiece" | "wordpiece";
   readonly piecesSha256: string;
   readonly runBytes: number;
+  /** One 32-bit word; a thread ends its task early when it is 1. */
+  readonly stop: SharedArrayBuffer;
 };
 
 /** What a thread says. */
@@ -91,10 +93,27 @@ export function soloPool(
 }
 
 /** Threads that take the next task when they are free. */
-export function workerPool(count: number, start: WorkerStart, signal: AbortSignal | undefined): Pool {
+export function workerPool(
+  count: number,
+  start: Omit<WorkerStart, "stop">,
+  signal: AbortSignal | undefined,
+): Pool {
+  const stop = new SharedArrayBuffer(4);
   const file = new URL(ownFile().replace(/stream_workers(\.[jt]s)$/, "stream_worker_entry$1"));
-  const workers = Array.from({ length: count }, () => new Worker(file, { workerData: start }));
+  const workers = Array.from({ length: count }, () => new Worker(file, { workerData: { ...start, stop } }));
+  const busy = new Map<Worker, () => void>(); // how to tell `close` that the thread is free
+  /** Lets threads leave their tasks, so that none still writes when the next run begins. */
   const close = async (): Promise<void> => {
+    Atomics.store(new Int32Array(stop), 0, 1);
+    await Promise.all([...busy.keys()].map((worker) =>
+      new Promise<void>((free) => {
+        const timer = setTimeout(free, 10_000);
+        busy.set(worker, () => {
+          clearTimeout(timer);
+          free();
+        });
+      })
+    ));
     await Promise.all(workers.map((worker) => worker.terminate()));
   };
   return {
@@ -103,29 +122,42 @@ export function workerPool(count: number, start: WorkerStart, signal: AbortSigna
       new Promise((resolve, reject) => {
         let next = 0;
         let open = tasks.length;
-        const stop = (): void => reject(signal?.reason);
-        if (signal?.aborted) return stop();
+        const abort = (): void => reject(signal?.reason);
+        if (signal?.aborted) return abort();
         if (open === 0) return resolve();
-        signal?.addEventListener("abort", stop, { once: true });
+        signal?.addEventListener("abort", abort, { once: true });
         for (const worker of workers) {
           let number = -1;
           const give = (): void => {
             number = next++;
             const task = tasks[number];
-            if (task !== undefined) worker.postMessage(task);
+            if (task === undefined) return;
+            busy.set(worker, () => {});
+            worker.postMessage(task);
+          };
+          const free = (): void => {
+            busy.get(worker)?.();
+            busy.delete(worker);
           };
           worker.removeAllListeners();
           worker.on("message", (reply: WorkerReply) => {
             if (reply.kind === "progress") return onProgress(reply.done);
+            free();
             if (reply.kind === "failed") return reject(failure(reply));
             onDone(number, reply.result);
             if (--open === 0) {
-              signal?.removeEventListener("abort", stop);
+              signal?.removeEventListener("abort", abort);
               resolve();
             } else give();
           });
-          worker.on("error", (error) => reject(died(tasks[number], error.message)));
-          worker.on("exit", (code) => reject(died(tasks[number], `it ended with code ${code}`)));
+          worker.on("error", (error) => {
+            free();
+            reject(died(tasks[number], error.message));
+          });
+          worker.on("exit", (code) => {
+            free();
+            reject(died(tasks[number], `it ended with code ${code}`));
+          });
           give();
         }
       }),

@@ -104,6 +104,9 @@ Deno.test("createRecords() in stream order makes the same set of records with 1 
   const all = await records(`${folder}/out`);
   assert.equal(all.length, whole.instances);
   assert.deepEqual((await records(...paths)).sort(), all.toSorted());
+  await make(folder, { output_file: `${folder}/gzip`, compression: "gzip" });
+  assert.deepEqual(await records(`${folder}/gzip`), all);
+  assert(statSync(`${folder}/gzip`).size < statSync(`${folder}/out`).size / 2);
   const other = await make(folder, { output_file: `${folder}/other`, random_seed: 7 });
   assert.notDeepEqual((await records(`${folder}/other`)).sort(), all.toSorted());
   assert.equal(other.documents, whole.documents);
