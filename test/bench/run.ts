@@ -1,6 +1,7 @@
 // deno task bench [name ...]: ratios against peers measured in the same run. No time decides anything.
 import process from "node:process";
 import { engineBench } from "./engine_bench.ts";
+import { jaxBench } from "./jax_bench.ts";
 import { describeRatio, type Ratio } from "./pairs.ts";
 import { recordsBench } from "./records_bench.ts";
 import { tokenizerBench } from "./tokenizer_bench.ts";
@@ -10,6 +11,7 @@ const benches: { readonly [name: string]: () => AsyncGenerator<Ratio | string> }
   tokenizer: tokenizerBench,
   records: recordsBench,
   engine: engineBench,
+  jax: jaxBench,
 };
 
 async function main(names: readonly string[]): Promise<number> {
