@@ -4,11 +4,12 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { readSafetensorsFile } from "../formats/mod.ts";
-import { decodeExample, readTfrecords } from "../records/mod.ts";
 import { parseModel } from "../tokenizer/mod.ts";
 import { readCheckpoint } from "../train/mod.ts";
 import { type Command, command, type Context, UsageError } from "./command.ts";
 import { readInput } from "./files.ts";
+import { inspectRecords, type Pieces } from "./inspect_records.ts";
+import { openTokenizer } from "./records.ts";
 
 type Print = Context["print"];
 
@@ -28,30 +29,11 @@ export function kindOf(path: string): "checkpoint" | "tfrecord" | "safetensors" 
   if (statSync(path).isDirectory()) return "checkpoint";
   if (path.endsWith(".safetensors")) return "safetensors";
   if (path.endsWith(".model")) return "model";
-  if (/\.tf_?records?(-\d+-of-\d+)?$/.test(path)) return "tfrecord";
+  if (/\.tf_?records?(-\d+-of-\d+)?(\.gz)?$/.test(path)) return "tfrecord";
   const bytes = firstBytes(path);
   if (bytes[8] === 0x7b) return "safetensors";
   if (bytes[0] === 0x0a) return "model";
   return "tfrecord";
-}
-
-async function inspectRecords(path: string, limit: number, print: Print): Promise<void> {
-  let count = 0;
-  let keys = "";
-  for await (const { index, byte, data } of readTfrecords(path)) {
-    count++;
-    const example = decodeExample(data, { path, record: index });
-    const shape = Object.entries(example).map(([key, { type, values }]) =>
-      `${key}: ${type}[${values.length}]`
-    ).join(", ");
-    if (shape !== keys) print(`record ${index} at byte ${byte}: ${shape}`);
-    keys = shape;
-    if (index >= limit) continue;
-    for (const [key, { values }] of Object.entries(example)) {
-      print(`  ${key} = ${Array.from(values as ArrayLike<unknown>).join(" ")}`);
-    }
-  }
-  print(`${path}: ${count} records, every checksum right`);
 }
 
 function inspectModel(path: string, limit: number, print: Print): void {
@@ -109,13 +91,23 @@ export const inspect: Command = command({
     "Show what is inside a record file, tokenizer, safetensors file or checkpoint, and where it is damaged.",
   example: "deno task albert inspect build/train.tfrecord --limit=1",
   positional: { name: "FILE", help: "a TFRecord file, a .model, a .safetensors file, a checkpoint folder" },
-  flags: { limit: { kind: "int", default: 3, help: "records or pieces shown in full" } },
-  run: async ({ limit }, paths, { print }) => {
+  flags: {
+    limit: { kind: "int", default: 3, help: "records or pieces shown in full" },
+    json: { kind: "boolean", default: false, help: "records: one line of JSON a file instead of text" },
+    skip_damaged: { kind: "boolean", default: false, help: "records: skip damaged ones and count them" },
+    spm_model_file: { kind: "string", help: "records: SentencePiece model, to show tokens" },
+    vocab_file: { kind: "string", help: "records: WordPiece vocabulary, to show tokens" },
+  },
+  run: async ({ limit, json, skip_damaged, spm_model_file, vocab_file }, paths, { print }) => {
     if (paths.length === 0) throw new UsageError("Cannot run inspect: name a file");
+    const pieces: Pieces | undefined = spm_model_file === undefined && vocab_file === undefined
+      ? undefined
+      : openTokenizer({ spm_model_file, vocab_file, do_lower_case: true }).tokenizer;
     for (const path of paths) {
       const kind = kindOf(path);
-      if (kind === "tfrecord") await inspectRecords(path, limit, print);
-      else if (kind === "model") inspectModel(path, limit, print);
+      if (kind === "tfrecord") {
+        await inspectRecords(path, { limit, json, skipDamaged: skip_damaged, pieces }, print);
+      } else if (kind === "model") inspectModel(path, limit, print);
       else if (kind === "safetensors") inspectTensors(path, print);
       else inspectCheckpoint(path, print);
     }

@@ -28,3 +28,4 @@ export {
   interleaveTfrecords,
   type RecordPlace,
 } from "./interleave.ts";
+export { instanceLog, type RecordsSummarizer, recordsSummarizer, type RecordsSummary } from "./summary.ts";
