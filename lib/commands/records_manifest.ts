@@ -3,19 +3,22 @@
  * tokenizer. Records without a manifest, such as the reference's, pass; their own checks come when they are read.
  */
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { readManifest, type RecordsManifest } from "../records/mod.ts";
 import { loadSentencePiece } from "../tokenizer/mod.ts";
 
-type Manifest = {
-  readonly format: string;
-  readonly flags: { readonly max_seq_length: number; readonly max_predictions_per_seq: number };
+type Manifest = RecordsManifest & {
+  readonly flags: {
+    readonly max_seq_length: number;
+    readonly max_predictions_per_seq: number;
+    readonly do_permutation?: boolean;
+  };
   readonly tokenizer: {
     readonly size: number;
     readonly pieces_sha256: string;
     readonly model_sha256: string | null;
   };
-  readonly outputs: readonly { readonly path: string; readonly bytes: number; readonly sha256: string }[];
 };
 
 /** A tokenizer file as the flags name it. */
@@ -43,10 +46,10 @@ function manifestOf(path: string): { readonly file: string; readonly manifest: M
   );
   for (const file of existsSync(named) ? [named, ...others] : others) {
     try {
-      const manifest = JSON.parse(readFileSync(file, "utf8")) as Manifest;
-      const mine = manifest.format === "albert-guide records" &&
-        manifest.outputs.some((output) => basename(output.path) === basename(path));
-      if (mine) return { file, manifest };
+      const manifest = readManifest(file) as Manifest;
+      if (manifest.outputs.some((output) => basename(output.path) === basename(path))) {
+        return { file, manifest };
+      }
     } catch {
       // Not a manifest of records; the records themselves are still checked when they are read.
     }
@@ -79,6 +82,22 @@ function checkTokenizer(path: string, made: Manifest["tokenizer"], { vocabSize, 
   );
 }
 
+function checkLengths(path: string, made: Manifest["flags"], wishes: Wishes): void {
+  const lengths = {
+    max_seq_length: made.max_seq_length,
+    // Exchanged pieces are predicted beside the masked ones.
+    max_predictions_per_seq: made.max_predictions_per_seq * (made.do_permutation === true ? 2 : 1),
+  };
+  for (const flag of ["max_seq_length", "max_predictions_per_seq"] as const) {
+    const [is, wished] = [lengths[flag], wishes[flag]];
+    if (is === wished) continue;
+    throw new RangeError(
+      `Cannot use the records ${path}: they were made with ${flag} ${is}, this run says ${wished}; ` +
+        `give --${flag}=${is}, or make the records again`,
+    );
+  }
+}
+
 /** Checks the manifests of record files; the first thing that does not fit is named with its file. */
 export function checkRecords(paths: readonly string[], wishes: Wishes): RecordHashes {
   const data: string[] = [];
@@ -88,15 +107,7 @@ export function checkRecords(paths: readonly string[], wishes: Wishes): RecordHa
     const found = manifestOf(path);
     if (found === undefined) continue;
     const { manifest: { flags, tokenizer: made, outputs }, file } = found;
-    for (const flag of ["max_seq_length", "max_predictions_per_seq"] as const) {
-      if (flags[flag] === wishes[flag]) continue;
-      throw new RangeError(
-        `Cannot use the records ${path}: they were made with ${flag} ${flags[flag]}, this run says ${
-          wishes[flag]
-        }; ` +
-          `give --${flag}=${flags[flag]}, or make the records again`,
-      );
-    }
+    checkLengths(path, flags, wishes);
     const output = outputs.find((one) => basename(one.path) === basename(path));
     const { size } = statSync(path);
     if (output !== undefined && output.bytes !== size) {

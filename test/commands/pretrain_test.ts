@@ -42,6 +42,15 @@ async function setup(): Promise<void> {
 }
 await setup();
 
+await createRecords({
+  input_file: join(folder, "raw.txt"),
+  output_file: join(folder, "permuted.tfrecord"),
+  tokenizer,
+  max_seq_length: 12,
+  max_predictions_per_seq: 2,
+  do_permutation: true,
+});
+
 const flags = [
   `--input_file=${folder}/train.tfrecord`,
   `--albert_config_file=${folder}/config13.json`,
@@ -115,6 +124,16 @@ Deno.test("pretrain names what does not fit the records before the first step", 
     pretrain("none", quick, `--input_file=${copy}`),
     /the file has \d+ bytes, its manifest/,
   );
+});
+
+Deno.test("pretrain takes records with exchanged pieces at twice the predictions", async () => {
+  const input = [`--input_file=${folder}/permuted.tfrecord`, "--nomeasure_peak"];
+  await assert.rejects(
+    pretrain("permuted", ...input),
+    /made with max_predictions_per_seq 4, this run says 2/,
+  );
+  const lines = await pretrain("permuted", ...input, "--max_predictions_per_seq=4");
+  assert.match(lines.at(-1) ?? "", /finished at step 4/);
 });
 
 Deno.test("pretrain with --do_eval alone measures the newest checkpoint", async () => {
