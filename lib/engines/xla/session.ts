@@ -136,7 +136,7 @@ export function startSession(options: SessionOptions): Session {
   let ended: () => void = () => {};
   const end = new Promise<void>((resolve) => ended = resolve);
   const hold = (): void => counted.forEach((each) => each.ref?.());
-  const let_go = (): void => counted.forEach((each) => each.unref?.());
+  const letGo = (): void => counted.forEach((each) => each.unref?.());
   const die = (how: string): void => {
     if (dead !== undefined) return;
     const said = tail();
@@ -147,7 +147,7 @@ export function startSession(options: SessionOptions): Session {
           `the next program or upload starts a new one${said === "" ? "" : `. It said: ${said}`}`,
     );
     waiters.splice(0).forEach(({ reject }) => reject(dead as Error));
-    let_go();
+    letGo();
     ended();
   };
   child.on("error", (error) => die(error.message));
@@ -158,7 +158,7 @@ export function startSession(options: SessionOptions): Session {
     try {
       for (const frame of read(chunk)) {
         const waiter = waiters.shift();
-        if (waiters.length === 0 && !closing) let_go();
+        if (waiters.length === 0 && !closing) letGo();
         if (frame.message.kind !== "failed") waiter?.resolve(frame);
         else waiter?.reject(new XlaError(frame.message.message, frame.message.code));
       }
@@ -193,7 +193,7 @@ export function startSession(options: SessionOptions): Session {
       if (stdin.writableLength > queueLimit) {
         hold();
         await Promise.race([new Promise((resolve) => stdin.once("drain", resolve)), end]);
-        if (waiters.length === 0) let_go();
+        if (waiters.length === 0) letGo();
       }
     },
     death: () => dead,
