@@ -192,6 +192,7 @@ export const records: Command = command({
     const shard = config.order === "stream"
       ? shardOf(process.env, { shard_index, shard_count })
       : { shard_index: shard_index ?? 0, shard_count: shard_count ?? 1 };
+    const warned: string[] = [];
     const report = await createRecords({
       ...config,
       shard_index: shard.shard_index,
@@ -199,8 +200,9 @@ export const records: Command = command({
       tokenizer,
       tokenizer_sha256: sha256,
       tokenizer_file: spm_model_file ?? vocab_file ?? "",
-    }, { onProgress, signal });
+    }, { onProgress, signal, onWarning: (line) => void warned.push(line) });
     await endProgress();
+    for (const line of warned) print(`note: ${line}`);
     print(describeRecords(report));
   },
 });

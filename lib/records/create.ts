@@ -20,7 +20,7 @@ import type { RecordsReport, RecordsTokenizer, ReportedFile } from "./config.ts"
 import { instanceEncoder } from "./encode_instance.ts";
 import { expandPatterns, rawFile } from "./inputs.ts";
 import { manifestOf } from "./manifest.ts";
-import { breather, emptyCorpus, outputNames } from "./outputs.ts";
+import { breather, checkSpecials, emptyCorpus, outputNames, warnings } from "./outputs.ts";
 import { createStream } from "./stream.ts";
 import { type TfrecordWriter, tfrecordWriter } from "./tfrecord.ts";
 
@@ -41,6 +41,8 @@ export type RecordsRun = {
   readonly onProgress?: OnProgress;
   /** Stops the work; no file is left. */
   readonly signal?: AbortSignal;
+  /** Called once for each thing that is allowed but rarely wished, in words for a person. */
+  readonly onWarning?: (message: string) => void;
   /** Both generators, to look at their end state; default: fresh ones from the seeds. */
   readonly random?: Generators;
 };
@@ -94,6 +96,7 @@ export async function createRecords(options: RecordsOptions, run: RecordsRun = {
     options;
   const given = Object.entries(flags).filter(([, value]) => value !== undefined);
   const config = resolveRecords({ ...RECORDS_DEFAULTS, ...Object.fromEntries(given) } as RecordsConfig);
+  checkSpecials(tokenizer);
   if (config.order === "stream") return createStream(config, options, run);
   const random = run.random ?? seeded(config);
   const style = tokenizer.style ?? "sentencepiece";
@@ -103,9 +106,12 @@ export async function createRecords(options: RecordsOptions, run: RecordsRun = {
   const writers: TfrecordWriter[] = [];
   try {
     for (const path of outputs) writers.push(tfrecordWriter(path, config)); // now, so that a bad name fails early
-    const read = await tokenizeFiles(inputs, tokenizer, config, builder, run);
+    const { files: read, long } = await tokenizeFiles(inputs, tokenizer, config, builder, run);
     if (builder.sentences() === 0) throw emptyCorpus(inputs, config);
     const documents = await makeInstances(builder, config, run);
+    warnings({ documents, sentences: builder.sentences(), long }, config).forEach((line) =>
+      run.onWarning?.(line)
+    );
     const made = builder.finish();
     const predictions = await writeInstances(made, config, writers, run);
     const files = writers.map((writer) => ({
@@ -150,7 +156,7 @@ async function tokenizeFiles(
   config: RecordsConfig,
   builder: InstancesBuilder,
   { onProgress, signal }: RecordsRun,
-): Promise<ReportedFile[]> {
+): Promise<{ readonly files: ReportedFile[]; readonly long: number }> {
   const wordpiece = tokenizer.style === "wordpiece";
   const lower = config.do_lower_case;
   const total = inputs.reduce((sum, path) => sum + statSync(path).size, 0);
@@ -159,6 +165,7 @@ async function tokenizeFiles(
   let before = 0;
   let document = 0;
   let inDocument = false;
+  let long = 0; // sentences that no record holds whole
   const take = (line: string): void => {
     const text = wordpiece ? pythonStrip(line) : preprocessText(line, { lower });
     if (text === "") {
@@ -169,7 +176,9 @@ async function tokenizeFiles(
     }
     inDocument = true;
     if (document % config.shard_count !== config.shard_index) return;
-    builder.sentence(wordpiece ? tokenizer.encode(text) : albertPieces(tokenizer.encode, text));
+    const pieces = wordpiece ? tokenizer.encode(text) : albertPieces(tokenizer.encode, text);
+    if (pieces.length > config.max_seq_length - 3) long++;
+    builder.sentence(pieces);
   };
   for (const path of inputs) {
     const file = rawFile(path);
@@ -197,7 +206,7 @@ async function tokenizeFiles(
     files.push({ path, bytes: file.bytes(), sha256: file.sha256() });
   }
   builder.endDocument();
-  return files;
+  return { files, long };
 }
 
 /** Returns the number of documents. */

@@ -4,7 +4,7 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { maskedCrc32c } from "../formats/mod.ts";
-import type { RecordsConfig } from "./config.ts";
+import type { RecordsConfig, RecordsTokenizer } from "./config.ts";
 import { kindOfPath } from "./inputs.ts";
 
 /** Output names of a comma list, checked; throws RangeError for what cannot or must not be written. */
@@ -74,4 +74,51 @@ export function breather(signal: AbortSignal | undefined): () => Promise<void> |
     last = now;
     return new Promise((done, stop) => setTimeout(() => signal?.aborted ? stop(signal.reason) : done(), 0));
   };
+}
+
+/** Refuses a tokenizer without the pieces that every sequence needs: the original would write unknown pieces. */
+export function checkSpecials(tokenizer: RecordsTokenizer): void {
+  const missing = ["[CLS]", "[SEP]", "[MASK]"].filter((piece) =>
+    tokenizer.pieceOf(tokenizer.idOf(piece)) !== piece
+  );
+  if (missing.length === 0) return;
+  throw new RangeError(
+    `Cannot create records: the tokenizer has no ${missing.join(", ")}; train it with ` +
+      "--control_symbols=[CLS],[SEP],[MASK], or add them to the WordPiece vocabulary",
+  );
+}
+
+/** What is allowed but rarely wished, a line each. */
+export function warnings(
+  { documents, sentences, long, cuts = 0 }: {
+    readonly documents: number;
+    readonly sentences: number;
+    readonly long: number;
+    readonly cuts?: number;
+  },
+  { max_seq_length, block_bytes }: RecordsConfig,
+): string[] {
+  const lines: string[] = [];
+  if (documents - cuts === 1 && sentences > 1) {
+    lines.push(
+      `no blank line between sentences: all ${sentences} are one document, so pairs of segments cross its real borders and ` +
+        "random partners come from the same document; put a blank line between documents",
+    );
+  }
+  if (cuts > 0) {
+    lines.push(
+      `${cuts} cuts inside documents longer than ${
+        4 * block_bytes
+      } bytes; raise --block_bytes to keep them whole`,
+    );
+  }
+  if (long > 0) {
+    lines.push(
+      `${long} of ${sentences} sentences have more than ${
+        max_seq_length - 3
+      } pieces and lose some in every record; ` +
+        "raise --max_seq_length or split them",
+    );
+  }
+  return lines;
 }

@@ -12,7 +12,7 @@ import type { RecordsConfig, RecordsOptions, RecordsReport, ReportedFile } from 
 import type { RecordsRun } from "./create.ts";
 import { expandPatterns } from "./inputs.ts";
 import { manifestOf, piecesHash, plainFlags, readManifest } from "./manifest.ts";
-import { breather, emptyCorpus, outputNames } from "./outputs.ts";
+import { breather, emptyCorpus, outputNames, warnings } from "./outputs.ts";
 import { type Block, planStream, type StreamPlan } from "./stream_plan.ts";
 import { type PartCounts, partReader, SLOTS } from "./stream_runs.ts";
 import { type Pool, soloPool, workerPool } from "./stream_workers.ts";
@@ -60,6 +60,10 @@ export async function createStream(
   try {
     const counts = await makeParts(pool, partTasks(folder, inputs, blocks, partBlocks), run);
     if (counts.documents === 0) throw emptyCorpus(inputs, config);
+    const { documents, sentences, longSentences: long } = counts;
+    warnings({ documents, sentences, long, cuts: plan.cuts }, config).forEach((line) =>
+      run.onWarning?.(line)
+    );
     rmSync(manifest, { force: true }); // an old one must not vouch for half new files
     const files = await writeOutputs(pool, { folder, outputs, share, total: counts.instances }, run);
     const report = reportOf(counts, plan.inputs, files, manifest);

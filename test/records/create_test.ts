@@ -220,6 +220,54 @@ Deno.test("createRecords() names the pattern, file, byte or flag when something 
   assert.match(error.message, /invalid UTF-8 at byte 1500000; convert the file/);
 });
 
+Deno.test("createRecords() refuses a tokenizer without specials, and to replace a file that holds no records", async () => {
+  const place = rawFolder();
+  const lacking = {
+    ...sentencePiece,
+    idOf: (piece: string) => piece.startsWith("[") ? 1 : sentencePiece.idOf(piece),
+  };
+  assert.match(
+    (await failure(place, { tokenizer: lacking })).message,
+    /the tokenizer has no \[CLS\], \[SEP\], \[MASK\]; train it with --control_symbols/,
+  );
+  const text = `${place}/precious.txt`;
+  writeFileSync(text, "a text that nobody can make again");
+  assert.match(
+    (await failure(place, { output_file: text })).message,
+    /exists and is no TFRecord file.*--overwrite/,
+  );
+  const files = { input_file: `${place}/corpus.txt`, output_file: text };
+  await createRecords({ ...small, ...files, tokenizer: sentencePiece, overwrite: true });
+  await createRecords({ ...small, ...files, tokenizer: sentencePiece }); // records may be replaced
+});
+
+for (const order of ["reference", "stream"] as const) {
+  Deno.test(`createRecords() in ${order} order notes one document, long sentences and nothing else`, async () => {
+    const place = rawFolder();
+    const text = golden.input_files["corpus.txt"] ?? "";
+    const notes = async (content: string, options: Record<string, unknown> = {}): Promise<string> => {
+      writeFileSync(`${place}/x.txt`, content);
+      const lines: string[] = [];
+      const files = {
+        input_file: `${place}/x.txt`,
+        output_file: `${place}/a.tfrecord`,
+        order,
+        overwrite: true,
+      };
+      await createRecords({ ...small, max_seq_length: 512, ...files, ...options, tokenizer: sentencePiece }, {
+        onWarning: (line) => void lines.push(line),
+      });
+      return lines.join("|");
+    };
+    assert.equal(await notes(text), "");
+    assert.match(
+      await notes(text.replace(/\n\s*\n/g, "\n")),
+      /^no blank line between sentences: all \d+ are one document/,
+    );
+    assert.match(await notes(text, { max_seq_length: 12 }), /^\d+ of \d+ sentences have more than 9 pieces/);
+  });
+}
+
 Deno.test("createRecords() stops and leaves no file when the signal says so", async () => {
   const place = rawFolder();
   writeFileSync(`${place}/long.txt`, (golden.input_files["corpus.txt"] ?? "").repeat(60));
