@@ -41,7 +41,7 @@ const flags = {
   engine: {
     kind: "string",
     default: "auto",
-    help: "auto, reference, tfjs, tfjs-wasm, tfjs-cpu, tfjs-webgpu",
+    help: "auto, xla, tfjs (wasm), tfjs-cpu, tfjs-webgpu, reference",
   },
 } as const;
 

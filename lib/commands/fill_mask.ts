@@ -33,7 +33,7 @@ export const fillMask: Command = command({
     engine: {
       kind: "string",
       default: "auto",
-      help: "auto, reference, tfjs, tfjs-wasm, tfjs-cpu, tfjs-webgpu",
+      help: "auto, xla, tfjs (wasm), tfjs-cpu, tfjs-webgpu, reference",
     },
   },
   run: async ({ model, spm_model_file, top_k, do_lower_case, engine }, texts, { print }) => {

@@ -428,7 +428,7 @@ export const guide: Command = command({
     engine: {
       kind: "string",
       default: "auto",
-      help: "auto, reference, tfjs, tfjs-wasm, tfjs-cpu, tfjs-webgpu",
+      help: "auto, xla, tfjs (wasm), tfjs-cpu, tfjs-webgpu, reference",
     },
     data_dir: { kind: "string", default: "data", help: "folder of the embedded corpora" },
     quick: { kind: "boolean", default: false, help: "the first stage of training only" },

@@ -48,7 +48,7 @@ const helps: Readonly<Partial<Record<keyof PretrainingConfig, string>>> = {
   max_eval_steps: "most batches of one evaluation",
   init_from_group0: "start every group from group 0",
   eval_input_file: "held-out records (the reference evaluates on its training files)",
-  engine: "auto, reference, tfjs, tfjs-wasm, tfjs-cpu, tfjs-webgpu",
+  engine: "auto, xla, tfjs (wasm), tfjs-cpu, tfjs-webgpu, reference",
   device: "device of the engine, empty for its first",
   seed: "seed of weights, dropout and order",
   compute_dtype: "type of the products: float32 or bfloat16",
