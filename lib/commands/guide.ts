@@ -2,7 +2,7 @@
  * `deno task guide`: the whole road on an embedded corpus, from text to a model that fills masks. Each stage calls the
  * library as the commands do; what is still valid from an earlier run is reused, and said so.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { guideRecipe, parsePretrainingConfig, type Recipe, type RecipeStage } from "../config/mod.ts";
 import { openEngine } from "../engines/mod.ts";
@@ -200,7 +200,9 @@ async function trainStage(
     options: { run: { ...run, output_dir: "" }, config: place.recipe.config, engine: place.engine.name },
     inputs: [files.train, files.heldOut, model, ...(start === "" ? [] : [weights(start)])],
     outputs: [weights(last)],
-    run: async () => {
+    run: async ({ goesOn }) => {
+      // Checkpoints of other data, flags or code are not continued.
+      if (!goesOn) rmSync(output_dir, { recursive: true, force: true });
       for (const line of describeRun(place.recipe.config, run, place.engine)) print(`  ${line}`);
       const { log, checkpoint, interrupted } = await pretrain({
         config: place.recipe.config,

@@ -21,8 +21,11 @@ export type StageOptions<Made> = {
   readonly inputs: readonly string[];
   /** Files it writes. */
   readonly outputs: readonly string[];
-  /** Does the work; what it returns is kept in the stamp, so it must be plain data. */
-  readonly run: () => Promise<Made>;
+  /**
+   * Does the work; what it returns is kept in the stamp, so it must be plain data. `goesOn` tells that the same work was
+   * begun before and interrupted, so that what it left may be continued.
+   */
+  readonly run: (start: { readonly goesOn: boolean }) => Promise<Made>;
 };
 
 /** What a stage gave, and whether it was made now. */
@@ -91,12 +94,16 @@ export function openStages(
         seconds: (Date.now() - start) / 1000,
       };
     }
+    const begun = `${path}.begun`;
+    const goesOn = !fresh && existsSync(begun) && readFileSync(begun, "utf8") === key;
     rmSync(path, { force: true });
-    const made = await run();
+    writeFileAtomic(begun, key);
+    const made = await run({ goesOn });
     const stamped = Object.fromEntries(
       outputs.map((output) => [output, { bytes: statSync(output).size, sha256: sha256(output) }]),
     );
     writeFileAtomic(path, `${JSON.stringify({ key, outputs: stamped, made }, undefined, 1)}\n`);
+    rmSync(begun, { force: true });
     return { made, reused: false, seconds: (Date.now() - start) / 1000 };
   };
 }

@@ -62,6 +62,26 @@ Deno.test("openStages() leaves no stamp when a stage fails", async () => {
   assert.equal(await runs(place), true);
 });
 
+Deno.test("openStages() tells a stage whether it goes on with the same work", async () => {
+  const place = setup();
+  const seen: boolean[] = [];
+  const attempt = (options: unknown, fails: boolean): Promise<unknown> =>
+    openStages(place.folder, { sources: "s" })("copy", {
+      options,
+      inputs: [place.input],
+      outputs: [],
+      run: ({ goesOn }) => {
+        seen.push(goesOn);
+        return fails ? Promise.reject(new Error("killed")) : Promise.resolve({});
+      },
+    });
+  await assert.rejects(attempt(1, true));
+  await attempt(1, false);
+  await assert.rejects(attempt(2, true));
+  await attempt(3, false);
+  assert.deepEqual(seen, [false, true, false, false]);
+});
+
 Deno.test("sourceHash() depends on the library's sources", () => {
   const lib = new URL("../../lib", import.meta.url).pathname;
   assert.match(sourceHash(lib), /^[0-9a-f]{64}$/);

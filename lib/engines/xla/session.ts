@@ -88,6 +88,8 @@ function startProcess({ threads }: SessionOptions): ChildProcess {
   return spawn(process.execPath, deno ? ["eval", "--no-config", "--no-lock", code] : ["-e", code], {
     stdio: ["pipe", "pipe", "pipe"],
     env: env as NodeJS.ProcessEnv,
+    // Its own process group: Ctrl-C is for the parent, which saves and then ends the child by closing its pipe.
+    detached: true,
   });
 }
 
