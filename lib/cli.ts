@@ -69,6 +69,26 @@ function openContext(signal: AbortSignal): Context {
   };
 }
 
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file or folder: check the name",
+  EISDIR: "it is a folder, a file is needed",
+  ENOTDIR: "a file is where a folder is needed: choose another name",
+  EEXIST: "a file is where a folder is needed: choose another name",
+  EACCES: "no permission: choose another place",
+  EROFS: "it cannot be written to: choose another place",
+  ENOSPC: "no space left on the device: free some and run the same command again",
+};
+
+/** A message for a person; what the system said in its own words gets ours. */
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, path } = error as { code?: string; path?: string };
+  const reason = reasons[code ?? ""];
+  return reason === undefined || !error.message.startsWith(code ?? "")
+    ? error.message
+    : `Cannot use ${path ?? "a file"}: ${reason}`;
+}
+
 /**
  * Runs one command line.
  *
@@ -85,7 +105,10 @@ export async function main(args: readonly string[]): Promise<number> {
     return name === undefined ? 2 : 0;
   }
   const abort = new AbortController();
-  const interrupt = (): void => abort.abort();
+  const interrupt = (): void => {
+    if (abort.signal.aborted) process.exit(130); // asked twice: not waiting for the stage to end
+    abort.abort();
+  };
   process.on("SIGINT", interrupt);
   process.on("SIGTERM", interrupt);
   const context = openContext(abort.signal);
@@ -102,11 +125,10 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     await context.endProgress();
     if (abort.signal.aborted) {
-      process.stderr.write("interrupted: what was finished is kept, the same command goes on from there\n");
+      process.stderr.write("interrupted: no file is half-written; the same command goes on where it can\n");
       return 130;
     }
-    const message = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`albert: ${message}\n`);
+    process.stderr.write(`albert: ${wordsOf(error)}\n`);
     if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return error instanceof UsageError ? 2 : 1;
   } finally {

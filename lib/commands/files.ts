@@ -1,7 +1,7 @@
 /**
  * Reading the files that flags name, with an error that says what to do.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 
 /** The bytes of a file; `what` says what it should have been. */
 export function readInput(path: string, what: string): Uint8Array {
@@ -17,5 +17,16 @@ export function readInput(path: string, what: string): Uint8Array {
       ? cause.message
       : String(cause);
     throw new Error(`Cannot read the ${what} ${path}: ${reason}`, { cause });
+  }
+}
+
+/** Refuses a name that is no file, before long work begins. */
+export function checkFile(path: string, what: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) {
+    throw new Error(`Cannot read the ${what} ${path}: there is no such file: check the name`);
+  }
+  if (found.isDirectory()) {
+    throw new Error(`Cannot read the ${what} ${path}: it is a folder, name the files in it`);
   }
 }

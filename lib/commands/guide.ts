@@ -4,7 +4,7 @@
  */
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { guideRecipe, parsePretrainingConfig, type RecipeStage } from "../config/mod.ts";
+import { guideRecipe, parsePretrainingConfig, type Recipe, type RecipeStage } from "../config/mod.ts";
 import { openEngine } from "../engines/mod.ts";
 import { writeFileAtomic } from "../formats/mod.ts";
 import { createRecords, type RecordsReport } from "../records/mod.ts";
@@ -17,6 +17,7 @@ import {
   latestCheckpoint,
   pretrain,
   readCheckpoint,
+  type StepMetrics,
 } from "../train/mod.ts";
 import { type Command, command, type Context } from "./command.ts";
 import { runtimeName } from "./environment.ts";
@@ -168,7 +169,7 @@ async function trainStage(
       // Checkpoints of other data, flags or code are not continued.
       if (!goesOn) rmSync(output_dir, { recursive: true, force: true });
       for (const line of describeRun(place.recipe.config, run, place.engine)) print(`  ${line}`);
-      const { log, checkpoint, interrupted } = await pretrain({
+      const { checkpoint, interrupted } = await pretrain({
         config: place.recipe.config,
         run,
         examples: openExamples(files.train, stage),
@@ -185,6 +186,9 @@ async function trainStage(
       if (interrupted || checkpoint === undefined) {
         throw new Error("Cannot finish the training: it was interrupted");
       }
+      // The curve of the whole run, also of what an interrupted one had done before.
+      const curve = readFileSync(join(output_dir, "metrics.jsonl"), "utf8").trim().split("\n");
+      const log = curve.map((line) => JSON.parse(line) as StepMetrics);
       const { config, parameters } = readCheckpoint(checkpoint);
       const evaluation = await evaluate(parameters, config, openExamples(files.heldOut, stage), {
         engine: place.engine,
@@ -195,6 +199,16 @@ async function trainStage(
   });
 }
 
+/** The recipe with each training cut after so many steps; 0 leaves it as it is. */
+function shortened(recipe: Recipe, steps: number): Recipe {
+  if (steps === 0) return recipe;
+  const cut = (stage: RecipeStage): RecipeStage => ({
+    ...stage,
+    stop_after_steps: Math.min(steps, stage.stop_after_steps),
+  });
+  return { ...recipe, stages: recipe.stages.map(cut) };
+}
+
 async function run(
   flags: {
     readonly corpus: string;
@@ -202,6 +216,7 @@ async function run(
     readonly seed: number;
     readonly engine: string;
     readonly data_dir: string;
+    readonly max_steps: number;
     readonly quick: boolean;
     readonly fresh: boolean;
   },
@@ -217,7 +232,7 @@ async function run(
     corpus,
     seed: flags.seed,
     engine,
-    recipe: guideRecipe({ quick: flags.quick, corpus }),
+    recipe: shortened(guideRecipe({ quick: flags.quick, corpus }), flags.max_steps),
     dataDir: flags.data_dir,
   };
   print(
@@ -295,6 +310,11 @@ export const guide: Command = command({
       help: "auto, xla, tfjs (wasm), tfjs-cpu, tfjs-webgpu, reference",
     },
     data_dir: { kind: "string", default: "data", help: "folder of the embedded corpora" },
+    max_steps: {
+      kind: "int",
+      default: 0,
+      help: "stop each training after so many steps, 0 for the recipe's",
+    },
     quick: { kind: "boolean", default: false, help: "the first stage of training only" },
     fresh: { kind: "boolean", default: false, help: "make everything again" },
   },

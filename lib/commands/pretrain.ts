@@ -11,7 +11,7 @@ import {
   readAlbertConfig,
 } from "../config/mod.ts";
 import { openEngine } from "../engines/mod.ts";
-import { expandPatterns, readRecords } from "../records/mod.ts";
+import { expandPatterns, indexTfrecords, readRecords } from "../records/mod.ts";
 import type { Engine } from "../tensor/mod.ts";
 import {
   estimateCost,
@@ -24,7 +24,7 @@ import {
 } from "../train/mod.ts";
 import { type Command, command, type Context, type Flag, type Flags, UsageError } from "./command.ts";
 import { readInput } from "./files.ts";
-import { checkRecords, type RecordHashes, type TokenizerFile } from "./records_manifest.ts";
+import { checkRecords, type RecordHashes, type TokenizerFile, unvouched } from "./records_manifest.ts";
 
 const helps: Readonly<Partial<Record<keyof PretrainingConfig, string>>> = {
   albert_config_file: "architecture, JSON or YAML",
@@ -272,6 +272,7 @@ async function open(flags: { readonly [name: string]: unknown }, print: Context[
   const files = [options.input_file, options.eval_input_file].filter((list) => list !== "");
   const wishes = { ...options, vocabSize: config.vocab_size, tokenizer };
   const all = checkRecords(files.flatMap(expandPatterns), wishes); // both, so that they share a tokenizer
+  for (const path of unvouched(files.flatMap(expandPatterns))) await indexTfrecords(path); // damage is told now, not in an hour
   const training = options.input_file === "" ? {} : checkRecords(expandPatterns(options.input_file), wishes);
   const records = training.records === undefined ? {} : { records: training.records };
   const hashes = { ...(all.tokenizer === undefined ? {} : { tokenizer: all.tokenizer }), ...records };

@@ -88,14 +88,22 @@ function checkLengths(path: string, made: Manifest["flags"], wishes: Wishes): vo
     // Exchanged pieces are predicted beside the masked ones.
     max_predictions_per_seq: made.max_predictions_per_seq * (made.do_permutation === true ? 2 : 1),
   };
-  for (const flag of ["max_seq_length", "max_predictions_per_seq"] as const) {
-    const [is, wished] = [lengths[flag], wishes[flag]];
-    if (is === wished) continue;
-    throw new RangeError(
-      `Cannot use the records ${path}: they were made with ${flag} ${is}, this run says ${wished}; ` +
-        `give --${flag}=${is}, or make the records again`,
-    );
-  }
+  const wrong = (["max_seq_length", "max_predictions_per_seq"] as const).filter((flag) =>
+    lengths[flag] !== wishes[flag]
+  );
+  if (wrong.length === 0) return;
+  throw new RangeError(
+    `Cannot use the records ${path}: they were made with ` +
+      `${wrong.map((flag) => `${flag} ${lengths[flag]}, this run says ${wishes[flag]}`).join("; with ")}; ` +
+      `give ${wrong.map((flag) => `--${flag}=${lengths[flag]}`).join(" ")}, or make the records again`,
+  );
+}
+
+/** Files that no manifest vouches for: their frames have to be walked to find damage. */
+export function unvouched(paths: readonly string[]): string[] {
+  return paths.filter((path) =>
+    manifestOf(path)?.manifest.outputs.some((one) => basename(one.path) === basename(path)) !== true
+  );
 }
 
 /** Checks the manifests of record files; the first thing that does not fit is named with its file. */

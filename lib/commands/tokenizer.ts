@@ -4,6 +4,7 @@
 import { preprocessText } from "../text/mod.ts";
 import { type TrainedFiles, trainUnigramFiles, type UnigramFileOptions } from "../tokenizer/mod.ts";
 import { type Command, command, type Flag } from "./command.ts";
+import { checkFile } from "./files.ts";
 
 const source = "spm_train";
 const text = (help: string, value?: string): Flag => ({
@@ -31,6 +32,9 @@ export function transformOf(preprocess: string): ((line: string) => string) | un
   if (preprocess === "none") return undefined;
   return (line) => preprocessText(line, { lower: preprocess === "albert" });
 }
+
+const splitNames = (list: unknown): string[] =>
+  String(list).split(",").map((name) => name.replace(/^"|"$/g, ""));
 
 /** The command. */
 export const tokenizer: Command = command({
@@ -117,6 +121,8 @@ export const tokenizer: Command = command({
     },
   },
   run: async ({ preprocess, ...flags }, _, { print, onProgress, endProgress, signal }) => {
+    // Normalization rules take seconds: a wrong name is told before.
+    for (const path of splitNames(flags.input)) checkFile(path, "raw file");
     const transform = transformOf(preprocess);
     const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
     const files = await trainUnigramFiles({

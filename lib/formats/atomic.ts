@@ -2,7 +2,7 @@
  * Files that are either whole or absent: bytes go to `<name>.tmp-<pid>` in the same folder, are flushed to the
  * device, and only then take the final name. An interrupted run leaves no file that looks finished.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { pid } from "node:process";
 
@@ -65,6 +65,9 @@ export function openAtomic(path: string): AtomicFile {
       throw writeError(path, error);
     }
   };
+  if (attempt(() => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)) {
+    throw new Error(`Cannot write ${path}: a folder has that name, choose another one`);
+  }
   let handle: number | undefined = attempt(() => {
     mkdirSync(dirname(path), { recursive: true });
     return openSync(temporary, "w");
@@ -95,7 +98,12 @@ export function openAtomic(path: string): AtomicFile {
       const open = handle;
       attempt(() => fsyncSync(open));
       close();
-      attempt(() => renameSync(temporary, path));
+      try {
+        renameSync(temporary, path);
+      } catch (error) {
+        rmSync(temporary, { force: true });
+        throw writeError(path, error);
+      }
     },
     discard,
   };

@@ -33,7 +33,10 @@ export function expandPatterns(patterns: string): string[] {
   for (const pattern of patterns.split(",")) {
     const found = isFile(pattern) ? [pattern] : matches(pattern);
     if (found.length === 0) {
-      const hint = pattern === ""
+      const folder = statSync(pattern, { throwIfNoEntry: false })?.isDirectory() === true;
+      const hint = folder
+        ? "it is a folder, name the files in it as with a star at its end"
+        : pattern === ""
         ? "a comma too much?"
         : pattern !== pattern.trim()
         ? "a blank beside the comma?"

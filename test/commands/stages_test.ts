@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openStages, sourceHash } from "../../lib/commands/stages.ts";
@@ -84,6 +84,10 @@ Deno.test("openStages() tells a stage whether it goes on with the same work", as
 
 Deno.test("sourceHash() depends on the library's sources", () => {
   const lib = new URL("../../lib", import.meta.url).pathname;
+  const copy = join(mkdtempSync(join(tmpdir(), "albert-")), "lib");
+  cpSync(lib, copy, { recursive: true });
   assert.match(sourceHash(lib), /^[0-9a-f]{64}$/);
-  assert.equal(sourceHash(lib), sourceHash(lib));
+  assert.equal(sourceHash(copy), sourceHash(lib));
+  writeFileSync(join(copy, "tasks", "mod.ts"), `${readFileSync(join(copy, "tasks", "mod.ts"), "utf8")} `);
+  assert.notEqual(sourceHash(copy), sourceHash(lib));
 });

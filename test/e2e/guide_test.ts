@@ -81,3 +81,39 @@ Deno.test("albert guide makes a model that uses context, summarises it, and reus
     rmSync(place, { recursive: true, force: true });
   }
 });
+
+Deno.test("albert guide walks both stages on the other corpus, is interrupted, and goes on with the whole curve", async () => {
+  const place = mkdtempSync(join(tmpdir(), "albert-guide-"));
+  const flags = ["guide", "--corpus=sotu", "--max_steps=150", "--engine=tfjs", `--output_dir=${place}`];
+  try {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "lib/cli.ts", ...flags],
+      cwd: root,
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    // Interrupted while the first stage trains: its engine line stands just before the first step.
+    let seen = "";
+    for await (const chunk of child.stdout) {
+      seen += new TextDecoder().decode(chunk);
+      if (seen.includes("engine: tfjs-wasm")) {
+        await new Promise((resolve) => setTimeout(resolve, 1500));
+        child.kill("SIGINT");
+        break;
+      }
+    }
+    assert.equal((await child.status).code, 130);
+    const again = albert(...flags);
+    assert.equal(again.code, 0, again.err);
+    assert.match(again.out, /made pretrain, short: 150 steps/);
+    assert.match(again.out, /made pretrain, long: 150 steps/);
+    assert.match(again.out, /i ask the \[MASK\]/);
+    const curve = readFileSync(join(place, "sotu-1", "model_short", "metrics.jsonl"), "utf8").trim().split(
+      "\n",
+    );
+    assert.equal((JSON.parse(curve.at(-1) ?? "{}") as { step?: number }).step, 150);
+    assert.match(readFileSync(join(place, "sotu-1", "loss.svg"), "utf8"), /step [\d,]+ to 150/);
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
+});

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { Progress } from "../../lib/progress.ts";
 import { readEmbedded, readRaw, writeEmbeddedRaw, writeRaw } from "../../lib/text/mod.ts";
@@ -108,8 +110,14 @@ Deno.test("writeRaw() leaves no file when the input is damaged or the output can
 });
 
 Deno.test("writeRaw() says no when the device is full", { ignore: !existsSync("/dev/full") }, async () => {
-  const { input } = workspace("One.\n");
-  await assert.rejects(writeRaw({ input, output: "/proc/raw.txt" }), /Cannot write/);
+  const { input, folder } = workspace("One.\n");
+  // The temporary file of this process, laid onto the device that is always full.
+  symlinkSync("/dev/full", join(folder, `raw.txt.tmp-${process.pid}`));
+  await assert.rejects(
+    writeRaw({ input, output: join(folder, "raw.txt") }),
+    /Cannot write .*no space left on the device/,
+  );
+  assert.equal(existsSync(join(folder, "raw.txt")), false);
 });
 
 Deno.test("writeRaw() refuses senseless numbers", async () => {

@@ -31,7 +31,8 @@ async function belowUnigram(times: number): Promise<number> {
   const engine = await openEngine("tfjs-wasm");
   const { evaluation } = await pretrain({ config, run, examples, evalExamples: heldOut }, { engine });
   const { unigram_mask_loss } = await baselines(examples, heldOut, { vocabSize: config.vocab_size });
-  return unigram_mask_loss - (evaluation?.masked_lm_mask_loss ?? Infinity);
+  assert.ok(evaluation !== undefined && Number.isFinite(evaluation.masked_lm_mask_loss));
+  return unigram_mask_loss - evaluation.masked_lm_mask_loss;
 }
 
 Deno.test("pretrain() learns from context within 1,600 steps of the guide's first stage", async () => {
@@ -41,5 +42,5 @@ Deno.test("pretrain() learns from context within 1,600 steps of the guide's firs
 
 Deno.test("pretrain() stays on the plateau when the rate is four times as high", async () => {
   const below = await belowUnigram(4);
-  assert.ok(below < 0.1, `it ends ${below} nats below U[MASK]`);
+  assert.ok(below < 0.1 && below > -0.5, `it ends ${below} nats below U[MASK]`);
 });
