@@ -33,8 +33,7 @@ export function expandPatterns(patterns: string): string[] {
   for (const pattern of patterns.split(",")) {
     const found = isFile(pattern) ? [pattern] : matches(pattern);
     if (found.length === 0) {
-      const folder = statSync(pattern, { throwIfNoEntry: false })?.isDirectory() === true;
-      const hint = folder
+      const hint = kindOfPath(pattern) === "folder"
         ? "it is a folder, name the files in it as with a star at its end"
         : pattern === ""
         ? "a comma too much?"
