@@ -209,9 +209,13 @@ Deno.test({ name: `xla keeps its memory from step to step${xlaNote}`, ignore }, 
     for (let i = 0; i < count; i++) await (await program.run({ x })).y.data();
   };
   await run(15); // Until every part of the heap was touched once.
-  const before = (await engine.status()).minorFaults;
-  await run(4);
-  const faults = ((await engine.status()).minorFaults - before) / 4;
+  // The fewest of several rounds: on a busy machine a thread may still touch its part of the heap for the first time.
+  let faults = Infinity;
+  for (let round = 0; round < 8 && faults >= 1000; round++) {
+    const before = (await engine.status()).minorFaults;
+    await run(4);
+    faults = Math.min(faults, ((await engine.status()).minorFaults - before) / 4);
+  }
   await engine.dispose();
   // Sixteen values of 1 MiB wait for the backward pass: without the allocator's settings 4,000 faults and more.
   assert.ok(faults < 1000, `${faults} page faults a step`);
