@@ -1,5 +1,5 @@
 /**
- * Programs: a function of tensors is traced once, simplified and handed to an engine. Values stay on the device between
+ * Programs: a function of tensors is traced once, cleared of repeats and handed to an engine. Values stay on the device between
  * runs; a donated argument's memory may be reused by the results.
  */
 import { describe, parameter, sameShape, topological } from "./graph.ts";
