@@ -68,7 +68,17 @@ export type RunState = {
   readonly hashes?: { readonly [name: string]: string };
   /** With `early_stop`: the best held-out evaluation. */
   readonly early_stop?: EarlyStop;
+  /** In a schedule of stages: which one, from 1, the step it began at, and what the finished ones ran with. */
+  readonly stage?: {
+    readonly number: number;
+    readonly first_step: number;
+    readonly moments: "fresh" | "carried";
+    readonly before: readonly FinishedStage[];
+  };
 };
+
+/** What a finished stage ran with, compared on resume. */
+export type FinishedStage = Pick<RunState, "run" | "hashes"> & { readonly moments: "fresh" | "carried" };
 
 /**
  * A checkpoint in memory.

@@ -33,7 +33,7 @@ export type RunLog = {
 
 /** Curves of a log line by TensorBoard tag; what is no finite number is left out. */
 export function curvesOf(line: StepMetrics): Record<string, number> {
-  const { step: _, evaluation, ...train } = line;
+  const { step: _, stage: _stage, evaluation, ...train } = line;
   const curves: Record<string, number> = {};
   for (const [group, values] of [["train", train], ["held_out", evaluation ?? {}]] as const) {
     for (const [name, value] of Object.entries(values)) {

@@ -8,13 +8,13 @@ import { type AlbertConfig, albertConfigToJson, type PretrainingConfig } from ".
 import type { Progress } from "../progress.ts";
 import { deviceArray, type Engine } from "../tensor/mod.ts";
 import { type Batch, readBatches } from "./batches.ts";
-import { type EarlyStop, saveCheckpoint } from "./checkpoint.ts";
+import { type EarlyStop, type NamedValues, type RunState, saveCheckpoint } from "./checkpoint.ts";
 import { checkIds, type Evaluator, makeEvaluator } from "./evaluate.ts";
 import { lockFolder } from "./lock.ts";
 import { openLog, type RunLog, type TrainerState } from "./log.ts";
 import { learningRate } from "./optimizer.ts";
 import type { PretrainControls, PretrainOptions, PretrainResult, StepMetrics } from "./run_types.ts";
-import { hashOf, type Start, startOf } from "./start.ts";
+import { hashOf, type StagePlace, type Start, startOf } from "./start.ts";
 import {
   type DeviceState,
   downloadAll,
@@ -87,19 +87,31 @@ export async function pretrain(
   const { run } = options;
   const unlock = run.output_dir === "" ? () => {} : lockFolder(run.output_dir);
   try {
-    return await trainLocked(options, controls);
+    return (await trainLocked(options, controls)).result;
   } finally {
     unlock();
   }
 }
 
-async function trainLocked(options: PretrainOptions, controls: PretrainControls): Promise<PretrainResult> {
+/** How a run ended, with the moments that a next stage may carry on. */
+export type Ended = {
+  readonly result: PretrainResult;
+  readonly m: NamedValues;
+  readonly v: NamedValues;
+};
+
+/** The run, or one stage of a schedule, in a folder that is locked already. */
+export async function trainLocked(
+  options: PretrainOptions,
+  controls: PretrainControls,
+  stage?: StagePlace,
+): Promise<Ended> {
   const { config, run, examples, evalExamples } = options;
   const { engine } = controls;
   if (run.early_stop > 0 && evalExamples === undefined) {
     throw new TypeError("Cannot stop early: there are no held-out examples; give --eval_input_file");
   }
-  const start = startOf(options);
+  const start = startOf(options, stage);
   const trainStep = await makeTrainStep(config, run, engine);
   const evaluator = evalExamples === undefined ? undefined : makeEvaluator(config, evalExamples, {
     engine,
@@ -115,7 +127,7 @@ async function trainLocked(options: PretrainOptions, controls: PretrainControls)
     position: start.position,
   });
   try {
-    return await runSteps(options, controls, { start, trainStep, evaluator, batches });
+    return await runSteps(options, controls, { start, stage, trainStep, evaluator, batches });
   } finally {
     await batches.return(undefined);
     trainStep.dispose();
@@ -140,6 +152,7 @@ async function uploadState(start: Start, config: AlbertConfig, engine: Engine): 
 
 type Machinery = {
   readonly start: Start;
+  readonly stage: StagePlace | undefined;
   readonly trainStep: TrainStep;
   readonly evaluator: Evaluator | undefined;
   readonly batches: AsyncGenerator<Batch>;
@@ -150,6 +163,9 @@ type Moving = {
   device: DeviceState;
   step: number;
   position: number;
+  /** The step at which the schedule's clock stood at 0. */
+  readonly firstStep: number;
+  readonly stage: StagePlace | undefined;
   /** Steps whose sums are in the totals. */
   counted: number;
   /** Milliseconds spent in them during this call, and their number. */
@@ -167,13 +183,15 @@ async function runSteps(
   options: PretrainOptions,
   controls: PretrainControls,
   machinery: Machinery,
-): Promise<PretrainResult> {
+): Promise<Ended> {
   const { config, run } = options;
-  const { start, evaluator } = machinery;
+  const { start, stage, evaluator } = machinery;
   const now: Moving = {
     device: await uploadState(start, config, controls.engine),
     step: start.step,
     position: start.position,
+    firstStep: start.firstStep,
+    stage,
     counted: start.stepsInTotals,
     busy: 0,
     timed: 0,
@@ -198,11 +216,15 @@ async function runSteps(
     }
     throw error;
   }
-  const interrupted = now.step < targetOf(run) && !now.stopped;
+  const interrupted = now.step < targetOf(run, now) && !now.stopped;
   files.state(stateOf(now, run, interrupted ? "interrupted" : now.stopped ? "stopped early" : "finished"));
-  const parameters = await downloadAll(now.device.parameters);
+  const [parameters, m, v] = [
+    await downloadAll(now.device.parameters),
+    await downloadAll(now.device.m),
+    await downloadAll(now.device.v),
+  ];
   release(now.device);
-  return {
+  const result: PretrainResult = {
     step: now.step,
     parameters,
     log,
@@ -211,16 +233,19 @@ async function runSteps(
     interrupted,
     ...(now.stopped && now.early !== undefined ? { stoppedEarlyAfter: now.early.best_step } : {}),
   };
+  return { result, m, v };
 }
 
-const targetOf = ({ num_train_steps, stop_after_steps }: PretrainingConfig): number =>
-  Math.min(num_train_steps, stop_after_steps || Infinity);
+const targetOf = (
+  { num_train_steps, stop_after_steps }: PretrainingConfig,
+  { firstStep }: Pick<Moving, "firstStep">,
+): number => firstStep + Math.min(num_train_steps, stop_after_steps || Infinity);
 
 function stateOf(now: Moving, run: PretrainingConfig, status: TrainerState["status"]): TrainerState {
   return {
     status,
     global_step: now.step,
-    max_steps: targetOf(run),
+    max_steps: targetOf(run, now),
     latest_checkpoint: now.checkpoint ?? null,
     early_stop: now.early ?? null,
   };
@@ -233,7 +258,7 @@ async function loop(
   { now, files, log }: { readonly now: Moving; readonly files: RunLog; readonly log: StepMetrics[] },
 ): Promise<void> {
   const { run } = options;
-  const target = targetOf(run);
+  const target = targetOf(run, now);
   let [breathed, reported] = [performance.now(), 0];
   let last = now.step >= target || now.stopped || signal?.aborted === true;
   while (!last) {
@@ -304,7 +329,7 @@ async function oneStep(
   }
   now.device = await trainStep.run(now.device, parts, {
     step: now.step,
-    learningRate: learningRate(now.step, run),
+    learningRate: learningRate(now.step - now.firstStep, run),
   });
   now.step++;
   now.counted++;
@@ -329,8 +354,9 @@ async function logLine(
   const tokens = now.timed * run.train_batch_size * run.gradient_accumulation_steps * run.max_seq_length;
   const line: StepMetrics = {
     step: now.step,
+    ...(now.stage === undefined ? {} : { stage: now.stage.number }),
     ...metrics,
-    learning_rate: learningRate(now.step - 1, run),
+    learning_rate: learningRate(now.step - now.firstStep - 1, run),
     gradient_norm: (totals[totalsLength] ?? NaN) / now.counted,
     tokens_per_second: Math.round(tokens / Math.max(now.busy, 1e-3) * 1000),
     ...(evaluated && now.evaluation !== undefined ? { evaluation: now.evaluation } : {}),
@@ -370,6 +396,7 @@ async function save({ config, run, attachments, hashes }: PretrainOptions, now: 
       steps_in_totals: now.counted,
       run,
       hashes: { ...hashes, config: hashOf(albertConfigToJson(config)) },
+      ...(now.stage === undefined ? {} : { stage: stageState(now.stage, now.firstStep) }),
       ...(now.early === undefined ? {} : { early_stop: now.early }),
     },
   }, {
@@ -378,6 +405,11 @@ async function save({ config, run, attachments, hashes }: PretrainOptions, now: 
     ...(attachments === undefined ? {} : { attachments }),
   });
 }
+
+const stageState = (
+  { number, moments, before }: StagePlace,
+  first_step: number,
+): NonNullable<RunState["stage"]> => ({ number, first_step, moments, before });
 
 function release({ parameters, m, v, totals }: DeviceState): void {
   for (const group of [parameters, m, v]) Object.values(group).forEach((array) => array.dispose());

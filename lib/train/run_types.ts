@@ -22,6 +22,8 @@ import type { Metrics } from "./totals.ts";
 export type StepMetrics = Metrics & {
   /** Updates done. */
   readonly step: number;
+  /** In a schedule of stages: which one, from 1. */
+  readonly stage?: number;
   /** Rate of the last update. */
   readonly learning_rate: number;
   /** Mean 2-norm of the gradients before clipping: 1 to 1.5 on the plateau, above 2 when the model learns from context. */

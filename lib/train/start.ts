@@ -13,11 +13,13 @@ import {
 import { initialParameters } from "../model/mod.ts";
 import {
   type EarlyStop,
+  type FinishedStage,
   latestCheckpoint,
   type NamedValues,
   readCheckpoint,
   type RunState,
 } from "./checkpoint.ts";
+import { readInitialWeights } from "./initial_weights.ts";
 import type { PretrainOptions } from "./run_types.ts";
 import { parameterTypes, zeroValues } from "./step.ts";
 
@@ -28,10 +30,29 @@ export type Start = {
   readonly v: NamedValues;
   readonly step: number;
   readonly position: number;
+  /** The step at which the schedule's clock stood at 0: 0, or where the stage began. */
+  readonly firstStep: number;
   readonly totals: readonly number[];
   readonly stepsInTotals: number;
   readonly checkpoint: string | undefined;
   readonly earlyStop: EarlyStop | undefined;
+};
+
+/** Where a run stands in a schedule of stages. */
+export type StagePlace = {
+  /** From 1. */
+  readonly number: number;
+  readonly moments: "fresh" | "carried";
+  /** The stages that are finished. */
+  readonly before: readonly FinishedStage[];
+  /** The end of the stage before, where this one begins; without it the folder is asked. */
+  readonly from?: {
+    readonly parameters: NamedValues;
+    readonly m: NamedValues;
+    readonly v: NamedValues;
+    readonly step: number;
+    readonly checkpoint: string | undefined;
+  };
 };
 
 /** SHA-256 of a text, in hex. */
@@ -61,7 +82,11 @@ const decisive: readonly (keyof PretrainingConfig)[] = [
 ];
 
 /** Refuses to go on when decisive flags or hashes differ from those of the checkpoint. */
-function refuseChanges({ run, hashes = {} }: PretrainOptions, before: RunState, path: string): void {
+export function refuseChanges(
+  { run, hashes = {} }: Pick<PretrainOptions, "run" | "hashes">,
+  before: Pick<RunState, "run" | "hashes">,
+  path: string,
+): void {
   if (run.allow_changed_flags) return;
   const defaults = parsePretrainingConfig({});
   const old = { ...defaults, ...before.run } as PretrainingConfig;
@@ -84,7 +109,7 @@ function refuseChanges({ run, hashes = {} }: PretrainOptions, before: RunState, 
 
 /** Weights of another run under the names of this one. A table with more rows keeps its own rows behind the given ones. */
 function warmStart(config: AlbertConfig, run: PretrainingConfig, fresh: Record<string, Float32Array>): void {
-  const { parameters, path } = readCheckpoint(run.init_checkpoint);
+  const { parameters, path } = readInitialWeights(run.init_checkpoint, config);
   for (const [name, own] of Object.entries(fresh)) {
     const source = run.init_from_group0 ? name.replace(/\/group_\d+\//, "/group_0/") : name;
     const given = parameters[source];
@@ -100,9 +125,22 @@ function warmStart(config: AlbertConfig, run: PretrainingConfig, fresh: Record<s
   }
 }
 
+/** The first step of a stage: weights of the stage before, its moments or fresh ones, new data and a new clock. */
+function borderStart(
+  config: AlbertConfig,
+  { parameters, m, v, step, checkpoint }: NonNullable<StagePlace["from"]>,
+  moments: StagePlace["moments"],
+): Start {
+  const zero = zeroValues(parameterTypes(config));
+  const kept = moments === "carried" ? { m, v } : { m: zero, v: zero };
+  const at = { step, firstStep: step, position: 0, totals: [], stepsInTotals: 0, earlyStop: undefined };
+  return { parameters, ...kept, ...at, checkpoint };
+}
+
 /** Where the run begins: its own newest checkpoint, another run's weights, or fresh weights. */
-export function startOf(options: PretrainOptions): Start {
+export function startOf(options: PretrainOptions, stage?: StagePlace): Start {
   const { config, run } = options;
+  if (stage?.from !== undefined) return borderStart(config, stage.from, stage.moments);
   const own = run.output_dir === "" ? undefined : latestCheckpoint(run.output_dir);
   if (own !== undefined) {
     const { config: before, parameters, m, v, state } = readCheckpoint(own);
@@ -112,9 +150,17 @@ export function startOf(options: PretrainOptions): Start {
       );
     }
     refuseChanges(options, state, own);
+    if ((state.stage?.number ?? 0) !== (stage?.number ?? 0)) {
+      const name = (number?: number): string =>
+        number === undefined ? "a run without stages" : `stage ${number}`;
+      throw new RangeError(
+        `Cannot go on from ${own}: it is of ${name(state.stage?.number)}, this is ${name(stage?.number)}; ` +
+          "choose another output_dir, or train with the same stages",
+      );
+    }
     const zero = zeroValues(parameterTypes(config));
     const { step, position, totals, steps_in_totals: stepsInTotals, early_stop: earlyStop } = state;
-    const at = { step, position, totals, stepsInTotals, earlyStop };
+    const at = { step, position, totals, stepsInTotals, earlyStop, firstStep: state.stage?.first_step ?? 0 };
     return { parameters, m: m ?? zero, v: v ?? zero, ...at, checkpoint: own };
   }
   const parameters = initialParameters(config, run.seed);
@@ -126,6 +172,7 @@ export function startOf(options: PretrainOptions): Start {
     v: zero,
     step: 0,
     position: 0,
+    firstStep: 0,
     totals: [],
     stepsInTotals: 0,
     checkpoint: undefined,
