@@ -3,6 +3,8 @@
  *
  * @module
  */
+export { describeMachine, type EngineState, type MachineFact, surveyEngines } from "./machine.ts";
+export { measureStep } from "./measure.ts";
 export { openEngine } from "./registry.ts";
 export type { EngineName } from "./registry.ts";
 export { referenceEngine } from "./reference/mod.ts";

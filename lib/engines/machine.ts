@@ -1,0 +1,140 @@
+/**
+ * What this machine is, and which of the engines work on it: for people, so the answers are words.
+ */
+import { arch, availableParallelism, cpus, freemem, platform, totalmem } from "node:os";
+import process from "node:process";
+import { constant, matmul, trace } from "../tensor/mod.ts";
+import type { Engine } from "../tensor/mod.ts";
+import type { EngineName } from "./registry.ts";
+import { openEngine } from "./registry.ts";
+
+/**
+ * One property of the machine, for a table.
+ *
+ * @example
+ * ```ts
+ * import { describeMachine, type MachineFact } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const facts: readonly MachineFact[] = await describeMachine();
+ * assert.ok(facts.some(({ what }) => what === "memory"));
+ * ```
+ */
+export type MachineFact = { readonly what: string; readonly here: string };
+
+type Adapter = { readonly info?: { readonly vendor?: string; readonly description?: string } };
+type Globals = {
+  readonly Deno?: { readonly version: { readonly deno: string } };
+  readonly navigator?: { readonly gpu?: { requestAdapter(): Promise<Adapter | null> } };
+};
+
+/** What graphics adapter WebGPU offers; software adapters count as well. */
+async function adapterName(): Promise<string> {
+  const { navigator } = globalThis as unknown as Globals; // Node 20 has no navigator
+  if (navigator?.gpu === undefined) return "none: this runtime has no WebGPU";
+  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
+  if (adapter === null) return "none that WebGPU can use";
+  const { vendor = "", description = "" } = adapter.info ?? {};
+  return `${vendor} ${description}`.trim() || "one without a name";
+}
+
+/**
+ * Describes the machine: processor, cores, memory, system, runtime, graphics adapter.
+ *
+ * @returns Facts in this order, in words.
+ * @example
+ * ```ts
+ * import { describeMachine } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const [processor] = await describeMachine();
+ * assert.equal(processor?.what, "processor");
+ * ```
+ */
+export async function describeMachine(): Promise<MachineFact[]> {
+  const { Deno: deno } = globalThis as unknown as Globals;
+  const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  const all = cpus();
+  return [
+    { what: "processor", here: all[0]?.model.trim() || arch() },
+    { what: "cores", here: `${all.length}, of which this process may use ${availableParallelism()}` },
+    { what: "memory", here: `${gibibytes(totalmem())}, of which ${gibibytes(freemem())} are free` },
+    { what: "system", here: `${platform()} ${arch()}` },
+    {
+      what: "runtime",
+      here: deno === undefined ? `Node ${process.versions.node}` : `Deno ${deno.version.deno}`,
+    },
+    { what: "graphics", here: await adapterName() },
+  ];
+}
+
+/**
+ * Whether an engine works here.
+ *
+ * @example
+ * ```ts
+ * import { type EngineState, surveyEngines } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const [state]: readonly EngineState[] = await surveyEngines({ names: ["tfjs-wasm"] });
+ * assert.deepEqual(state?.engine?.name, "tfjs-wasm");
+ * ```
+ */
+export type EngineState = {
+  /** The name that was asked for. */
+  readonly name: EngineName;
+  /** The engine, when it opened and its numbers were right. */
+  readonly engine: Engine | undefined;
+  /** Where it runs, or why it does not. */
+  readonly state: string;
+};
+
+/** A small product on the engine: it works if the numbers are right. */
+async function computes(engine: Engine): Promise<boolean> {
+  const graph = trace(() => [matmul(constant([[1, 2], [3, 4]]), constant([[1], [1]]))], []);
+  const program = await engine.compile(graph, { donate: [] });
+  const [output] = await program.run([]);
+  if (output === undefined) return false;
+  const [a, b] = await engine.download(output);
+  engine.release(output);
+  program.dispose();
+  return a === 3 && b === 7;
+}
+
+/**
+ * Opens engines and tries a small product on each. Nothing is installed.
+ *
+ * @param options `names`: engines to try, default all that are different from each other.
+ * @returns One state per name, in order; an engine that does not work is no error.
+ * @example
+ * ```ts
+ * import { surveyEngines } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const states = await surveyEngines({ names: ["reference", "tfjs-webgpu"] });
+ * assert.ok(states[0]?.engine !== undefined);
+ * assert.ok(states.every(({ state }) => state !== ""));
+ * ```
+ */
+export async function surveyEngines(
+  { names = ["reference", "tfjs-cpu", "tfjs-wasm", "tfjs-webgpu", "xla-cpu"] }: {
+    readonly names?: readonly EngineName[];
+  } = {},
+): Promise<EngineState[]> {
+  const states: EngineState[] = [];
+  for (const name of names) { // one after another: they would slow each other down
+    try {
+      const engine = await openEngine(name);
+      const right = await computes(engine);
+      const [device] = engine.devices();
+      states.push({
+        name,
+        engine: right ? engine : undefined,
+        state: right ? `works, on ${device?.name ?? "this machine"}` : "gives wrong numbers",
+      });
+    } catch (error) {
+      states.push({ name, engine: undefined, state: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  return states;
+}
