@@ -13,3 +13,5 @@ export type { PretrainingConfig } from "./pretraining.ts";
 export { readAlbertConfig, readPretrainingConfig } from "./read.ts";
 export { guideRecipe } from "./recipe.ts";
 export type { Recipe, RecipeStage } from "./recipe.ts";
+export { parseStages, readStages } from "./stages.ts";
+export type { StageConfig } from "./stages.ts";

@@ -87,6 +87,8 @@ export type PretrainingConfig = {
   readonly eval_every: number;
   /** Steps after which this run stops though the schedule goes on, 0 runs to its end [0]. */
   readonly stop_after_steps: number;
+  /** File with a list of stages, JSON or YAML; each gives the flags in which it differs from the run [""]. */
+  readonly stages: string;
   /** Id of the piece [MASK], for losses on masked positions only [4]. */
   readonly mask_token_id: number;
 };
@@ -99,7 +101,8 @@ const count = (value: number, min: number = 1): Field => ({
 });
 const text = (value: string = ""): Field => ({ kind: "text", default: value });
 
-const table: Readonly<Record<keyof PretrainingConfig, Field>> = {
+/** The fields by name, with their ranges and defaults. */
+export const pretrainingFields: Readonly<Record<keyof PretrainingConfig, Field>> = {
   albert_config_file: text(),
   input_file: text(),
   output_dir: text(),
@@ -135,6 +138,7 @@ const table: Readonly<Record<keyof PretrainingConfig, Field>> = {
   log_every: count(100, 0),
   eval_every: count(0, 0),
   stop_after_steps: count(0, 0),
+  stages: text(),
   mask_token_id: count(4, 0),
 };
 
@@ -199,7 +203,7 @@ export function parsePretrainingConfig(
   value: unknown,
   { path }: { readonly path?: string } = {},
 ): PretrainingConfig {
-  const { values, mistakes } = readFields(value, { ...table, ...ignored });
+  const { values, mistakes } = readFields(value, { ...pretrainingFields, ...ignored });
   refuse(path === undefined ? "the pretraining config" : `the pretraining config ${path}`, [
     ...mistakes,
     ...contradictions(values),

@@ -4,7 +4,8 @@ import { parse as parseYaml } from "yaml";
 import { type AlbertConfig, parseAlbertConfig } from "./albert.ts";
 import { parsePretrainingConfig, type PretrainingConfig } from "./pretraining.ts";
 
-function readValue(path: string): unknown {
+/** What a JSON or YAML file holds. */
+export function readValue(path: string): unknown {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
