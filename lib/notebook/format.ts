@@ -3,6 +3,7 @@
  * indentation, final newline), without anything that differs from run to run or from kernel to kernel. Facts: the
  * nbformat 4.5 schema; the fixed metadata are this project's choice (the Deno kernel is named, whoever saved).
  */
+import { keptDisplay } from "./volatile.ts";
 import type { JsonObject } from "./wire.ts";
 
 /** A JSON value that may be rewritten. */
@@ -111,7 +112,8 @@ function parseOutput(output: JsonObject): Output[] {
         [mime, isTextMime(mime) ? joined(value) : value as Json] as const
       );
       const metadata = object(output["metadata"]) as Json;
-      return [{ output_type: "display_data", data: Object.fromEntries(data), metadata }];
+      // Who executed and saved the notebook stored what that machine showed.
+      return [keptDisplay({ output_type: "display_data", data: Object.fromEntries(data), metadata })];
     }
     default:
       throw new SyntaxError(

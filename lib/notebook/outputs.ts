@@ -3,6 +3,7 @@
  * that depends on the machine goes (colours, carriage returns, trailing blanks, the places of folders).
  */
 import { isTextMime, type Json, type Output } from "./format.ts";
+import { keptDisplay } from "./volatile.ts";
 import type { JsonObject, KernelMessage } from "./wire.ts";
 
 /** Gathers the outputs of all cells; a later cell may update a slot that an earlier one made. */
@@ -70,7 +71,7 @@ export function createOutputCollector(hidden: readonly HiddenPath[] = []): Outpu
 
 function display(content: JsonObject): Output {
   const data = (content["data"] ?? {}) as { readonly [mime: string]: Json };
-  return { output_type: "display_data", data, metadata: (content["metadata"] ?? {}) as Json };
+  return keptDisplay({ output_type: "display_data", data, metadata: (content["metadata"] ?? {}) as Json });
 }
 
 /**

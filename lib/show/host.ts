@@ -11,6 +11,8 @@ export type SendOptions = {
   readonly id?: string;
   /** Whether the slot exists already and its content is replaced. */
   readonly update?: boolean;
+  /** Words that a stored notebook keeps in place of this output, because it depends on the machine. */
+  readonly volatile?: string;
 };
 
 /** One place for outputs. */
@@ -23,7 +25,7 @@ export type Host = {
 
 type Message = {
   readonly data: Bundle;
-  readonly metadata: Record<string, never>;
+  readonly metadata: { readonly "albert-guide"?: { readonly volatile: string } };
   readonly transient: { readonly display_id?: string };
 };
 
@@ -38,8 +40,13 @@ type WriteDisplayData = (message: Message, update: boolean) => void;
 /** What of the global object matters here; tests pass a stand-in. */
 export type HostGlobals = { readonly Deno?: unknown; readonly __tslab__?: unknown };
 
-function message(bundle: Bundle, id: string | undefined): Message {
-  return { data: bundle, metadata: {}, transient: id === undefined ? {} : { display_id: id } };
+function message(bundle: Bundle, { id, volatile }: SendOptions): Message {
+  return {
+    data: bundle,
+    // The project's runner reads this mark (lib/notebook/volatile.ts); viewers pass it by.
+    metadata: volatile === undefined ? {} : { "albert-guide": { volatile } },
+    transient: id === undefined ? {} : { display_id: id },
+  };
 }
 
 function denoHost(globals: HostGlobals): Host | undefined {
@@ -54,8 +61,8 @@ function denoHost(globals: HostGlobals): Host | undefined {
   const { broadcast } = jupyter;
   return {
     kind: "deno",
-    send: (bundle, { id, update = false } = {}) =>
-      broadcast(update ? "update_display_data" : "display_data", message(bundle, id)),
+    send: (bundle, options = {}) =>
+      broadcast(options.update === true ? "update_display_data" : "display_data", message(bundle, options)),
   };
 }
 
@@ -64,7 +71,7 @@ function tslabHost(globals: HostGlobals): Host | undefined {
   if (typeof require !== "function") return undefined;
   return {
     kind: "tslab",
-    send: (bundle, { id, update = false } = {}) => {
+    send: (bundle, options = {}) => {
       // Looked up at each send: tslab replaces the function with every cell.
       const path = Object.keys(require.cache ?? {}).find((name) =>
         name.replace(/\\/g, "/").endsWith("/tslab/dist/jupyter.js")
@@ -73,7 +80,7 @@ function tslabHost(globals: HostGlobals): Host | undefined {
       const write = (running as { readonly lastWriteDisplayData?: WriteDisplayData } | undefined)
         ?.lastWriteDisplayData;
       if (typeof write === "function") {
-        write(message(bundle, id), update);
+        write(message(bundle, options), options.update === true);
         return Promise.resolve();
       }
       return sendRaw(require, bundle);

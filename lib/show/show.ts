@@ -26,6 +26,11 @@ export type ShowOptions = {
   readonly id?: string;
   /** Whether the slot named by `id` exists and is replaced; default false. */
   readonly update?: boolean;
+  /**
+   * Words that say what is seen here, for an output that depends on the machine, such as a timing. Who executes the cell
+   * sees the output; a notebook stored by the project's runner keeps these words. Default: the output is stored.
+   */
+  readonly volatile?: string;
   /** Wait after sending, in milliseconds; default 25, which is enough for the Deno kernel's other thread. */
   readonly settleMs?: number;
 };
@@ -78,12 +83,16 @@ export async function bundleFor(value: unknown): Promise<Bundle> {
  * assert.equal(await show({ loss: 10.3095, steps: 3 }), undefined);
  * ```
  */
-export async function show(value: unknown, { id, update, settleMs = 25 }: ShowOptions = {}): Promise<void> {
+export async function show(
+  value: unknown,
+  { id, update, volatile, settleMs = 25 }: ShowOptions = {},
+): Promise<void> {
   guardKernel();
   const bundle = await bundleFor(value);
   await detectHost().send(bundle, {
     ...(id === undefined ? {} : { id }),
     ...(update === undefined ? {} : { update }),
+    ...(volatile === undefined ? {} : { volatile }),
   });
   await pause(settleMs);
 }

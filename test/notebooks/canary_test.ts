@@ -49,7 +49,7 @@ Deno.test("runNotebook() sees every kind of failure under both kernels and passe
     await test.step(`${result.kernel} ${name}`, () => {
       assert.ok(result.ok, describeResult(result));
       assert.equal(result.mustFail === undefined, name === "green.ipynb");
-      if (name === "green.ipynb") assert.equal(result.executed, 5);
+      if (name === "green.ipynb") assert.equal(result.executed, 6);
       if (name === "canary_throw.ipynb") assert.equal(result.executed, 1, "cells after a failure do not run");
       if (name === "canary_exit.ipynb") assert.match(result.problems[0]?.text ?? "", /exit code 3/);
     });
