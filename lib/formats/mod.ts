@@ -12,3 +12,4 @@ export * from "./record_frame.ts";
 export * from "./safetensors.ts";
 export * from "./take.ts";
 export * from "./tensorboard.ts";
+export * from "./tf_checkpoint.ts";
