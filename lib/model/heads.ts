@@ -1,33 +1,13 @@
 /**
  * The two pretraining tasks on top of the encoder, and their loss: masked pieces (tied to the word table) and sentence
  * order. Formulas: google-research/albert run_pretraining.py, `get_masked_lm_output` and `get_sentence_order_output`.
+ * P is the number of predictions of a record, the other letters are those of the encoder.
  */
 import type { AlbertConfig } from "../config/mod.ts";
-import {
-  add,
-  cast,
-  crossEntropy,
-  div,
-  dot,
-  gather,
-  iota,
-  mean,
-  mul,
-  reduceSum,
-  reshape,
-  type Tensor,
-} from "../tensor/mod.ts";
-import {
-  activate,
-  albertEncoder,
-  denseLayer,
-  type EncoderInputs,
-  type EncoderOptions,
-  type EncoderOutputs,
-  type NamedTensors,
-  normLayer,
-  weight,
-} from "./encoder.ts";
+import { add, cast, crossEntropy, div, dot, gather, iota, mean, mul, reduceSum } from "../tensor/mod.ts";
+import { reshape, type Tensor } from "../tensor/mod.ts";
+import { activate, albertEncoder, denseLayer, normLayer, weight } from "./encoder.ts";
+import type { EncoderInputs, EncoderOptions, EncoderOutputs, NamedTensors } from "./encoder.ts";
 
 /** [n, k] × [m, k] -> [n, m]: both contracted over their last dimension. */
 const timesTransposed = (a: Tensor, b: Tensor): Tensor =>
@@ -58,16 +38,17 @@ export function maskedLmLogits(
   sequence: Tensor,
   positions: Tensor,
   config: AlbertConfig,
-  { computeDtype = "float32" }: { readonly computeDtype?: "float32" | "bfloat16" } = {},
+  { computeDtype = "float32" }: Pick<EncoderOptions, "computeDtype"> = {},
 ): Tensor {
   const [B, S, H] = sequence.shape as readonly [number, number, number];
   const P = positions.shape[1] as number;
   const rows = add(positions, mul(iota([B, P], 0), S)); // row of [B*S, H] that each position means
   const chosen = gather(reshape(sequence, [B * S, H]), reshape(rows, [B * P])); // [B*P, H]
-  const transformed = denseLayer(parameters, "cls/predictions/transform/dense", chosen, computeDtype);
-  const normed = normLayer(parameters, "cls/predictions/transform/LayerNorm", activate(transformed, config)); // [B*P, E]
-  const table = weight(parameters, "bert/embeddings/word_embeddings"); // [V, E]
-  const scores = timesTransposed(cast(normed, computeDtype), cast(table, computeDtype));
+  const net = { parameters, dtype: computeDtype };
+  const dense = denseLayer(net, "cls/predictions/transform/dense", chosen); // [B*P, E]
+  const transformed = normLayer(net, "cls/predictions/transform/LayerNorm", activate(dense, config));
+  const table = weight(parameters, "bert/embeddings/word_embeddings"); // [V, E], shared with the input
+  const scores = timesTransposed(cast(transformed, computeDtype), cast(table, computeDtype)); // [B*P, V]
   return add(cast(scores, "float32"), weight(parameters, "cls/predictions/output_bias"));
 }
 
@@ -82,11 +63,9 @@ export function maskedLmLogits(
  * import { ones, sentenceOrderLogits, zeros } from "albert-guide";
  * import assert from "node:assert/strict";
  *
- * const logits = sentenceOrderLogits({
- *   "cls/seq_relationship/output_weights": ones([2, 3]),
- *   "cls/seq_relationship/output_bias": zeros([2]),
- * }, ones([1, 3]));
- * assert.deepEqual(Array.from(await logits.data()), [3, 3]);
+ * const name = "cls/seq_relationship";
+ * const weights = { [`${name}/output_weights`]: ones([2, 3]), [`${name}/output_bias`]: zeros([2]) };
+ * assert.deepEqual(Array.from(await sentenceOrderLogits(weights, ones([1, 3])).data()), [3, 3]);
  * ```
  */
 export function sentenceOrderLogits(parameters: NamedTensors, pooled: Tensor): Tensor {
@@ -100,50 +79,33 @@ export function sentenceOrderLogits(parameters: NamedTensors, pooled: Tensor): T
  * @example
  * ```ts
  * import type { PretrainingInputs } from "albert-guide";
- * import assert from "node:assert/strict";
- *
  * const predictionsOf = ({ maskedLmIds }: PretrainingInputs): number | undefined => maskedLmIds.shape[1];
- * assert.equal(typeof predictionsOf, "function");
  * ```
  */
 export type PretrainingInputs = EncoderInputs & {
-  /** int32 [B, P]. */
-  readonly maskedLmPositions: Tensor;
-  /** The pieces that stood there, int32 [B, P]. */
-  readonly maskedLmIds: Tensor;
-  /** 1 for predictions, 0 for padding, float32 [B, P]. */
-  readonly maskedLmWeights: Tensor;
-  /** 0 in order, 1 swapped or random, int32 [B]. */
-  readonly nextSentenceLabels: Tensor;
+  /** int32 [B, P]. */ readonly maskedLmPositions: Tensor;
+  /** The pieces that stood there, int32 [B, P]. */ readonly maskedLmIds: Tensor;
+  /** 1 for predictions, 0 for padding, float32 [B, P]. */ readonly maskedLmWeights: Tensor;
+  /** 0 in order, 1 swapped or random, int32 [B]. */ readonly nextSentenceLabels: Tensor;
 };
 
 /**
- * The losses and what metrics are made of.
+ * The losses in nats, and what metrics are made of.
  *
  * @example
  * ```ts
  * import type { PretrainingOutputs, Tensor } from "albert-guide";
- * import assert from "node:assert/strict";
- *
  * const objective = ({ loss }: PretrainingOutputs): Tensor => loss;
- * assert.equal(typeof objective, "function");
  * ```
  */
 export type PretrainingOutputs = EncoderOutputs & {
-  /** Sum of both losses, scalar, nats. */
-  readonly loss: Tensor;
-  /** Σ weight × loss / (Σ weight + 1e-5), scalar, nats. */
-  readonly maskedLmLoss: Tensor;
-  /** Mean over the batch, scalar, nats. */
-  readonly sentenceOrderLoss: Tensor;
-  /** Loss of each prediction, [B*P]. */
-  readonly maskedLmLosses: Tensor;
-  /** Loss of each record's order, [B]. */
-  readonly sentenceOrderLosses: Tensor;
-  /** [B*P, V]. */
-  readonly maskedLmLogits: Tensor;
-  /** [B, 2]. */
-  readonly sentenceOrderLogits: Tensor;
+  /** Sum of both losses, scalar. */ readonly loss: Tensor;
+  /** Σ weight × loss / (Σ weight + 1e-5), scalar. */ readonly maskedLmLoss: Tensor;
+  /** Mean over the batch, scalar. */ readonly sentenceOrderLoss: Tensor;
+  /** Loss of each prediction, [B*P]. */ readonly maskedLmLosses: Tensor;
+  /** Loss of each record's order, [B]. */ readonly sentenceOrderLosses: Tensor;
+  /** [B*P, V]. */ readonly maskedLmLogits: Tensor;
+  /** [B, 2]. */ readonly sentenceOrderLogits: Tensor;
 };
 
 /**
@@ -162,15 +124,10 @@ export type PretrainingOutputs = EncoderOutputs & {
  *
  * const config = albertPreset("tiny");
  * const weights = Object.fromEntries(albertParameters(config).map(({ name, shape }) => [name, zeros(shape)]));
- * const ints = (shape: number[]) => zeros(shape, { dtype: "int32" });
+ * const [ids, some] = [zeros([1, 8], { dtype: "int32" }), zeros([1, 2], { dtype: "int32" })];
  * const { sentenceOrderLoss } = pretrainingLoss(weights, {
- *   inputIds: ints([1, 8]),
- *   inputMask: ints([1, 8]),
- *   segmentIds: ints([1, 8]),
- *   maskedLmPositions: ints([1, 2]),
- *   maskedLmIds: ints([1, 2]),
- *   maskedLmWeights: zeros([1, 2]),
- *   nextSentenceLabels: ints([1]),
+ *   ...{ inputIds: ids, inputMask: ids, segmentIds: ids, nextSentenceLabels: zeros([1], { dtype: "int32" }) },
+ *   ...{ maskedLmPositions: some, maskedLmIds: some, maskedLmWeights: zeros([1, 2]) },
  * }, config);
  * assert.ok(Math.abs((await sentenceOrderLoss.data())[0]! - Math.log(2)) < 1e-6); // ! a scalar
  * ```
@@ -188,16 +145,9 @@ export function pretrainingLoss(
   const weights = reshape(inputs.maskedLmWeights, [B * P]);
   const maskedLmLoss = div(reduceSum(mul(maskedLmLosses, weights)), add(reduceSum(weights), 1e-5));
   const order = sentenceOrderLogits(parameters, encoded.pooled); // [B, 2]
-  const sentenceOrderLosses = crossEntropy(order, reshape(inputs.nextSentenceLabels, [B]));
+  const sentenceOrderLosses = crossEntropy(order, reshape(inputs.nextSentenceLabels, [B])); // [B]
   const sentenceOrderLoss = mean(sentenceOrderLosses);
-  return {
-    ...encoded,
-    loss: add(maskedLmLoss, sentenceOrderLoss),
-    maskedLmLoss,
-    sentenceOrderLoss,
-    maskedLmLosses,
-    sentenceOrderLosses,
-    maskedLmLogits: logits,
-    sentenceOrderLogits: order,
-  };
+  const loss = add(maskedLmLoss, sentenceOrderLoss);
+  const losses = { loss, maskedLmLoss, sentenceOrderLoss, maskedLmLosses, sentenceOrderLosses };
+  return { ...encoded, ...losses, maskedLmLogits: logits, sentenceOrderLogits: order };
 }

@@ -3,9 +3,8 @@
  *
  * @module
  */
-export { albertEncoder } from "./encoder.ts";
-export type { EncoderInputs, EncoderOptions, EncoderOutputs, NamedTensors } from "./encoder.ts";
+export { albertEncoder, type EncoderInputs, type EncoderOptions, type EncoderOutputs } from "./encoder.ts";
+export type { NamedTensors } from "./encoder.ts";
 export { maskedLmLogits, pretrainingLoss, sentenceOrderLogits } from "./heads.ts";
 export type { PretrainingInputs, PretrainingOutputs } from "./heads.ts";
-export { albertParameters, initialParameters } from "./parameters.ts";
-export type { ParameterSpec } from "./parameters.ts";
+export { albertParameters, type ParameterSpec } from "./parameters.ts";

@@ -10,7 +10,7 @@ import {
   parsePretrainingConfig,
   type PretrainingConfig,
 } from "../config/mod.ts";
-import { initialParameters } from "../model/mod.ts";
+import { initialParameters } from "./initial.ts";
 import {
   type EarlyStop,
   type FinishedStage,

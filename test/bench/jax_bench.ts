@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { type AlbertConfig, albertPreset, findPlugin, parsePretrainingConfig } from "../../lib/mod.ts";
-import { initialParameters } from "../../lib/model/mod.ts";
+import { initialParameters } from "../../lib/train/initial.ts";
 import { deviceArray } from "../../lib/tensor/mod.ts";
 import { xlaEngineOn } from "../../lib/engines/xla/engine.ts";
 import type { XlaEngine } from "../../lib/engines/xla/engine.ts";

@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import { referenceEngine } from "../../lib/engines/mod.ts";
-import {
-  albertEncoder,
-  albertParameters,
-  initialParameters,
-  type NamedTensors,
-  pretrainingLoss,
-} from "../../lib/model/mod.ts";
+import { albertEncoder, albertParameters, type NamedTensors, pretrainingLoss } from "../../lib/model/mod.ts";
 import { albertPreset, parseAlbertConfig } from "../../lib/config/mod.ts";
+import { initialParameters } from "../../lib/train/initial.ts";
 import {
   compile,
   constant,

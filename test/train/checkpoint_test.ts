@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { CorruptFileError, writeSafetensors } from "../../lib/formats/mod.ts";
-import { initialParameters } from "../../lib/model/mod.ts";
+import { initialParameters } from "../../lib/train/initial.ts";
 import { saveCheckpoint } from "../../lib/train/checkpoint.ts";
 import { lockFolder } from "../../lib/train/lock.ts";
 import { latestCheckpoint, readCheckpoint } from "../../lib/train/mod.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { referenceEngine } from "../../lib/engines/mod.ts";
-import { initialParameters } from "../../lib/model/mod.ts";
+import { initialParameters } from "../../lib/train/initial.ts";
 import { hashBits } from "../../lib/tensor/mod.ts";
 import { addRecord, emptyRatio, estimate } from "../../lib/train/evaluate_detail.ts";
 import { evaluate, evaluateInDetail, type Metrics } from "../../lib/train/mod.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { albertPreset } from "../../lib/config/mod.ts";
 import { referenceEngine } from "../../lib/engines/mod.ts";
-import { initialParameters } from "../../lib/model/mod.ts";
+import { initialParameters } from "../../lib/train/initial.ts";
 import { fillMask } from "../../lib/train/mod.ts";
 
 const pieces = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "▁the", "▁sea", ".", "▁."];

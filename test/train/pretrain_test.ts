@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { albertPreset, type PretrainingConfig } from "../../lib/config/mod.ts";
 import { openEngine, referenceEngine } from "../../lib/engines/mod.ts";
 import { CorruptFileError } from "../../lib/formats/mod.ts";
-import { initialParameters } from "../../lib/model/mod.ts";
+import { initialParameters } from "../../lib/train/initial.ts";
 import {
   evaluate,
   latestCheckpoint,

@@ -1,6 +1,6 @@
 /** Saves one checkpoint after the other in the folder given as argument; checkpoint_test.ts kills it in the middle. */
 import { writeSync } from "node:fs";
-import { initialParameters } from "../../lib/model/mod.ts";
+import { initialParameters } from "../../lib/train/initial.ts";
 import { latestCheckpoint, saveCheckpoint } from "../../lib/train/checkpoint.ts";
 import { config } from "./tiny.ts";
 
