@@ -1,81 +1,18 @@
 /**
- * Text to pieces and back, as SentencePiece's default encoder does it: the best segmentation by summed scores, with
+ * Text to pieces and back, as SentencePiece's encoders do it. Unigram: the best segmentation by summed scores, with
  * float32 sums, unknown characters ten below the worst score and user-defined symbols just below zero, so that ties and
  * near ties fall the same way (unigram_model.cc and sentencepiece_processor.cc).
  */
 import { CorruptFileError } from "../formats/mod.ts";
 import { parseCharsmap } from "./charsmap.ts";
 import { makeDecoder } from "./decoder.ts";
+import { makeBpeSearch, mergeAtRandom } from "./bpe.ts";
 import { parseModel, type Piece, type SentencePieceModel } from "./model_file.ts";
 import { makeNormalizer, type Normalizer } from "./normalizer.ts";
-import { makeSearch } from "./viterbi.ts";
-
-/**
- * One piece of an encoded text with its place.
- *
- * @example
- * ```ts
- * import type { EncodedPiece } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * const piece: EncodedPiece = { piece: "▁the", id: 15, begin: 0, end: 3 };
- * assert.equal("the sea".slice(piece.begin, piece.end), "the");
- * ```
- */
-export type EncodedPiece = {
-  /** Normalized text of the piece; for an unknown run the characters themselves. */
-  readonly piece: string;
-  /** Its id. */
-  readonly id: number;
-  /** Where it begins in the text given, in UTF-16 units. */
-  readonly begin: number;
-  /** Where it ends in the text given, in UTF-16 units. */
-  readonly end: number;
-};
-
-/**
- * A loaded tokenizer. Its functions are synchronous and can be taken out of the object.
- *
- * @example
- * ```ts
- * import { loadSentencePiece, serializeModel } from "albert-guide";
- * import type { SentencePiece } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * const tokenizer: SentencePiece = loadSentencePiece(serializeModel({
- *   pieces: [
- *     { piece: "<unk>", score: 0, type: "unknown" },
- *     { piece: "▁a", score: -1, type: "normal" },
- *     { piece: "b", score: -2, type: "normal" },
- *   ],
- * }));
- * assert.deepEqual(tokenizer.encode("a ab"), ["▁a", "▁a", "b"]);
- * ```
- */
-export type SentencePiece = {
-  /** Number of pieces: ids are 0 to size - 1. */
-  readonly size: number;
-  /** The vocabulary in id order. */
-  readonly pieces: readonly Piece[];
-  /** Id of the unknown piece. */
-  readonly unkId: number;
-  /** The model as read from the file. */
-  readonly model: SentencePieceModel;
-  /** Id of a piece; the id of the unknown piece when there is none of that text. */
-  readonly idOf: (piece: string) => number;
-  /** Text of the piece with this id; throws a RangeError for an id outside the vocabulary. */
-  readonly pieceOf: (id: number) => string;
-  /** Text to pieces. */
-  readonly encode: (text: string) => string[];
-  /** Text to ids. */
-  readonly encodeIds: (text: string) => Int32Array;
-  /** Text to pieces with ids and places. */
-  readonly encodeWithOffsets: (text: string) => EncodedPiece[];
-  /** Ids or pieces to text. */
-  readonly decode: (tokens: ArrayLike<number> | readonly string[]) => string;
-  /** What the encoder segments: rewritten text with U+2581 for blanks. */
-  readonly normalize: (text: string) => string;
-};
+import { drawIndex, makeSegmentations, type Path } from "./segmentations.ts";
+import type { EncodedPiece, SampleOptions, Segmentation, SentencePiece } from "./sentencepiece.ts";
+import { makeSearch, type Search } from "./viterbi.ts";
+import { makeCharacterSearch, makeWordSearch } from "./whole_units.ts";
 
 /**
  * How a tokenizer is loaded.
@@ -100,13 +37,12 @@ export type LoadOptions = {
 };
 
 /**
- * Loads a unigram SentencePiece model.
+ * Loads a SentencePiece model of any type: unigram, BPE, word or char.
  *
  * @param model Content of a `.model` file.
  * @param options Name for errors, and whose tie-breaking to follow.
  * @returns The tokenizer.
  * @throws {CorruptFileError} When the bytes are not a usable SentencePiece model.
- * @throws {TypeError} When the model is of another type (BPE, word, char).
  * @example
  * ```ts
  * import { loadSentencePiece, trainUnigram } from "albert-guide";
@@ -123,67 +59,10 @@ export type LoadOptions = {
 export function loadSentencePiece(model: Uint8Array, options: LoadOptions = {}): SentencePiece {
   const { path = "the model", spm_version = "0.2.0" } = options;
   const proto = parseModel(model, { path });
-  const { idOf, unkId } = indexPieces(proto, path);
+  const known = indexPieces(proto, path);
   const normalizer = modelNormalizer(proto, path);
-  const search = makeSearch(proto.pieces, { unkId, roundFirst: spm_version === "0.2.2" });
+  const search = searchOf(proto, known, { path, roundFirst: spm_version === "0.2.2" });
   const { pieces } = proto;
-  const byteFallback = proto.trainer_spec?.["byte_fallback"] === true;
-
-  const walk = (text: string, visit: (id: number, begin: number, end: number) => void): void => {
-    const length = normalizer.run(text); // before codePoints(): a run may replace the buffer
-    const count = search.run(normalizer.codePoints(), length);
-    const ids = search.ids();
-    const ends = search.ends();
-    for (let k = 0, begin = 0; k < count; k++) {
-      const id = ids[k] as number;
-      // A run of unknown characters is one token, unless each is spelled in bytes.
-      if (id === unkId && !byteFallback) { while (k + 1 < count && ids[k + 1] === unkId) k++; }
-      const end = ends[k] as number;
-      visit(id, begin, end);
-      begin = end;
-    }
-  };
-  const surface = (begin: number, end: number): string => textOf(normalizer.codePoints(), begin, end);
-  const encodeWithOffsets = (text: string): EncodedPiece[] => {
-    const out: EncodedPiece[] = [];
-    walk(text, (id, begin, end) => {
-      const starts = normalizer.starts();
-      const from = starts[begin] as number;
-      const to = starts[end] as number;
-      if (id !== unkId) out.push({ piece: (pieces[id] as Piece).piece, id, begin: from, end: to });
-      else if (!byteFallback) out.push({ piece: surface(begin, end), id, begin: from, end: to });
-      else {
-        const names = byteNames(surface(begin, end));
-        // The last byte stands for the whole character, the others for nothing.
-        names.forEach((piece, k) => {
-          out.push({ piece, id: idOf(piece), begin: from, end: k === names.length - 1 ? to : from });
-        });
-      }
-    });
-    return out;
-  };
-  const encode = (text: string): string[] => {
-    const out: string[] = [];
-    walk(text, (id, begin, end) => {
-      if (id !== unkId) out.push((pieces[id] as Piece).piece);
-      else if (!byteFallback) out.push(surface(begin, end));
-      else out.push(...byteNames(surface(begin, end)));
-    });
-    return out;
-  };
-  const encodeIds = (text: string): Int32Array => {
-    if (byteFallback) return Int32Array.from(encode(text), idOf);
-    const length = normalizer.run(text);
-    const count = search.run(normalizer.codePoints(), length);
-    const ids = search.ids();
-    const out = new Int32Array(count);
-    let kept = 0;
-    for (let k = 0; k < count; k++) {
-      const id = ids[k] as number;
-      if (id !== unkId || k === 0 || ids[k - 1] !== unkId) out[kept++] = id;
-    }
-    return kept === count ? out : out.slice(0, kept);
-  };
   const pieceOf = (id: number): string => {
     const found = pieces[id];
     if (found === undefined) {
@@ -194,19 +73,193 @@ export function loadSentencePiece(model: Uint8Array, options: LoadOptions = {}):
   return {
     size: pieces.length,
     pieces,
-    unkId,
     model: proto,
-    idOf,
+    ...known,
     pieceOf,
-    encode,
-    encodeIds,
-    encodeWithOffsets,
-    decode: makeDecoder(proto, { idOf, unkId, pieceOf }),
+    ...makeEncoder(proto, known, normalizer, search),
+    decode: makeDecoder(proto, { ...known, pieceOf }),
     normalize: (text) => {
-      const count = normalizer.run(text);
-      return surface(0, count);
+      const count = normalizer.run(text); // before codePoints(): a run may replace the buffer
+      return textOf(normalizer.codePoints(), 0, count);
     },
   };
+}
+
+/** Pieces by name. */
+type Known = { readonly idOf: (piece: string) => number; readonly unkId: number };
+
+type ModelType = "unigram" | "BPE" | "word" | "char";
+
+function modelType({ trainer_spec }: SentencePieceModel): ModelType | undefined {
+  return ([undefined, "unigram", "BPE", "word", "char"] as const)[Number(trainer_spec?.["model_type"] ?? 1)];
+}
+
+function searchOf(
+  proto: SentencePieceModel,
+  { unkId }: Known,
+  { path, roundFirst }: { readonly path: string; readonly roundFirst: boolean },
+): Search {
+  const suffix = proto.trainer_spec?.["treat_whitespace_as_suffix"] === true;
+  switch (modelType(proto)) {
+    case "unigram":
+      return makeSearch(proto.pieces, { unkId, roundFirst });
+    case "BPE":
+      return makeBpeSearch(proto.pieces, unkId);
+    case "word":
+      return makeWordSearch(proto.pieces, unkId, suffix);
+    case "char":
+      return makeCharacterSearch(proto.pieces, unkId);
+    default:
+      throw new CorruptFileError(
+        `Cannot load ${path}: its model type is ${String(proto.trainer_spec?.["model_type"])}, ` +
+          "known are 1 (unigram), 2 (BPE), 3 (word) and 4 (char)",
+        { path },
+      );
+  }
+}
+
+/** The pieces of a segmentation; `visit` gets ranges of code points, runs of unknown characters as one. */
+function eachToken(
+  { ids, ends, count }: { ids: ArrayLike<number>; ends: ArrayLike<number>; count: number },
+  { unkId, byteFallback }: { readonly unkId: number; readonly byteFallback: boolean },
+  visit: (id: number, begin: number, end: number) => void,
+): void {
+  for (let k = 0, begin = 0; k < count; k++) {
+    const id = ids[k] as number;
+    // Where unknown characters are spelled in bytes, each stays on its own.
+    if (id === unkId && !byteFallback) { while (k + 1 < count && ids[k + 1] === unkId) k++; }
+    const end = ends[k] as number;
+    visit(id, begin, end);
+    begin = end;
+  }
+}
+
+type Encoder = Pick<SentencePiece, "encode" | "encodeIds" | "encodeWithOffsets" | "nBest" | "sample">;
+
+function makeEncoder(
+  proto: SentencePieceModel,
+  known: Known,
+  normalizer: Normalizer,
+  search: Search,
+): Encoder {
+  const { pieces } = proto;
+  const { idOf, unkId } = known;
+  const byteFallback = proto.trainer_spec?.["byte_fallback"] === true;
+  const tokens = { unkId, byteFallback };
+  const surface = (begin: number, end: number): string => textOf(normalizer.codePoints(), begin, end);
+  const run = (text: string) => {
+    const length = normalizer.run(text); // before codePoints(): a run may replace the buffer
+    const count = search.run(normalizer.codePoints(), length);
+    return { ids: search.ids(), ends: search.ends(), count };
+  };
+  const names = (id: number, begin: number, end: number): readonly string[] =>
+    id !== unkId
+      ? [(pieces[id] as Piece).piece]
+      : byteFallback
+      ? byteNames(surface(begin, end))
+      : [surface(begin, end)];
+  const encodeWithOffsets = (text: string): EncodedPiece[] => {
+    const out: EncodedPiece[] = [];
+    eachToken(run(text), tokens, (id, begin, end) => {
+      const starts = normalizer.starts();
+      const [from, to] = [starts[begin] as number, starts[end] as number];
+      const spelled = names(id, begin, end);
+      // The last byte of an unknown character stands for it whole, the others for nothing.
+      spelled.forEach((piece, k) => {
+        const last = k === spelled.length - 1;
+        out.push({
+          piece,
+          id: id === unkId && byteFallback ? idOf(piece) : id,
+          begin: from,
+          end: last ? to : from,
+        });
+      });
+    });
+    return out;
+  };
+  const encode = (text: string): string[] => {
+    const out: string[] = [];
+    eachToken(run(text), tokens, (id, begin, end) => {
+      if (id !== unkId) out.push((pieces[id] as Piece).piece);
+      else out.push(...names(id, begin, end));
+    });
+    return out;
+  };
+  const encodeIds = (text: string): Int32Array => {
+    if (byteFallback) return Int32Array.from(encode(text), idOf);
+    const { ids, count } = run(text);
+    const out = new Int32Array(count);
+    let kept = 0;
+    for (let k = 0; k < count; k++) {
+      const id = ids[k] as number;
+      if (id !== unkId || k === 0 || ids[k - 1] !== unkId) out[kept++] = id;
+    }
+    return kept === count ? out : out.slice(0, kept);
+  };
+  const segmentation = ({ ids, ends, score }: Path): Segmentation => {
+    const out: string[] = [];
+    const found: number[] = [];
+    eachToken({ ids, ends, count: ids.length }, tokens, (id, begin, end) => {
+      const spelled = names(id, begin, end);
+      out.push(...spelled);
+      found.push(...(id === unkId && byteFallback ? spelled.map(idOf) : [id]));
+    });
+    return { pieces: out, ids: Int32Array.from(found), score };
+  };
+  const best = (text: string): Path => {
+    const { ids, ends, count } = run(text);
+    return { ids: Array.from(ids.subarray(0, count)), ends: Array.from(ends.subarray(0, count)), score: 0 };
+  };
+  return { encode, encodeIds, encodeWithOffsets, ...makeMany(proto, unkId, normalizer, segmentation, best) };
+}
+
+/** Several segmentations, or one at random. */
+function makeMany(
+  proto: SentencePieceModel,
+  unkId: number,
+  normalizer: Normalizer,
+  segmentation: (path: Path) => Segmentation,
+  best: (text: string) => Path,
+): Pick<SentencePiece, "nBest" | "sample"> {
+  const type = modelType(proto);
+  let made: ReturnType<typeof makeSegmentations> | undefined;
+  // Built at the first use: most users never ask for it.
+  const lattice = (): ReturnType<typeof makeSegmentations> => made ??= makeSegmentations(proto.pieces, unkId);
+  const paths = (text: string, size: number): readonly Path[] => {
+    if (type !== "unigram") {
+      throw new TypeError(`Cannot list the best segmentations: a ${type} model has one, use a unigram model`);
+    }
+    if (!(Number.isInteger(size) && size >= 1 && size <= 1024)) {
+      throw new RangeError(`Cannot list the ${size} best segmentations: the number must be 1 to 1024`);
+    }
+    const length = normalizer.run(text);
+    return size === 1 || length === 0 ? [best(text)] : lattice().nBest(normalizer.codePoints(), length, size);
+  };
+  const sample = (text: string, { random, nbest_size = -1, alpha = 0.1 }: SampleOptions): Segmentation => {
+    if (type === "word" || type === "char") {
+      throw new TypeError(
+        `Cannot sample: a ${type} model cuts a text in one way, use a unigram or BPE model`,
+      );
+    }
+    if (!(Number.isInteger(nbest_size) && nbest_size >= -1 && nbest_size <= 512)) {
+      throw new RangeError(`Cannot sample: nbest_size must be -1 (all) to 512, it is ${nbest_size}`);
+    }
+    if (!(alpha >= 0)) throw new RangeError(`Cannot sample: alpha must be 0 or more, it is ${alpha}`);
+    const length = normalizer.run(text);
+    if (length === 0) return segmentation(best(text));
+    const codePoints = normalizer.codePoints();
+    if (type === "BPE") {
+      return segmentation(mergeAtRandom(proto.pieces, unkId, codePoints, length, alpha, random));
+    }
+    if (nbest_size === 0 || nbest_size === 1) return segmentation(best(text));
+    if (nbest_size < 0) return segmentation(lattice().sample(codePoints, length, alpha, random));
+    const found = paths(text, nbest_size);
+    const top = (found[0] as Path).score;
+    return segmentation(
+      found[drawIndex(found.map(({ score }) => Math.exp(alpha * (score - top))), random)] as Path,
+    );
+  };
+  return { nBest: (text, size) => paths(text, size).map(segmentation), sample };
 }
 
 /** Text of a range of code points. */
@@ -228,12 +281,7 @@ function byteNames(text: string): string[] {
 function indexPieces(
   proto: SentencePieceModel,
   path: string,
-): { idOf: (piece: string) => number; unkId: number } {
-  const type = proto.trainer_spec?.["model_type"] ?? 1;
-  if (type !== 1) {
-    const name = ["", "unigram", "BPE", "word", "char"][Number(type)] ?? String(type);
-    throw new TypeError(`Cannot load ${path}: its type is ${name}, only unigram models are supported`);
-  }
+): Known {
   const known = new Map<string, number>();
   let unkId = -1;
   proto.pieces.forEach(({ piece, type }, id) => {

@@ -9,7 +9,7 @@ import type { MetaPieces } from "./meta_pieces.ts";
 import type { Piece, SentencePieceModel, SpecValue } from "./model_file.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { PieceList } from "./piece_list.ts";
-import { compareSequences } from "./viterbi.ts";
+import { compareSequences } from "./piece_trie.ts";
 
 type Final = { readonly symbols: readonly number[]; readonly score: number };
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-export type { EncodedPiece, LoadOptions, SentencePiece } from "./encoder.ts";
+export type { EncodedPiece, SampleOptions, Segmentation, SentencePiece } from "./sentencepiece.ts";
+export type { LoadOptions } from "./encoder.ts";
 export { loadSentencePiece } from "./encoder.ts";
 export type { Piece, PieceType, SentencePieceModel, SpecValue } from "./model_file.ts";
 export { parseModel, serializeModel } from "./model_file.ts";

@@ -2,8 +2,8 @@
  * The search for the best segmentation of a normalized text. Candidates are compared as SentencePiece 0.1.97 to 0.2.1
  * compare them, the double sum against the stored float32; 0.2.2 rounds first, which shows in runs such as `====`.
  */
-import { buildDoubleArray } from "./double_array.ts";
 import type { Piece } from "./model_file.ts";
+import { pieceTrie } from "./piece_trie.ts";
 import { utf8Length } from "./utf8.ts";
 
 /** The best segmentation of the last text: piece k has `ids[k]` and ends before code point `ends[k]`. */
@@ -97,42 +97,6 @@ export function makeSearch(pieces: readonly Piece[], options: SearchOptions): Se
     return pieceCount;
   };
   return { run, ids: () => ids, ends: () => ends };
-}
-
-/** Numbers the characters of the pieces by code point and builds the trie over these numbers. */
-function pieceTrie(
-  pieces: readonly Piece[],
-): { basic: Int32Array; astral: ReadonlyMap<number, number>; cells: Int32Array } {
-  const entries: { id: number; codePoints: number[] }[] = [];
-  const used = new Set<number>();
-  pieces.forEach(({ piece, type }, id) => {
-    if (type !== "normal" && type !== "user_defined") return;
-    const codePoints = Array.from(piece, (character) => character.codePointAt(0) as number);
-    for (const cp of codePoints) used.add(cp);
-    entries.push({ id, codePoints });
-  });
-  const basic = new Int32Array(0x10000);
-  const astral = new Map<number, number>();
-  [...used].sort((a, b) => a - b).forEach((cp, k) => {
-    if (cp < 0x10000) basic[cp] = k + 1;
-    else astral.set(cp, k + 1);
-  });
-  const numbered = entries.map(({ id, codePoints }) => ({
-    id,
-    key: codePoints.map((cp) => cp < 0x10000 ? basic[cp] as number : astral.get(cp) ?? 0),
-  }));
-  numbered.sort((a, b) => compareSequences(a.key, b.key));
-  return { basic, astral, cells: buildDoubleArray(numbered.map((e) => e.key), numbered.map((e) => e.id)) };
-}
-
-/** Lexicographic order of number sequences, a prefix first. */
-export function compareSequences(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const difference = (a[i] as number) - (b[i] as number);
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
 }
 
 /** Scores as the search adds them, in double; the unknown step is a float32. */

@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+import { CorruptFileError, loadSentencePiece, parseModel, pythonRandom, serializeModel } from "albert-guide";
+import type { Piece, SentencePiece } from "albert-guide";
+
+type Case = {
+  readonly model: string;
+  readonly pieces: readonly string[][];
+  readonly ids: readonly number[][];
+  readonly decoded: readonly string[];
+  readonly best?: readonly string[][][];
+};
+type Golden = { readonly texts: readonly string[]; readonly cases: { readonly [name: string]: Case } };
+
+// Made by test/peers/model_types.py with SentencePiece 0.2.1.
+const golden = JSON.parse(
+  gunzipSync(readFileSync(new URL("../golden/spm/model_types.json.gz", import.meta.url))).toString("utf8"),
+) as Golden;
+const load = (name: string): SentencePiece =>
+  loadSentencePiece(new Uint8Array(Buffer.from((golden.cases[name] as Case).model, "base64")));
+
+for (const [name, { pieces, ids, decoded }] of Object.entries(golden.cases)) {
+  Deno.test(`encode() and decode() equal sentencepiece's for a model of type ${name}`, () => {
+    const tokenizer = load(name);
+    golden.texts.forEach((text, i) => {
+      assert.deepEqual(tokenizer.encode(text), pieces[i], text);
+      assert.deepEqual(Array.from(tokenizer.encodeIds(text)), ids[i], text);
+      assert.equal(tokenizer.decode(ids[i] as number[]), decoded[i], text);
+      const places = tokenizer.encodeWithOffsets(text);
+      assert.deepEqual(places.map(({ id }) => id), ids[i], text);
+      assert.ok(places.every(({ begin, end }, k) => begin <= end && begin >= (places[k - 1]?.begin ?? 0)));
+    });
+  });
+}
+
+for (const name of ["unigram", "unigram_bytes"]) {
+  Deno.test(`nBest() lists sentencepiece's twenty best segmentations for ${name}, in its order`, () => {
+    const tokenizer = load(name);
+    golden.texts.forEach((text, i) => {
+      const found = tokenizer.nBest(text.slice(0, 50), 20);
+      assert.deepEqual(found.map(({ pieces }) => pieces), golden.cases[name]?.best?.[i], text);
+      assert.ok(found.every(({ score }, k) => k === 0 || score <= (found[k - 1]?.score ?? 0) + 1e-3));
+    });
+  });
+}
+
+const normal = (piece: string, score: number): Piece => ({ piece, score, type: "normal" });
+const small = (type = 1): SentencePiece =>
+  loadSentencePiece(serializeModel({
+    pieces: [
+      { piece: "<unk>", score: 0, type: "unknown" },
+      normal("▁", -2),
+      normal("a", -1.5),
+      normal("▁a", -1),
+      normal("aa", -2.5),
+      normal("▁aa", -3),
+    ],
+    trainer_spec: { model_type: type },
+    normalizer_spec: { name: "identity" },
+  }));
+
+Deno.test("sample() draws each segmentation as often as its weight says", () => {
+  const tokenizer = small();
+  const all = tokenizer.nBest("aaa", 100);
+  assert.equal(all.length, 6);
+  const { random } = pythonRandom(11);
+  for (const [nbest_size, alpha] of [[-1, 0.5], [-1, 0], [3, 0.8]] as const) {
+    const pool = nbest_size < 0 ? all : all.slice(0, nbest_size);
+    const weights = pool.map(({ score }) => Math.exp(alpha * score));
+    const sum = weights.reduce((a, b) => a + b, 0);
+    const draws = 6000;
+    const counts = new Map<string, number>();
+    for (let k = 0; k < draws; k++) {
+      const drawn = tokenizer.sample("aaa", { random, nbest_size, alpha }).pieces.join(" ");
+      counts.set(drawn, (counts.get(drawn) ?? 0) + 1);
+    }
+    assert.equal(counts.size, pool.length);
+    pool.forEach(({ pieces }, k) => {
+      const share = (weights[k] as number) / sum;
+      const error = Math.sqrt(share * (1 - share) / draws);
+      assert.ok(Math.abs((counts.get(pieces.join(" ")) ?? 0) / draws - share) < 4 * error, pieces.join(" "));
+    });
+  }
+});
+
+Deno.test("sample() repeats with its seed and gives the best segmentation for one candidate", () => {
+  const tokenizer = load("unigram");
+  const text = golden.texts[0] as string;
+  const three = (seed: number): string[] => {
+    const { random } = pythonRandom(seed);
+    return [1, 2, 3].map(() => tokenizer.sample(text, { random }).pieces.join(" "));
+  };
+  assert.deepEqual(three(5), three(5));
+  assert.notDeepEqual(three(5), three(6));
+  const { random } = pythonRandom(1);
+  assert.deepEqual(tokenizer.sample(text, { random, nbest_size: 1 }).pieces, tokenizer.encode(text));
+  assert.equal(
+    tokenizer.decode(tokenizer.sample(text, { random, alpha: 0 }).ids),
+    tokenizer.decode(tokenizer.encodeIds(text)),
+  );
+});
+
+Deno.test("sample() leaves out merges of a BPE model: none at 0, all at 1", () => {
+  const tokenizer = load("bpe");
+  const text = golden.texts[1] as string;
+  const { random } = pythonRandom(2);
+  assert.deepEqual(tokenizer.sample(text, { random, alpha: 0 }).pieces, tokenizer.encode(text));
+  const single = tokenizer.sample(text, { random, alpha: 1 }).pieces;
+  assert.ok(single.every((piece) => piece === "the" || Array.from(piece).length === 1));
+  const some = tokenizer.sample(text, { random, alpha: 0.3 }).pieces;
+  assert.ok(some.length > tokenizer.encode(text).length && some.length < single.length);
+  assert.equal(some.join(""), single.join(""));
+});
+
+Deno.test("encode() takes apart what a BPE model marks unused", () => {
+  const source = parseModel(new Uint8Array(Buffer.from((golden.cases["bpe"] as Case).model, "base64")));
+  const unused = source.pieces.map((each) =>
+    each.piece === "▁and" ? { ...each, type: "unused" as const } : each
+  );
+  const tokenizer = loadSentencePiece(serializeModel({ ...source, pieces: unused }));
+  assert.ok(load("bpe").encode("and").includes("▁and"));
+  assert.ok(!tokenizer.encode("and").includes("▁and"));
+  assert.equal(tokenizer.encode("and").join(""), "▁and");
+});
+
+Deno.test("nBest() and sample() refuse what they cannot do", () => {
+  const { random } = pythonRandom(1);
+  assert.throws(() => small().nBest("a", 0), /must be 1 to 1024/);
+  assert.throws(() => small().sample("a", { random, nbest_size: 513 }), /-1 \(all\) to 512, it is 513/);
+  assert.throws(() => small().sample("a", { random, alpha: -1 }), /alpha must be 0 or more/);
+  assert.throws(() => load("bpe").nBest("a", 2), /a BPE model has one/);
+  assert.throws(() => load("word").sample("a", { random }), /a word model cuts a text in one way/);
+  assert.throws(() => small(7), CorruptFileError);
+});
