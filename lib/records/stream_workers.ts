@@ -3,9 +3,9 @@
  * the same CommonJS copy, as its parent. A thread that fails or dies ends the run with a clear error; what was finished
  * stays on disk.
  */
-import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { CorruptFileError } from "../formats/mod.ts";
+import { ownFile } from "../own_file.ts";
 import type { RecordsConfig, ReportedFile } from "./config.ts";
 import { type StreamSetting, streamSteps, type StreamTask } from "./stream_work.ts";
 import type { PartCounts } from "./stream_runs.ts";
@@ -42,24 +42,6 @@ export type Pool = {
   ) => Promise<void>;
   readonly close: () => Promise<void>;
 };
-
-/** Where this module was loaded from, under Deno and in the CommonJS copy alike. */
-function ownFile(): string {
-  const Errors = Error as unknown as {
-    prepareStackTrace?: (error: Error, sites: readonly { getFileName(): string | null }[]) => unknown;
-  };
-  const before = Errors.prepareStackTrace;
-  Errors.prepareStackTrace = (_, sites) => sites.map((site) => site.getFileName());
-  try {
-    const names = new Error().stack as unknown as readonly (string | null)[];
-    const name = names.find((each) => each !== null && /[\\/]stream_workers\.[jt]s$/.test(each));
-    if (typeof name !== "string") throw new Error("Cannot start workers: their program file is not found");
-    return name.startsWith("file:") ? name : pathToFileURL(name).href;
-  } finally {
-    if (before === undefined) delete Errors.prepareStackTrace;
-    else Errors.prepareStackTrace = before;
-  }
-}
 
 /** The tasks of one process, one after the other. */
 export function soloPool(
@@ -99,7 +81,9 @@ export function workerPool(
   signal: AbortSignal | undefined,
 ): Pool {
   const stop = new SharedArrayBuffer(4);
-  const file = new URL(ownFile().replace(/stream_workers(\.[jt]s)$/, "stream_worker_entry$1"));
+  const file = new URL(
+    ownFile("stream_workers").replace(/stream_workers(\.[jt]s)$/, "stream_worker_entry$1"),
+  );
   const workers = Array.from({ length: count }, () => new Worker(file, { workerData: { ...start, stop } }));
   const busy = new Map<Worker, () => void>(); // how to tell `close` that the thread is free
   /** Lets threads leave their tasks, so that none still writes when the next run begins. */

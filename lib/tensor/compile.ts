@@ -4,8 +4,8 @@
  */
 import { describe, parameter, sameShape, topological } from "./graph.ts";
 import { engineInUse } from "./interactive.ts";
-import { mergeEqual, unroll } from "./rebuild.ts";
-import type { Buffer, Engine, HostArray, Tensor, TensorType } from "./types.ts";
+import { mergeEqual, unroll, withoutAllReduce } from "./rebuild.ts";
+import type { Buffer, Engine, Graph, HostArray, Tensor, TensorType } from "./types.ts";
 
 /**
  * A value on a device.
@@ -165,7 +165,8 @@ function wrap(engine: Engine, buffer: Buffer): DeviceArray {
  * Copies host values to an engine's device.
  *
  * @param values Row-major values.
- * @param options `engine`: default the one in use; `dtype`, `shape`: default those of the array.
+ * @param options `engine`: default the one in use; `dtype`, `shape`: default those of the array; `split`: give each device
+ * its part of the first dimension, default the whole.
  * @returns The value on the device.
  * @throws {RangeError} When the number of values does not fit the shape.
  * @example
@@ -179,10 +180,11 @@ function wrap(engine: Engine, buffer: Buffer): DeviceArray {
  */
 export async function deviceArray(
   values: HostArray,
-  { engine, dtype, shape }: {
+  { engine, dtype, shape, split = false }: {
     readonly engine?: Engine;
     readonly dtype?: TensorType["dtype"];
     readonly shape?: TensorType["shape"];
+    readonly split?: boolean;
   } = {},
 ): Promise<DeviceArray> {
   const used = engine ?? await engineInUse();
@@ -195,7 +197,7 @@ export async function deviceArray(
     : "float32";
   const type: TensorType = { dtype: dtype ?? natural, shape: shape ?? [values.length] };
   checkLength(values, type, "upload values");
-  return wrap(used, await used.upload(values, type));
+  return wrap(used, await used.upload(values, type, { split }));
 }
 
 function checkLength(values: HostArray, type: TensorType, action: string): void {
@@ -208,11 +210,70 @@ function checkLength(values: HostArray, type: TensorType, action: string): void 
 }
 
 /**
+ * A graph with names for what goes in and what comes out.
+ *
+ * @example
+ * ```ts
+ * import { exp, graphOf } from "albert-guide";
+ * import type { NamedGraph } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const graph: NamedGraph = graphOf(({ x }) => ({ y: exp(x) }), { x: { dtype: "float32", shape: [2] } });
+ * assert.deepEqual(graph.names, ["y"]);
+ * ```
+ */
+export type NamedGraph = Graph & {
+  /** The name of each output, `group.name` within a group. */
+  readonly names: readonly string[];
+};
+
+/**
+ * The graph that `compile` would give to an engine: the function traced once, equal nodes merged.
+ *
+ * @param fn Called once with tensors in place of `specs`; returns named tensors or groups of them.
+ * @param specs The type of every argument, by name or group.
+ * @returns The graph; its parameters carry the names of the arguments.
+ * @throws {RangeError} When an operation inside refuses its shapes.
+ * @example
+ * ```ts
+ * import { add, exp, graphOf, topological } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * // exp(x) is written twice and computed once
+ * const graph = graphOf(({ x }) => ({ y: add(exp(x), exp(x)) }), { x: { dtype: "float32", shape: [2] } });
+ * assert.deepEqual(topological(graph.outputs).map(({ op }) => op), ["parameter", "exp", "add"]);
+ * ```
+ */
+export function graphOf<Specs extends Groups<TensorType>, Out extends Groups<Tensor>>(
+  fn: (args: Regroup<Specs, TensorType, Tensor>) => Out,
+  specs: Specs,
+): NamedGraph {
+  const { traced, out } = traceNamed(fn, specs);
+  return { ...mergeEqual(traced), names: leaves(out, isTensor).map(({ path }) => path) };
+}
+
+/** Calls the function once with parameters in place of the types. */
+function traceNamed<Specs extends Groups<TensorType>, Out extends Groups<Tensor>>(
+  fn: (args: Regroup<Specs, TensorType, Tensor>) => Out,
+  specs: Specs,
+): { readonly slots: readonly Named<TensorType>[]; readonly traced: Graph; readonly out: Out } {
+  const slots = leaves(specs, isType);
+  const parameters = slots.map(({ leaf, path }, index) => parameter(index, leaf, path));
+  let next = 0;
+  const out = fn(
+    mapLeaves(specs, isType, () => parameters[next++] as Tensor) as Regroup<Specs, TensorType, Tensor>,
+  );
+  return { slots, traced: { parameters, outputs: leaves(out, isTensor).map(({ leaf }) => leaf) }, out };
+}
+
+/**
  * Compiles a function of tensors for one set of shapes.
  *
  * @param fn Called once with tensors in place of `specs`; returns named tensors or groups of them.
  * @param specs The type of every argument, by name or group.
- * @param options `engine`: default the one in use; `donate`: arguments or groups whose device arrays the program may reuse.
+ * @param options `engine`: default the one in use; `donate`: arguments or groups whose device arrays the program may reuse;
+ * `split`: arguments or groups of which each device of the engine gets its part of the first dimension. Results are those
+ * of the first device; `allReduce` makes them the same on all.
  * @returns The executable.
  * @throws {RangeError} When an operation inside refuses its shapes.
  * @example
@@ -230,24 +291,32 @@ function checkLength(values: HostArray, type: TensorType, action: string): void 
 export async function compile<Specs extends Groups<TensorType>, Out extends Groups<Tensor>>(
   fn: (args: Regroup<Specs, TensorType, Tensor>) => Out,
   specs: Specs,
-  { engine, donate = [] }: { readonly engine?: Engine; readonly donate?: readonly (keyof Specs & string)[] } =
-    {},
+  { engine, donate = [], split = [] }: {
+    readonly engine?: Engine;
+    readonly donate?: readonly (keyof Specs & string)[];
+    readonly split?: readonly (keyof Specs & string)[];
+  } = {},
 ): Promise<Executable<Specs, Out>> {
   const used = engine ?? await engineInUse();
+  const devices = used.devices().length;
   const slots = leaves(specs, isType);
-  const parameters = slots.map(({ leaf, path }, index) => parameter(index, leaf, path));
+  const parts = slots.flatMap(({ group }, index) => devices > 1 && split.includes(group) ? [index] : []);
+  const parameters = slots.map(({ leaf, path }, index) =>
+    parameter(index, parts.includes(index) ? partOf(leaf, path, devices) : leaf, path)
+  );
   const donated = slots.flatMap(({ group }, index) => donate.includes(group) ? [index] : []);
   let next = 0;
   const out = fn(
     mapLeaves(specs, isType, () => parameters[next++] as Tensor) as Regroup<Specs, TensorType, Tensor>,
   );
   const traced = { parameters, outputs: leaves(out, isTensor).map(({ leaf }) => leaf) };
-  const graph = mergeEqual(used.loops ? traced : unroll(traced));
-  const program = await used.compile(graph, { donate: donated });
+  const alone = devices > 1 ? traced : withoutAllReduce(traced);
+  const graph = mergeEqual(used.loops ? alone : unroll(alone));
+  const program = await used.compile(graph, { donate: donated, split: parts });
+  const places = { donated: new Set(donated), split: new Set(parts) };
   const run = async (args: object): Promise<object> => {
-    const { inputs, own } = await prepare(used, slots, leaves(args, isValue), new Set(donated));
-    const buffers = await program.run(inputs);
-    own.forEach((buffer) => used.release(buffer));
+    const { inputs, own } = await prepare(used, slots, leaves(args, isValue), places);
+    const buffers = await program.run(inputs).finally(() => own.forEach((buffer) => used.release(buffer)));
     let index = 0;
     return mapLeaves(out, isTensor, () => wrap(used, buffers[index++] as Buffer));
   };
@@ -258,12 +327,21 @@ export async function compile<Specs extends Groups<TensorType>, Out extends Grou
   };
 }
 
+/** The type of one device's part of an argument. */
+function partOf({ dtype, shape: [rows, ...rest] }: TensorType, path: string, devices: number): TensorType {
+  if (rows !== undefined && rows % devices === 0) return { dtype, shape: [rows / devices, ...rest] };
+  throw new RangeError(
+    `Cannot split ${path} over ${devices} devices: its first size is ${rows ?? "missing"}, ` +
+      "it must be a multiple of their number",
+  );
+}
+
 /** Checks every argument against its slot and brings it to the device. */
 async function prepare(
   engine: Engine,
   slots: readonly Named<TensorType>[],
   given: readonly Named<DeviceArray | HostArray>[],
-  donated: ReadonlySet<number>,
+  { donated, split }: { readonly donated: ReadonlySet<number>; readonly split: ReadonlySet<number> },
 ): Promise<{ readonly inputs: Buffer[]; readonly own: Buffer[] }> {
   const byPath = new Map(given.map(({ path, leaf }) => [path, leaf]));
   const inputs: Buffer[] = [];
@@ -296,7 +374,7 @@ async function prepare(
     const value = byPath.get(path) as DeviceArray | HostArray;
     if (!ArrayBuffer.isView(value)) inputs.push(value.take({ donate: donated.has(index), engine }));
     else {
-      const uploaded = await engine.upload(value as HostArray, type);
+      const uploaded = await engine.upload(value as HostArray, type, { split: split.has(index) });
       inputs.push(uploaded);
       if (!donated.has(index)) own.push(uploaded);
     }

@@ -87,6 +87,16 @@ export function unroll(graph: Graph): Graph {
   return { parameters: graph.parameters, outputs: graph.outputs.map((output) => made.get(output) as Tensor) };
 }
 
+/** The graph for one device, where a sum over all devices is the value itself; bodies of scans are left as they are. */
+export function withoutAllReduce(graph: Graph): Graph {
+  const made = new Map<Tensor, Tensor>();
+  for (const tensor of topological(graph.outputs)) {
+    const inputs = tensor.inputs.map((input) => made.get(input) as Tensor);
+    made.set(tensor, tensor.op === "all_reduce" ? inputs[0] as Tensor : withInputs(tensor, inputs));
+  }
+  return { parameters: graph.parameters, outputs: graph.outputs.map((output) => made.get(output) as Tensor) };
+}
+
 /** A key under which two nodes with equal inputs are the same computation. */
 function keyOf(tensor: Tensor, ids: ReadonlyMap<Tensor, number>, objects: Map<object, number>): string {
   const attributes = JSON.stringify(tensor.attributes, (_, value) => {

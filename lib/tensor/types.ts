@@ -373,13 +373,23 @@ export type Engine = {
   readonly name: string;
   /** True if `scan` nodes may reach `compile`; otherwise they arrive unrolled. */
   readonly loops: boolean;
-  /** The devices it can use, the first being the default. */
+  /** The devices that every program runs on: replicas of one another, but for the arguments that are split. */
   readonly devices: () => readonly Device[];
-  /** Makes a program; `donate` lists the parameters whose buffers the program may reuse. */
-  readonly compile: (graph: Graph, options: { readonly donate: readonly number[] }) => Promise<Program>;
-  /** Copies host values to the device. */
-  readonly upload: (values: HostArray, type: TensorType) => Promise<Buffer>;
-  /** Copies a value to host memory. */
+  /**
+   * Makes a program; `donate` lists the parameters whose buffers it may reuse, `split` those of which each device has its
+   * part: the graph is that of one device.
+   */
+  readonly compile: (
+    graph: Graph,
+    options: { readonly donate: readonly number[]; readonly split?: readonly number[] },
+  ) => Promise<Program>;
+  /** Copies host values to the devices: to each the whole, or with `split` its part of the first dimension. */
+  readonly upload: (
+    values: HostArray,
+    type: TensorType,
+    options?: { readonly split?: boolean },
+  ) => Promise<Buffer>;
+  /** Copies a value to host memory: from the first device, or the parts of all. */
   readonly download: (buffer: Buffer) => Promise<HostArray>;
   /** Gives a value's memory back. */
   readonly release: (buffer: Buffer) => void;

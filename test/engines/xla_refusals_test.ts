@@ -137,7 +137,7 @@ Deno.test(
 /** Speaks with the process itself, below the engine's checks: the second line of defence. */
 function raw(name: string, fn: (session: Session) => Promise<void>): void {
   Deno.test({ name: `the XLA process ${name}${xlaNote}`, ignore }, async () => {
-    const session = startSession({ plugin, threads: 1, cache: "", cacheBytes: 0 });
+    const session = startSession({ plugin, threads: 1, devices: 1, cache: "", cacheBytes: 0 });
     try {
       await session.opened;
       await fn(session);
@@ -179,20 +179,26 @@ raw("refuses a program that gives other types than announced", async (session) =
 });
 
 raw("refuses unknown values and programs", async (session) => {
-  await assert.rejects(session.ask({ kind: "download", buffer: 99 }), /value 99: it is freed/);
+  await assert.rejects(session.ask({ kind: "download", buffer: 99, device: 0 }), /value 99: it is freed/);
   await assert.rejects(session.ask({ kind: "run", program: 99, inputs: [], outputs: [5] }), /program 99/);
-  await assert.rejects(session.ask({ kind: "download", buffer: 5 }), /program 99/);
+  await assert.rejects(session.ask({ kind: "download", buffer: 5, device: 0 }), /program 99/);
   session.tell({ kind: "release", buffers: [5, 6, 6], programs: [4, 4] });
 });
 
 raw("refuses values of a wrong size", async (session) => {
-  session.tell({ kind: "upload", buffer: 3, type: vector }, Uint8Array.of(1, 2, 3));
-  await assert.rejects(session.ask({ kind: "download", buffer: 3 }), /it has 16 bytes, 3 are given/);
+  session.tell({ kind: "upload", buffer: 3, type: vector, split: false }, Uint8Array.of(1, 2, 3));
+  await assert.rejects(
+    session.ask({ kind: "download", buffer: 3, device: 0 }),
+    /it has 16 bytes, 3 are given/,
+  );
 });
 
 raw("refuses wrong arguments of a program", async (session) => {
   await compileText(session, identity);
-  session.tell({ kind: "upload", buffer: 3, type: { dtype: "int32", shape: [4] } }, new Uint8Array(16));
+  session.tell(
+    { kind: "upload", buffer: 3, type: { dtype: "int32", shape: [4] }, split: false },
+    new Uint8Array(16),
+  );
   const run = (inputs: readonly number[]): Promise<unknown> =>
     session.ask({ kind: "run", program: 1, inputs, outputs: [7] });
   await assert.rejects(run([3]), /argument 0 must be float32 \[4\], it is int32 \[4\]/);

@@ -174,8 +174,8 @@ Deno.test("onlyReadRows() leaves graphs alone where most rows are read, or rows 
 Deno.test("frameReader() puts frames together however they are cut", () => {
   const messages: Request[] = [
     { kind: "status" },
-    { kind: "upload", buffer: 1, type: matrix },
-    { kind: "download", buffer: 7 },
+    { kind: "upload", buffer: 1, type: matrix, split: false },
+    { kind: "download", buffer: 7, device: "all" },
   ];
   const bytes = [new Uint8Array(0), Uint8Array.from({ length: 70 }, (_, i) => i), new Uint8Array(0)];
   const stream = Buffer.concat(messages.flatMap((message, i) => {

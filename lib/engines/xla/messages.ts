@@ -7,7 +7,7 @@ import type { TensorType } from "../../tensor/types.ts";
 import type { ProgramMemory, Signature } from "./pjrt_client.ts";
 
 /** First four bytes of a frame: "AX", and the version of this protocol. */
-const mark = 0x0001_5841;
+const mark = 0x0002_5841;
 
 /** Bytes before the JSON. */
 export const headBytes = 16;
@@ -20,6 +20,8 @@ export type Request =
   | {
     readonly kind: "open";
     readonly plugin: string;
+    /** Devices that every program runs on. */
+    readonly devices: number;
     /** Where compiled programs are kept; empty: nowhere. */
     readonly cache: string;
     /** Bytes that the compiled programs may take. */
@@ -28,15 +30,16 @@ export type Request =
   }
   // Bytes: the program's text.
   | { readonly kind: "compile"; readonly program: number; readonly signature: Signature }
-  // Bytes: the values.
-  | { readonly kind: "upload"; readonly buffer: number; readonly type: TensorType }
+  // Bytes: the values, for every device the same, or one part after the other; `type` is that of one device's value.
+  | { readonly kind: "upload"; readonly buffer: number; readonly type: TensorType; readonly split: boolean }
   | {
     readonly kind: "run";
     readonly program: number;
     readonly inputs: readonly number[];
     readonly outputs: readonly number[];
   }
-  | { readonly kind: "download"; readonly buffer: number }
+  // From one device, or the parts of all.
+  | { readonly kind: "download"; readonly buffer: number; readonly device: number | "all" }
   | { readonly kind: "release"; readonly buffers: readonly number[]; readonly programs: readonly number[] }
   | { readonly kind: "status" };
 

@@ -1,5 +1,5 @@
 /**
- * A client of a PJRT plugin: one device, its buffers and programs. Every handle knows whether it is alive, so no dead
+ * A client of a PJRT plugin: its devices, buffers and programs, every program running on all devices at once. Every handle knows whether it is alive, so no dead
  * address reaches the plugin, and every argument is compared with the program's signature, because the plugin itself
  * reinterprets a buffer of equal size. The client lives as long as the process: destroying one while its threads run is
  * a known way to crash.
@@ -12,6 +12,8 @@ import { elementTypes, layouts, namedValueKinds } from "./pjrt_layout.ts";
 /** A value on the device. */
 export type PjrtBuffer = {
   readonly type: TensorType;
+  /** Number of the device, from 0. */
+  readonly device: number;
   /** The handle; throws when the buffer is dead. */
   readonly handle: () => bigint;
   /** Copies to the host: row-major, elements as the device has them. */
@@ -20,7 +22,7 @@ export type PjrtBuffer = {
   readonly destroy: () => void;
 };
 
-/** What the compiler says about a program's memory, bytes. */
+/** What the compiler says about a program's memory on one device, bytes. */
 export type ProgramMemory = {
   readonly code: number;
   readonly arguments: number;
@@ -33,8 +35,8 @@ export type ProgramMemory = {
 /** A compiled program. */
 export type PjrtProgram = {
   readonly memory: ProgramMemory;
-  /** Runs once and waits; arguments marked as donated in the text are dead afterwards. */
-  readonly run: (inputs: readonly PjrtBuffer[]) => readonly PjrtBuffer[];
+  /** Runs once on every device and waits; arguments marked as donated in the text are dead afterwards. */
+  readonly run: (inputs: readonly (readonly PjrtBuffer[])[]) => readonly (readonly PjrtBuffer[])[];
   /** The machine code, for `load`. */
   readonly serialize: () => Uint8Array;
   readonly destroy: () => void;
@@ -52,15 +54,25 @@ export type PjrtClient = {
   readonly platform: string;
   readonly version: string;
   readonly devices: readonly string[];
-  readonly upload: (bytes: Uint8Array, type: TensorType) => PjrtBuffer;
+  /** CompileOptionsProto of its programs. */
+  readonly compileOptions: Uint8Array;
+  readonly upload: (bytes: Uint8Array, type: TensorType, device: number) => PjrtBuffer;
   /** Compiles StableHLO text. */
   readonly compile: (text: string, signature: Signature) => PjrtProgram;
   /** Loads what `serialize` gave. */
   readonly load: (serialized: Uint8Array, signature: Signature) => PjrtProgram;
 };
 
-/** CompileOptionsProto { executable_build_options { num_replicas: 1, num_partitions: 1 } }; without it XLA aborts. */
-export const compileOptions: Uint8Array = Uint8Array.of(0x1a, 4, 0x20, 1, 0x28, 1);
+/**
+ * CompileOptionsProto { executable_build_options { num_replicas, num_partitions: 1 } }: XLA aborts without it, and when
+ * there are no replicas.
+ */
+function compileOptionsFor(replicas: number): Uint8Array {
+  if (!(Number.isInteger(replicas) && replicas >= 1 && replicas <= 127)) {
+    throw new RangeError(`Cannot compile for ${replicas} replicas: there must be 1 to 127`);
+  }
+  return Uint8Array.of(0x1a, 4, 0x20, replicas, 0x28, 1);
+}
 
 const sizeOf = (shape: Shape): number => shape.reduce((product, size) => product * size, 1);
 const bytesOf = ({ dtype, shape }: TensorType): number => sizeOf(shape) * elementTypes[dtype].bytes;
@@ -109,7 +121,7 @@ function createClient(api: PjrtApi, options: CreateOptions): bigint {
   return api.call(args, list, names).get("client");
 }
 
-function makeBuffer(api: PjrtApi, type: TensorType, address: bigint): PjrtBuffer {
+function makeBuffer(api: PjrtApi, type: TensorType, address: bigint, device: number): PjrtBuffer {
   let live = address;
   const handle = (): bigint => {
     if (live === 0n) {
@@ -137,16 +149,19 @@ function makeBuffer(api: PjrtApi, type: TensorType, address: bigint): PjrtBuffer
     live = 0n;
     api.call(api.struct("Buffer_Destroy").set("buffer", dead));
   };
-  return { type, handle, download, destroy };
+  return { type, device, handle, download, destroy };
 }
 
 function upload(
   api: PjrtApi,
   client: bigint,
-  device: bigint,
+  devices: readonly bigint[],
   bytes: Uint8Array,
   type: TensorType,
+  number: number,
 ): PjrtBuffer {
+  const device = devices[number];
+  if (device === undefined) throw new XlaError(`Cannot upload: there is no device ${number}`, "NOT_FOUND");
   if (bytes.length !== bytesOf(type)) {
     throw new XlaError(
       `Cannot upload ${describe(type)}: it has ${bytesOf(type)} bytes, ${bytes.length} are given`,
@@ -164,7 +179,7 @@ function upload(
   api.call(args, data, dims);
   const event = args.get("done_with_host_buffer");
   if (event !== 0n) api.call(api.struct("Event_Destroy").set("event", event));
-  return makeBuffer(api, type, args.get("buffer"));
+  return makeBuffer(api, type, args.get("buffer"), number);
 }
 
 /** The types of a program's outputs, as the plugin has them. */
@@ -205,7 +220,7 @@ function serialize(api: PjrtApi, executable: bigint): Uint8Array {
   return bytes;
 }
 
-function checkInputs(inputs: readonly PjrtBuffer[], signature: Signature): void {
+function checkInputs(inputs: readonly PjrtBuffer[], signature: Signature, device: number): void {
   const refuse = (reason: string): XlaError =>
     new XlaError(`Cannot run the program: ${reason}`, "INVALID_ARGUMENT");
   if (inputs.length !== signature.inputs.length) {
@@ -217,6 +232,9 @@ function checkInputs(inputs: readonly PjrtBuffer[], signature: Signature): void 
     if (!equalTypes(input.type, wanted)) {
       throw refuse(`argument ${i} must be ${describe(wanted)}, it is ${describe(input.type)}`);
     }
+    if (input.device !== device) {
+      throw refuse(`argument ${i} lies on device ${input.device}, not on ${device}`);
+    }
     const earlier = handles.get(input.handle());
     if (earlier !== undefined && (signature.donated.includes(i) || signature.donated.includes(earlier))) {
       throw refuse(`arguments ${earlier} and ${i} are one buffer, and it is donated`);
@@ -225,31 +243,32 @@ function checkInputs(inputs: readonly PjrtBuffer[], signature: Signature): void 
   });
 }
 
-/** Memory that one program's runs share. */
-function executeArguments(api: PjrtApi, executable: bigint, { inputs, outputs }: Signature): {
+/** Memory that one program's runs share; lists of handles by device. */
+function executeArguments(api: PjrtApi, executable: bigint, { inputs, outputs }: Signature, count: number): {
   readonly args: Struct<"LoadedExecutable_Execute">;
-  readonly inputs: DataView;
-  readonly outputs: DataView;
+  readonly inputs: readonly DataView[];
+  readonly outputs: readonly DataView[];
   readonly keep: readonly unknown[];
 } {
-  const given = wordsOf(inputs.map(() => 0));
-  const results = wordsOf(outputs.map(() => 0));
-  const lists = [wordsOf([api.ffi.addressOf(given)]), wordsOf([api.ffi.addressOf(results)])] as const;
+  const each = (values: readonly unknown[]): ArrayBuffer[] =>
+    Array.from({ length: count }, () => wordsOf(values.map(() => 0)));
+  const [given, results] = [each(inputs), each(outputs)];
+  const lists = [wordsOf(given.map(api.ffi.addressOf)), wordsOf(results.map(api.ffi.addressOf))] as const;
   const options = api.struct("ExecuteOptions");
   const args = api.struct("LoadedExecutable_Execute").set("executable", executable)
     .set("options", options.address)
     .set("argument_lists", api.ffi.addressOf(lists[0]))
-    .set("num_devices", 1n).set("num_args", BigInt(inputs.length))
+    .set("num_devices", BigInt(count)).set("num_args", BigInt(inputs.length))
     .set("output_lists", api.ffi.addressOf(lists[1]));
   return {
     args,
-    inputs: new DataView(given),
-    outputs: new DataView(results),
+    inputs: given.map((list) => new DataView(list)),
+    outputs: results.map((list) => new DataView(list)),
     keep: [given, results, lists, options],
   };
 }
 
-function makeProgram(api: PjrtApi, loaded: bigint, signature: Signature): PjrtProgram {
+function makeProgram(api: PjrtApi, loaded: bigint, signature: Signature, count: number): PjrtProgram {
   let live = loaded;
   const executable = api.call(api.struct("LoadedExecutable_GetExecutable").set("loaded_executable", loaded))
     .get("executable");
@@ -270,17 +289,28 @@ function makeProgram(api: PjrtApi, loaded: bigint, signature: Signature): PjrtPr
       "INVALID_ARGUMENT",
     );
   }
-  const shared = executeArguments(api, loaded, signature);
+  const shared = executeArguments(api, loaded, signature, count);
   const refuseDead = (): void => {
     if (live === 0n) throw new XlaError("Cannot use the program: it is freed", "INVALID_ARGUMENT");
   };
-  const run = (inputs: readonly PjrtBuffer[]): readonly PjrtBuffer[] => {
+  const run = (given: readonly (readonly PjrtBuffer[])[]): readonly (readonly PjrtBuffer[])[] => {
     refuseDead();
-    checkInputs(inputs, signature);
-    inputs.forEach((input, i) => shared.inputs.setBigUint64(8 * i, input.handle(), true));
+    if (given.length !== count) {
+      throw new XlaError(
+        `Cannot run the program: it runs on ${count} devices, arguments for ${given.length} are given`,
+        "INVALID_ARGUMENT",
+      );
+    }
+    given.forEach((inputs, device) => {
+      checkInputs(inputs, signature, device);
+      const list = shared.inputs[device] as DataView;
+      inputs.forEach((input, i) => list.setBigUint64(8 * i, input.handle(), true));
+    });
     api.call(shared.args, shared.keep);
-    signature.donated.forEach((i) => inputs[i]?.destroy());
-    return outputs.map((type, i) => makeBuffer(api, type, shared.outputs.getBigUint64(8 * i, true)));
+    given.forEach((inputs) => signature.donated.forEach((i) => inputs[i]?.destroy()));
+    return shared.outputs.map((list, device) =>
+      outputs.map((type, i) => makeBuffer(api, type, list.getBigUint64(8 * i, true), device))
+    );
   };
   return {
     memory: memoryOf(api, executable),
@@ -306,13 +336,16 @@ function withLine(error: unknown, text: string): unknown {
  *
  * @param api The plugin.
  * @param options Options of the plugin's client, see its documentation.
+ * @param count How many of its devices are used: the first ones.
  */
-export function openClient(api: PjrtApi, options: CreateOptions): PjrtClient {
+export function openClient(api: PjrtApi, options: CreateOptions, count: number = 1): PjrtClient {
   const client = createClient(api, options);
   const listed = api.call(api.struct("Client_AddressableDevices").set("client", client));
-  const devices = api.words(listed.get("addressable_devices"), listed.get("num_addressable_devices"));
-  const device = devices[0];
-  if (device === undefined) throw new XlaError("Cannot open XLA: it finds no device", "NOT_FOUND");
+  const all = api.words(listed.get("addressable_devices"), listed.get("num_addressable_devices"));
+  if (all.length < count) {
+    throw new XlaError(`Cannot open XLA on ${count} devices: it finds ${all.length}`, "NOT_FOUND");
+  }
+  const devices = all.slice(0, count);
   const kindOf = (each: bigint): string => {
     const description = api.call(api.struct("Device_GetDescription").set("device", each))
       .get("device_description");
@@ -323,12 +356,14 @@ export function openClient(api: PjrtApi, options: CreateOptions): PjrtClient {
   };
   const platform = api.call(api.struct("Client_PlatformName").set("client", client));
   const version = api.call(api.struct("Client_PlatformVersion").set("client", client));
-  const options6 = own(compileOptions);
+  const compileOptions = compileOptionsFor(count);
+  const encodedOptions = own(compileOptions);
   return {
     platform: api.text(platform.get("platform_name"), platform.get("platform_name_size")),
     version: api.text(version.get("platform_version"), version.get("platform_version_size")),
     devices: devices.map(kindOf),
-    upload: (bytes, type) => upload(api, client, device, bytes, type),
+    compileOptions,
+    upload: (bytes, type, device) => upload(api, client, devices, bytes, type, device),
     compile: (text, signature) => {
       const code = encode(text);
       const [memory, format] = [own(code), own(encode("mlir"))];
@@ -338,21 +373,21 @@ export function openClient(api: PjrtApi, options: CreateOptions): PjrtClient {
           4n,
         );
       const args = api.struct("Client_Compile").set("client", client).set("program", program.address)
-        .set("compile_options", api.ffi.addressOf(options6))
+        .set("compile_options", api.ffi.addressOf(encodedOptions))
         .set("compile_options_size", BigInt(compileOptions.length));
       try {
-        api.call(args, program, memory, format, options6);
+        api.call(args, program, memory, format, encodedOptions);
       } catch (error) {
         throw withLine(error, text);
       }
-      return makeProgram(api, args.get("executable"), signature);
+      return makeProgram(api, args.get("executable"), signature, count);
     },
     load: (serialized, signature) => {
       const memory = own(serialized);
       const args = api.struct("Executable_DeserializeAndLoad").set("client", client)
         .set("serialized_executable", api.ffi.addressOf(memory))
         .set("serialized_executable_size", BigInt(serialized.length));
-      return makeProgram(api, api.call(args, memory).get("loaded_executable"), signature);
+      return makeProgram(api, api.call(args, memory).get("loaded_executable"), signature, count);
     },
   };
 }

@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import process from "node:process";
 import type { Readable, Writable } from "node:stream";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { ownFile } from "../../own_file.ts";
 import { frameHead, frameReader } from "./messages.ts";
 import type { Frame, Opened, Reply, Request } from "./messages.ts";
 import { XlaError } from "./pjrt_api.ts";
@@ -18,6 +18,8 @@ export type SessionOptions = {
   readonly plugin: string;
   /** Threads that compute. */
   readonly threads: number;
+  /** Devices that every program runs on. */
+  readonly devices: number;
   /** Folder of compiled programs; empty: none. */
   readonly cache: string;
   /** Bytes that they may take. */
@@ -53,28 +55,8 @@ const tunables = [
 /** Bytes that may wait to be sent before `drained` waits. */
 const queueLimit = 1 << 26;
 
-/** Where the module that calls this was loaded from, under Deno and in the CommonJS copy alike. */
-function ownFile(): string {
-  const Errors = Error as unknown as {
-    prepareStackTrace?: (error: Error, sites: readonly { getFileName(): string | null }[]) => unknown;
-  };
-  const before = Errors.prepareStackTrace;
-  Errors.prepareStackTrace = (_, sites) => sites.map((site) => site.getFileName());
-  try {
-    const names = new Error().stack as unknown as readonly (string | null)[];
-    const name = names.find((each) => each !== null && /[\\/]session\.[jt]s$/.test(each));
-    if (typeof name !== "string") {
-      throw new Error("Cannot start the XLA process: its program file is not found");
-    }
-    return name.startsWith("file:") ? fileURLToPath(name) : name;
-  } finally {
-    if (before === undefined) delete Errors.prepareStackTrace;
-    else Errors.prepareStackTrace = before;
-  }
-}
-
-function startProcess({ threads }: SessionOptions): ChildProcess {
-  const worker = pathToFileURL(ownFile().replace(/session(\.[jt]s)$/, "worker$1")).href;
+function startProcess({ threads, devices }: SessionOptions): ChildProcess {
+  const worker = ownFile("session").replace(/session(\.[jt]s)$/, "worker$1");
   const code = `import(${JSON.stringify(worker)}).then((it) => (it.serve ?? it.default.serve)())`;
   const deno = (globalThis as { readonly Deno?: unknown }).Deno !== undefined;
   const env: Record<string, string | undefined> = { ...process.env };
@@ -84,7 +66,8 @@ function startProcess({ threads }: SessionOptions): ChildProcess {
   const before = env["GLIBC_TUNABLES"];
   env["GLIBC_TUNABLES"] = before === undefined || before === "" ? tunables : `${before}:${tunables}`;
   env["TF_CPP_MIN_LOG_LEVEL"] = "3";
-  env["NPROC"] = String(threads);
+  // Replicas that wait for each other need a thread each.
+  env["NPROC"] = String(Math.max(threads, devices));
   return spawn(process.execPath, deno ? ["eval", "--no-config", "--no-lock", code] : ["-e", code], {
     stdio: ["pipe", "pipe", "pipe"],
     env: env as NodeJS.ProcessEnv,
@@ -95,6 +78,43 @@ function startProcess({ threads }: SessionOptions): ChildProcess {
 
 type Waiter = { readonly resolve: (frame: Frame<Reply>) => void; readonly reject: (error: Error) => void };
 type Counted = { ref?: () => void; unref?: () => void };
+
+/** Questions without an answer yet, in their order. While there is one, this program does not end by itself. */
+function makeWaiters(counted: readonly Counted[]) {
+  const waiters: Waiter[] = [];
+  let holds = 0;
+  const hold = (): void => {
+    if (holds++ === 0) counted.forEach((each) => each.ref?.());
+  };
+  const letGo = (): void => {
+    if (--holds === 0) counted.forEach((each) => each.unref?.());
+  };
+  return {
+    hold,
+    letGo,
+    /** Waits for the answer to what `send` sends. */
+    wait: (send: () => void): Promise<Frame<Reply>> =>
+      new Promise((resolve, reject) => {
+        hold();
+        waiters.push({ resolve, reject });
+        send();
+      }),
+    answer: (frame: Frame<Reply>): void => {
+      const { message } = frame;
+      const waiter = waiters.shift();
+      if (waiter === undefined) throw new Error("the XLA process answered what was not asked");
+      letGo();
+      if (message.kind !== "failed") waiter.resolve(frame);
+      else waiter.reject(new XlaError(message.message, message.code));
+    },
+    fail: (error: Error): void => {
+      for (const { reject } of waiters.splice(0)) {
+        letGo();
+        reject(error);
+      }
+    },
+  };
+}
 
 /** Joins small frames that are sent in one turn of the event loop, so that they cost one system call. */
 function makeSender(pipe: Writable): (parts: readonly Uint8Array[]) => void {
@@ -121,68 +141,58 @@ function makeTail(stream: Readable): () => string {
   return () => tail.trim();
 }
 
-/**
- * Starts a process.
- *
- * @param options Plugin, threads, cache.
- */
-export function startSession(options: SessionOptions): Session {
-  const child = startProcess(options);
-  const { stdin, stdout, stderr } = child as { stdin: Writable; stdout: Readable; stderr: Readable };
-  const waiters: Waiter[] = [];
-  const tail = makeTail(stderr);
-  const send = makeSender(stdin);
-  const counted = [child, stdin, stdout, stderr] as readonly Counted[];
-  let dead: Error | undefined;
-  let closing = false;
+/** The end of a process: whether it has come, why, and a promise of it. */
+function makeDeath(child: ChildProcess, said: () => string, onDeath: (error: Error) => void) {
+  const state: { error?: Error; closing: boolean } = { closing: false };
   let ended: () => void = () => {};
   const end = new Promise<void>((resolve) => ended = resolve);
-  const hold = (): void => counted.forEach((each) => each.ref?.());
-  const letGo = (): void => counted.forEach((each) => each.unref?.());
   const die = (how: string): void => {
-    if (dead !== undefined) return;
-    const said = tail();
-    dead = new Error(
-      closing
+    if (state.error !== undefined) return;
+    const words = said();
+    state.error = new Error(
+      state.closing
         ? "Cannot use XLA: the engine was disposed, and its values with it"
         : `Cannot use XLA: its process ended (${how}), values on the device are lost; ` +
-          `the next program or upload starts a new one${said === "" ? "" : `. It said: ${said}`}`,
+          `the next program or upload starts a new one${words === "" ? "" : `. It said: ${words}`}`,
     );
-    waiters.splice(0).forEach(({ reject }) => reject(dead as Error));
-    letGo();
+    onDeath(state.error);
     ended();
   };
   child.on("error", (error) => die(error.message));
   child.on("exit", (code, signal) => die(signal === null ? `exit code ${code}` : `signal ${signal}`));
+  return { state, end, die };
+}
+
+/**
+ * Starts a process.
+ *
+ * @param options Plugin, threads, devices, cache.
+ */
+export function startSession(options: SessionOptions): Session {
+  const child = startProcess(options);
+  const { stdin, stdout, stderr } = child as { stdin: Writable; stdout: Readable; stderr: Readable };
+  const waiters = makeWaiters([child, stdin, stdout, stderr] as readonly Counted[]);
+  const { state, end, die } = makeDeath(child, makeTail(stderr), waiters.fail);
+  const send = makeSender(stdin);
   stdin.on("error", () => {}); // The exit tells more.
   const read = frameReader<Reply>();
   stdout.on("data", (chunk: Uint8Array) => {
     try {
-      for (const frame of read(chunk)) {
-        const waiter = waiters.shift();
-        if (waiters.length === 0 && !closing) letGo();
-        if (frame.message.kind !== "failed") waiter?.resolve(frame);
-        else waiter?.reject(new XlaError(frame.message.message, frame.message.code));
-      }
+      read(chunk).forEach(waiters.answer);
     } catch (error) {
       die((error as Error).message);
       child.kill("SIGKILL");
     }
   });
   const tell = (request: Request, bytes: Uint8Array = new Uint8Array(0)): void => {
-    if (dead !== undefined) throw dead;
+    if (state.error !== undefined) throw state.error;
     send(bytes.length === 0 ? [frameHead(request, 0)] : [frameHead(request, bytes.length), bytes]);
   };
-  const ask = (request: Request, bytes?: Uint8Array): Promise<Frame<Reply>> => {
-    if (dead !== undefined) return Promise.reject(dead);
-    if (waiters.length === 0) hold();
-    return new Promise((resolve, reject) => {
-      waiters.push({ resolve, reject });
-      tell(request, bytes);
-    });
-  };
-  const { plugin, cache, cacheBytes } = options;
-  const opened = ask({ kind: "open", plugin, cache, cacheBytes, parent: process.pid }).then(({ message }) => {
+  const ask = (request: Request, bytes?: Uint8Array): Promise<Frame<Reply>> =>
+    state.error === undefined ? waiters.wait(() => tell(request, bytes)) : Promise.reject(state.error);
+  const { plugin, devices, cache, cacheBytes } = options;
+  const first = { kind: "open", plugin, devices, cache, cacheBytes, parent: process.pid } as const;
+  const opened = ask(first).then(({ message }) => {
     if (message.kind !== "opened") throw new Error(`Cannot open XLA: the process answered ${message.kind}`);
     return message.opened;
   });
@@ -192,18 +202,17 @@ export function startSession(options: SessionOptions): Session {
     ask,
     tell,
     drained: async () => {
-      if (stdin.writableLength > queueLimit) {
-        hold();
-        await Promise.race([new Promise((resolve) => stdin.once("drain", resolve)), end]);
-        if (waiters.length === 0) letGo();
-      }
+      if (stdin.writableLength <= queueLimit) return;
+      waiters.hold();
+      await Promise.race([new Promise((resolve) => stdin.once("drain", resolve)), end]);
+      waiters.letGo();
     },
-    death: () => dead,
+    death: () => state.error,
     pid: child.pid ?? 0,
     close: async () => {
-      if (dead !== undefined) return;
-      closing = true;
-      hold();
+      if (state.error !== undefined) return;
+      state.closing = true;
+      waiters.hold();
       child.kill("SIGKILL"); // It holds nothing that must be kept, and a running step would delay its end.
       await end;
       for (const stream of [stdin, stdout, stderr]) stream.destroy();

@@ -47,16 +47,16 @@ function askedResults(order: readonly Tensor[]): Map<Tensor, Set<number>> {
  * Writes a graph.
  *
  * @param graph The graph; scans become loops.
- * @param options `donate`: parameters whose memory outputs may take.
+ * @param options `donate`: parameters whose memory outputs may take; `replicas`: devices that run it together, default 1.
  */
 export function toStableHlo(
   graph: Graph,
-  { donate = [] }: { readonly donate?: readonly number[] } = {},
+  { donate = [], replicas = 1 }: { readonly donate?: readonly number[]; readonly replicas?: number } = {},
 ): StableHlo {
   const table = emitTable();
   const hidden: { readonly values: HostArray; readonly type: TensorType }[] = [];
   const known = new Map<HostArray, string>();
-  const writer = makeWriter((values, type) => {
+  const writer = makeWriter(replicas, (values, type) => {
     const name = known.get(values) ?? `%arg${graph.parameters.length + hidden.length}`;
     if (!known.has(values)) hidden.push({ values, type: { dtype: type.dtype, shape: [...type.shape] } });
     known.set(values, name);

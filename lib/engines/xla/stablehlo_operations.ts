@@ -132,6 +132,33 @@ const dot: Emit<"dot"> = (writer, node, [a, b]) => {
   return product(writer.value(`stablehlo.optimization_barrier ${turned} : ${type}`), type, [1]);
 };
 
+/** 0, 1, …; on further replicas it goes on where the one before ends, as if the first dimension were not split. */
+function firstIndices(writer: Writer, count: number, type: string): string {
+  const index = writer.value(`stablehlo.iota dim = 0 : ${type}`);
+  if (writer.replicas === 1) return index;
+  const replica = writer.value("stablehlo.replica_id : tensor<ui32>");
+  const size = writer.splat(count, { dtype: "uint32", shape: [] });
+  const start = writer.value(`stablehlo.multiply ${replica}, ${size} : tensor<ui32>`);
+  const starts = writer.value(
+    `stablehlo.broadcast_in_dim ${start}, dims = [] : (tensor<ui32>) -> ${type}`,
+  );
+  return writer.value(`stablehlo.add ${index}, ${starts} : ${type}`);
+}
+
+/** The sum over all replicas; of one it is the value itself. */
+const allReduce: Emit<"all_reduce"> = (writer, node, [x]) => {
+  if (writer.replicas === 1) return x as string;
+  const scalar = typeText({ dtype: node.dtype, shape: [] });
+  const [made, a, b, sum] = [writer.name(), writer.name(), writer.name(), writer.name()];
+  writer.line(`%${made} = "stablehlo.all_reduce"(${x}) ({`);
+  writer.line(`^bb0(%${a}: ${scalar}, %${b}: ${scalar}):`);
+  writer.line(`%${sum} = stablehlo.add %${a}, %${b} : ${scalar}`);
+  writer.line(`stablehlo.return %${sum} : ${scalar}`);
+  const groups = `dense<[${list(range(0, writer.replicas))}]> : tensor<1x${writer.replicas}xi64>`;
+  writer.line(`}) {replica_groups = ${groups}} : (${typeText(node)}) -> ${typeText(node)}`);
+  return `%${made}`;
+};
+
 /** The hash of random_bits.ts: h = mix(i × 0x9E3779B9 + k0), then mix((h ^ k1) + i). */
 const randomBits: Emit<"random_bits"> = (writer, node, [key]) => {
   const count = node.shape.reduce((product, size) => product * size, 1);
@@ -149,7 +176,7 @@ const randomBits: Emit<"random_bits"> = (writer, node, [key]) => {
     const scalar = writer.value(`stablehlo.reshape ${one} : (tensor<1xui32>) -> tensor<ui32>`);
     return writer.value(`stablehlo.broadcast_in_dim ${scalar}, dims = [] : (tensor<ui32>) -> ${type}`);
   };
-  const index = writer.value(`stablehlo.iota dim = 0 : ${type}`);
+  const index = firstIndices(writer, count, type);
   const h = mix(binary("add", times(index, 0x9e3779b9), word(0)));
   const bits = mix(binary("add", binary("xor", h, word(1)), index));
   return writer.value(`stablehlo.reshape ${bits} : (${type}) -> ${typeText(node)}`);
@@ -240,6 +267,5 @@ export const emitTable = (): EmitTable => ({
   random_bits: randomBits,
   stop_gradient: through,
   barrier: same("stablehlo.optimization_barrier"),
-  // One device: the sum over all replicas is the value itself.
-  all_reduce: through,
+  all_reduce: allReduce,
 });

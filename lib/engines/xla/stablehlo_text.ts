@@ -46,6 +46,8 @@ export function blob(values: HostArray, dtype: DType): string {
 
 /** What an operation needs to write itself. */
 export type Writer = {
+  /** Devices that run the program together. */
+  readonly replicas: number;
   /** Writes `%n = right` and gives the name. */
   readonly value: (right: string) => string;
   /** Writes a line as it is. */
@@ -60,6 +62,7 @@ export type Writer = {
 
 /** A writer that collects lines. */
 export function makeWriter(
+  replicas: number,
   hide: (values: HostArray, type: TensorType) => string,
 ): Writer & { readonly lines: string[] } {
   const lines: string[] = [];
@@ -82,6 +85,7 @@ export function makeWriter(
     return value(`stablehlo.convert ${number} : (${typeText(words)}) -> ${text}`);
   };
   return {
+    replicas,
     lines,
     name,
     value,

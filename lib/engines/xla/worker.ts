@@ -22,8 +22,8 @@ type State = {
   cache: ProgramCache | undefined;
   /** What the key of a compiled program holds besides its text. */
   identity: string;
-  /** A value that could not be made stands here as the error that its readers meet. */
-  readonly buffers: Map<number, PjrtBuffer | Error>;
+  /** A value on each device; one that could not be made stands here as the error that its readers meet. */
+  readonly buffers: Map<number, readonly PjrtBuffer[] | Error>;
   readonly programs: Map<number, { readonly program: PjrtProgram; readonly donated: readonly number[] }>;
 };
 
@@ -56,13 +56,13 @@ function pluginSum(path: string): string {
   return fileSha256(path);
 }
 
-function openWith(api: PjrtApi): PjrtClient {
+function openWith(api: PjrtApi, count: number): PjrtClient {
   // Older plugins know fewer options and refuse the rest.
-  const attempts = [{ cpu_device_count: 1, asynchronous: false }, { cpu_device_count: 1 }, {}];
+  const attempts = [{ cpu_device_count: count, asynchronous: false }, { cpu_device_count: count }, {}];
   let last: unknown;
   for (const options of attempts) {
     try {
-      return openClient(api, options);
+      return openClient(api, options, count);
     } catch (error) {
       last = error;
     }
@@ -79,10 +79,15 @@ async function open(state: State, request: Request & { readonly kind: "open" }):
   }
   if (process.ppid !== request.parent) process.exit(0);
   const api = openPjrt(ffi, request.plugin);
-  state.client = openWith(api);
+  state.client = openWith(api, request.devices);
   if (request.cache !== "") {
     state.cache = openProgramCache(request.cache, request.cacheBytes);
-    state.identity = [pluginSum(request.plugin), processorKey(), process.env["NPROC"] ?? "all"].join("|");
+    state.identity = [
+      pluginSum(request.plugin),
+      processorKey(),
+      process.env["NPROC"] ?? "all",
+      state.client.compileOptions.join(),
+    ].join("|");
   }
   const { platform, version, devices } = state.client;
   return { kind: "opened", opened: { platform, version, devices, minor: api.minor } };
@@ -123,7 +128,7 @@ function compile(state: State, { message, bytes }: Frame<Request & { readonly ki
   return { kind: "compiled", compiled: { memory: program.memory, cached, milliseconds } };
 }
 
-function bufferOf(state: State, id: number): PjrtBuffer {
+function bufferOf(state: State, id: number): readonly PjrtBuffer[] {
   const found = state.buffers.get(id);
   if (found === undefined) throw new XlaError(`Cannot use value ${id}: it is freed`, "INVALID_ARGUMENT");
   if (found instanceof Error) throw found;
@@ -133,7 +138,7 @@ function bufferOf(state: State, id: number): PjrtBuffer {
 function freeBuffer(state: State, id: number): void {
   const buffer = state.buffers.get(id);
   state.buffers.delete(id);
-  if (buffer !== undefined && !(buffer instanceof Error)) buffer.destroy();
+  if (buffer !== undefined && !(buffer instanceof Error)) buffer.forEach((each) => each.destroy());
 }
 
 function run(state: State, request: Request & { readonly kind: "run" }): Reply {
@@ -142,8 +147,11 @@ function run(state: State, request: Request & { readonly kind: "run" }): Reply {
     if (entry === undefined) {
       throw new XlaError(`Cannot run program ${request.program}: it is freed`, "INVALID_ARGUMENT");
     }
-    const results = entry.program.run(request.inputs.map((id) => bufferOf(state, id)));
-    results.forEach((buffer, i) => state.buffers.set(request.outputs[i] as number, buffer));
+    const inputs = request.inputs.map((id) => bufferOf(state, id));
+    const results = entry.program.run(
+      clientOf(state).devices.map((_, device) => inputs.map((each) => each[device] as PjrtBuffer)),
+    );
+    request.outputs.forEach((id, i) => state.buffers.set(id, results.map((each) => each[i] as PjrtBuffer)));
     return { kind: "ran" };
   } catch (error) {
     const kept = error instanceof Error ? error : new Error(String(error));
@@ -153,6 +161,46 @@ function run(state: State, request: Request & { readonly kind: "run" }): Reply {
     // The caller has given these up, whatever happened.
     entry?.donated.forEach((i) => freeBuffer(state, request.inputs[i] as number));
   }
+}
+
+function upload(
+  client: PjrtClient,
+  { type, split }: Request & { readonly kind: "upload" },
+  bytes: Uint8Array,
+): readonly PjrtBuffer[] {
+  const count = client.devices.length;
+  const part = Math.ceil(bytes.length / count); // Of a wrong size where it does not divide: the client refuses it.
+  const made: PjrtBuffer[] = [];
+  try {
+    for (let device = 0; device < count; device++) {
+      const own = split ? bytes.slice(part * device, part * (device + 1)) : bytes;
+      made.push(client.upload(own, type, device));
+    }
+    return made;
+  } catch (error) {
+    made.forEach((buffer) => buffer.destroy());
+    throw error;
+  }
+}
+
+function download(
+  state: State,
+  { buffer, device }: Request & { readonly kind: "download" },
+): Uint8Array {
+  const found = bufferOf(state, buffer);
+  const one = device === "all" && found.length > 1 ? undefined : found[device === "all" ? 0 : device];
+  if (one !== undefined) return one.download();
+  if (device !== "all") {
+    throw new XlaError(`Cannot read value ${buffer}: there is no device ${device}`, "INVALID_ARGUMENT");
+  }
+  const parts = found.map((each) => each.download());
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 function release(state: State, request: Request & { readonly kind: "release" }): void {
@@ -193,7 +241,7 @@ async function answer(state: State, { message, bytes }: Frame<Request>): Promise
     case "run":
       return plain(run(state, message));
     case "download":
-      return { message: { kind: "downloaded" }, bytes: bufferOf(state, message.buffer).download() };
+      return { message: { kind: "downloaded" }, bytes: download(state, message) };
     case "status":
       return plain({ kind: "status", status: status(state) });
     case "release":
@@ -201,7 +249,7 @@ async function answer(state: State, { message, bytes }: Frame<Request>): Promise
       return undefined;
     case "upload":
       try {
-        state.buffers.set(message.buffer, clientOf(state).upload(bytes, message.type));
+        state.buffers.set(message.buffer, upload(clientOf(state), message, bytes));
       } catch (error) {
         state.buffers.set(message.buffer, error instanceof Error ? error : new Error(String(error)));
       }
