@@ -18,6 +18,8 @@ export type { DetailedEvaluateOptions, DetailedMetrics, FrequencyBand } from "./
 export { fillMask } from "./fill_mask.ts";
 export type { FilledPiece, FillMaskOptions, PieceTokenizer } from "./fill_mask.ts";
 export { initialParameters } from "./initial.ts";
+export { readInitialWeights } from "./initial_weights.ts";
+export type { InitialWeights } from "./initial_weights.ts";
 export { adamw, clipByGlobalNorm, lamb, learningRate } from "./optimizer.ts";
 export type { Moments, Schedule, Updated, UpdateOptions } from "./optimizer.ts";
 export { pretrain } from "./pretrain.ts";

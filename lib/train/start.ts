@@ -14,9 +14,9 @@ import { initialParameters } from "./initial.ts";
 import {
   type EarlyStop,
   type FinishedStage,
-  latestCheckpoint,
   type NamedValues,
-  readCheckpoint,
+  newestWhole,
+  readVerified,
   type RunState,
 } from "./checkpoint.ts";
 import { readInitialWeights } from "./initial_weights.ts";
@@ -36,6 +36,10 @@ export type Start = {
   readonly stepsInTotals: number;
   readonly checkpoint: string | undefined;
   readonly earlyStop: EarlyStop | undefined;
+  /** The log line and the evaluation of the step are still due. */
+  readonly pending: boolean;
+  /** A newer checkpoint that is damaged, and why. */
+  readonly passedOver?: string;
 };
 
 /** Where a run stands in a schedule of stages. */
@@ -109,19 +113,11 @@ export function refuseChanges(
 
 /** Weights of another run under the names of this one. A table with more rows keeps its own rows behind the given ones. */
 function warmStart(config: AlbertConfig, run: PretrainingConfig, fresh: Record<string, Float32Array>): void {
-  const { parameters, path } = readInitialWeights(run.init_checkpoint, config);
+  const fromGroup0 = run.init_from_group0;
+  const { parameters } = readInitialWeights(run.init_checkpoint, config, { fromGroup0 });
   for (const [name, own] of Object.entries(fresh)) {
-    const source = run.init_from_group0 ? name.replace(/\/group_\d+\//, "/group_0/") : name;
-    const given = parameters[source];
-    if (given === undefined) continue;
-    const grows = name === "bert/embeddings/position_embeddings" && given.length < own.length &&
-      given.length % config.embedding_size === 0;
-    if (given.length !== own.length && !grows) {
-      throw new RangeError(
-        `Cannot start from ${path}: ${name} has ${given.length} values there and ${own.length} in this architecture`,
-      );
-    }
-    own.set(given);
+    const given = parameters[fromGroup0 ? name.replace(/\/group_\d+\//, "/group_0/") : name];
+    if (given !== undefined) own.set(given);
   }
 }
 
@@ -133,7 +129,15 @@ function borderStart(
 ): Start {
   const zero = zeroValues(parameterTypes(config));
   const kept = moments === "carried" ? { m, v } : { m: zero, v: zero };
-  const at = { step, firstStep: step, position: 0, totals: [], stepsInTotals: 0, earlyStop: undefined };
+  const at = {
+    step,
+    firstStep: step,
+    position: 0,
+    totals: [],
+    stepsInTotals: 0,
+    earlyStop: undefined,
+    pending: false,
+  };
   return { parameters, ...kept, ...at, checkpoint };
 }
 
@@ -141,9 +145,11 @@ function borderStart(
 export function startOf(options: PretrainOptions, stage?: StagePlace): Start {
   const { config, run } = options;
   if (stage?.from !== undefined) return borderStart(config, stage.from, stage.moments);
-  const own = run.output_dir === "" ? undefined : latestCheckpoint(run.output_dir);
+  const { path: own, damaged } = run.output_dir === ""
+    ? { path: undefined, damaged: undefined }
+    : newestWhole(run.output_dir);
   if (own !== undefined) {
-    const { config: before, parameters, m, v, state } = readCheckpoint(own);
+    const { config: before, parameters, m, v, state } = readVerified(own);
     if (albertConfigToJson(before) !== albertConfigToJson(config)) {
       throw new RangeError(
         `Cannot go on in ${run.output_dir}: its checkpoint has another architecture; choose another output_dir`,
@@ -160,8 +166,13 @@ export function startOf(options: PretrainOptions, stage?: StagePlace): Start {
     }
     const zero = zeroValues(parameterTypes(config));
     const { step, position, totals, steps_in_totals: stepsInTotals, early_stop: earlyStop } = state;
-    const at = { step, position, totals, stepsInTotals, earlyStop, firstStep: state.stage?.first_step ?? 0 };
-    return { parameters, m: m ?? zero, v: v ?? zero, ...at, checkpoint: own };
+    return {
+      ...{ parameters, m: m ?? zero, v: v ?? zero, step, position, totals, stepsInTotals, earlyStop },
+      firstStep: state.stage?.first_step ?? 0,
+      checkpoint: own,
+      pending: state.pending === true,
+      ...(damaged === undefined ? {} : { passedOver: damaged.message }),
+    };
   }
   const parameters = initialParameters(config, run.seed);
   if (run.init_checkpoint !== "") warmStart(config, run, parameters);
@@ -177,5 +188,6 @@ export function startOf(options: PretrainOptions, stage?: StagePlace): Start {
     stepsInTotals: 0,
     checkpoint: undefined,
     earlyStop: undefined,
+    pending: false,
   };
 }

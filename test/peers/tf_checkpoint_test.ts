@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { albertPreset } from "../../lib/config/mod.ts";
 import { type SafetensorsTensor, writeTfCheckpoint } from "../../lib/formats/mod.ts";
-import { albertParameters, initialParameters } from "../../lib/model/mod.ts";
+import { albertParameters } from "../../lib/model/mod.ts";
+import { initialParameters } from "../../lib/train/mod.ts";
 import { pythonWith, runPython } from "./python.ts";
 
 const python = pythonWith("tensorflow");
