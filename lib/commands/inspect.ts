@@ -1,9 +1,9 @@
 /**
  * `albert inspect`: what is inside a file of the road, and where it is damaged.
  */
-import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { readSafetensorsFile } from "../formats/mod.ts";
+import { findTfCheckpoint, readSafetensorsFile, readTfCheckpoint } from "../formats/mod.ts";
 import { parseModel } from "../tokenizer/mod.ts";
 import { readCheckpoint } from "../train/mod.ts";
 import { type Command, command, type Context, UsageError } from "./command.ts";
@@ -24,9 +24,15 @@ function firstBytes(path: string): Uint8Array {
 }
 
 /** What a file is, by its name first and its bytes then. */
-export function kindOf(path: string): "checkpoint" | "tfrecord" | "safetensors" | "model" {
-  if (!existsSync(path)) throw new Error(`Cannot inspect ${path}: there is no such file or folder`);
-  if (statSync(path).isDirectory()) return "checkpoint";
+export function kindOf(path: string): "checkpoint" | "tensorflow" | "tfrecord" | "safetensors" | "model" {
+  if (!existsSync(path)) {
+    if (findTfCheckpoint(path) !== undefined) return "tensorflow"; // the prefix of its files
+    throw new Error(`Cannot inspect ${path}: there is no such file or folder`);
+  }
+  if (statSync(path).isDirectory()) {
+    return readdirSync(path).some((name) => name.endsWith(".index")) ? "tensorflow" : "checkpoint";
+  }
+  if (/\.index$|\.data-\d{5}-of-\d{5}$/.test(path)) return "tensorflow";
   if (path.endsWith(".safetensors")) return "safetensors";
   if (path.endsWith(".model")) return "model";
   if (/\.tf_?records?(-\d+-of-\d+)?(\.gz)?$/.test(path)) return "tfrecord";
@@ -72,6 +78,18 @@ function inspectTensors(path: string, print: Print): void {
   print(`${path}: ${rows.length} tensors`);
 }
 
+/** Every variable of a TensorFlow checkpoint; its values are read too, so that damage is told. */
+function inspectTensorFlow(path: string, print: Print): void {
+  const { prefix, variables, read } = readTfCheckpoint(path);
+  for (const { name, dtype, shape, partitioned } of variables) {
+    const readable = dtype !== undefined && !partitioned;
+    if (readable) read(name);
+    const note = partitioned ? "\tin parts" : "";
+    print(`  ${name}\t${dtype ?? "no number"}\t[${shape.join(", ")}]${note}`);
+  }
+  print(`${prefix}: TensorFlow checkpoint, ${variables.length} variables, every number checked`);
+}
+
 function inspectCheckpoint(path: string, print: Print): void {
   const { config, parameters, m, state, path: found } = readCheckpoint(path);
   print(
@@ -88,9 +106,13 @@ function inspectCheckpoint(path: string, print: Print): void {
 export const inspect: Command = command({
   name: "inspect",
   summary:
-    "Show what is inside a record file, tokenizer, safetensors file or checkpoint, and where it is damaged.",
+    "Show what is inside a record file, tokenizer, safetensors file or checkpoint (TensorFlow's too), and where it is damaged.",
   example: "deno task albert inspect build/train.tfrecord --limit=1",
-  positional: { name: "FILE", help: "a TFRecord file, a .model, a .safetensors file, a checkpoint folder" },
+  positional: {
+    name: "FILE",
+    help:
+      "a TFRecord file, a .model, a .safetensors file, a checkpoint folder, the prefix of a TensorFlow checkpoint",
+  },
   flags: {
     limit: { kind: "int", default: 3, help: "records or pieces shown in full" },
     json: { kind: "boolean", default: false, help: "records: one line of JSON a file instead of text" },
@@ -109,6 +131,7 @@ export const inspect: Command = command({
         await inspectRecords(path, { limit, json, skipDamaged: skip_damaged, pieces }, print);
       } else if (kind === "model") inspectModel(path, limit, print);
       else if (kind === "safetensors") inspectTensors(path, print);
+      else if (kind === "tensorflow") inspectTensorFlow(path, print);
       else inspectCheckpoint(path, print);
     }
   },

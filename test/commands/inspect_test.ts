@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { inspect } from "../../lib/commands/inspect.ts";
 import { inspectRecords } from "../../lib/commands/inspect_records.ts";
 import { createRecords, type RecordsReport } from "../../lib/records/mod.ts";
 
@@ -85,4 +86,36 @@ Deno.test("inspect names damage, skips it when told so, and sees that the manife
     /Cannot trust .*its content is not what its manifest says/,
   );
   assert(lines.some((line) => line.endsWith(`${report.instances - 1} records, 1 damaged places skipped`)));
+});
+
+Deno.test("inspect shows a TensorFlow checkpoint's variables by folder, prefix or file, and names damage", async () => {
+  const golden = new URL("../golden/tf", import.meta.url).pathname;
+  const shown = async (path: string): Promise<string[]> => {
+    const lines: string[] = [];
+    const context = {
+      print: (line = "") => void lines.push(line),
+      onProgress: () => {},
+      endProgress: () => Promise.resolve(),
+      signal: new AbortController().signal,
+    };
+    await inspect.run({ limit: 3, json: false, skip_damaged: false }, [path], context);
+    return lines;
+  };
+  const lines = await shown(golden);
+  assert(lines.includes("  bert/pooler/dense/kernel\tF32\t[8, 8]"), lines.join("\n"));
+  assert(lines.includes("  parted\tF32\t[4, 2]\tin parts"));
+  assert.match(
+    lines.at(-1) ?? "",
+    /model\.ckpt-7: TensorFlow checkpoint, 11 variables, every number checked$/,
+  );
+  for (const file of ["model.ckpt-7", "model.ckpt-7.index", "model.ckpt-7.data-00001-of-00002"]) {
+    assert.deepEqual(await shown(`${golden}/${file}`), lines);
+  }
+  const folder = mkdtempSync(`${tmpdir()}/albert-`);
+  cpSync(golden, folder, { recursive: true });
+  const data = `${folder}/model.ckpt-7.data-00000-of-00002`;
+  const bytes = readFileSync(data);
+  bytes[100] = (bytes[100] ?? 0) ^ 1;
+  writeFileSync(data, bytes);
+  await assert.rejects(shown(folder), /Cannot read bert\/embeddings\/word_embeddings from .*the checksum/);
 });
