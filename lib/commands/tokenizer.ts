@@ -111,6 +111,7 @@ export const tokenizer: Command = command({
       help: "how text is rewritten first",
       source,
     },
+    normalization_rule_tsv: text("file of rewriting rules instead: code points, tab, code points"),
     add_dummy_prefix: yes(true, "every sentence starts with a blank"),
     remove_extra_whitespaces: yes(true, "blanks at the ends go, runs become one"),
     invalid_utf8: {

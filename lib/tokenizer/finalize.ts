@@ -146,11 +146,11 @@ export function buildModel(
     pieces,
     trainer_spec: trainer,
     normalizer_spec: {
-      name: flags.normalization_rule_name,
+      name: flags.normalization_rule_tsv === "" ? flags.normalization_rule_name : "user_defined",
       precompiled_charsmap: charsmap,
       add_dummy_prefix: flags.add_dummy_prefix,
       remove_extra_whitespaces: flags.remove_extra_whitespaces,
-      normalization_rule_tsv: "",
+      normalization_rule_tsv: flags.normalization_rule_tsv,
     },
   };
 }

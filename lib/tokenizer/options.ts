@@ -108,6 +108,8 @@ export type UnigramOptions = {
   readonly unk_surface?: string;
   /** How text is rewritten first. Default `"nmt_nfkc"`, which takes two seconds to build once per process. */
   readonly normalization_rule_name?: NormalizationRuleName;
+  /** File of rewriting rules that take the place of the named ones; `""`, the default, for none. */
+  readonly normalization_rule_tsv?: string;
   /** Whether every sentence starts with a blank. Default true. */
   readonly add_dummy_prefix?: boolean;
   /** Whether blanks at the ends go and runs of blanks become one. Default true. */
@@ -167,6 +169,7 @@ const defaults: ResolvedOptions = {
   pad_piece: "<pad>",
   unk_surface: " \u2047 ",
   normalization_rule_name: "nmt_nfkc",
+  normalization_rule_tsv: "",
   add_dummy_prefix: true,
   remove_extra_whitespaces: true,
   spm_version: "0.2.0",

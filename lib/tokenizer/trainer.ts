@@ -5,7 +5,8 @@
  */
 import { type AlphabetText, translateCorpus } from "./alphabet.ts";
 import { collectArcs } from "./arcs.ts";
-import { builtInCharsmap, parseCharsmap } from "./charsmap.ts";
+import { builtInCharsmap, compileCharsmap, parseCharsmap } from "./charsmap.ts";
+import { readRules } from "./charsmap_tsv.ts";
 import { collectCorpus, type Corpus } from "./corpus.ts";
 import { expectedCounts, maximize, type Training } from "./em.ts";
 import { buildModel, finalPieces, layOutVocabulary, vocabText } from "./finalize.ts";
@@ -151,7 +152,9 @@ export async function trainUnigram(
   const pace = makePace(options.signal);
   const report = progressOf(options);
   report("normalization rules", 0, 1, "tables");
-  const charsmap = await builtInCharsmap(flags.normalization_rule_name, pace);
+  const charsmap = flags.normalization_rule_tsv === ""
+    ? await builtInCharsmap(flags.normalization_rule_name, pace)
+    : await runSteps(compileCharsmap(readRules(flags.normalization_rule_tsv)), pace);
   report("normalization rules", 1, 1, "tables");
   const corpus = await collectCorpus(sentences, {
     flags,
