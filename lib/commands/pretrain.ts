@@ -9,21 +9,26 @@ import {
   parsePretrainingConfig,
   type PretrainingConfig,
   readAlbertConfig,
+  readStages,
+  type StageConfig,
 } from "../config/mod.ts";
-import { openEngine } from "../engines/mod.ts";
+import { measurePeak, openEngine } from "../engines/mod.ts";
 import { expandPatterns, indexTfrecords, readRecords } from "../records/mod.ts";
 import type { Engine } from "../tensor/mod.ts";
 import {
   estimateCost,
   evaluate,
-  measurePeak,
   pretrain as train,
+  type PretrainControls,
+  pretrainStages,
   readCheckpoint,
   type StepMetrics,
   type TrainingExamples,
+  type TrainingStage,
 } from "../train/mod.ts";
 import { type Command, command, type Context, type Flag, type Flags, UsageError } from "./command.ts";
 import { readInput } from "./files.ts";
+import { describeStages, openPace, type Pace, stepsOf } from "./pace.ts";
 import { checkRecords, type RecordHashes, type TokenizerFile, unvouched } from "./records_manifest.ts";
 
 const helps: Readonly<Partial<Record<keyof PretrainingConfig, string>>> = {
@@ -62,6 +67,8 @@ const helps: Readonly<Partial<Record<keyof PretrainingConfig, string>>> = {
   early_stop: "held-out evaluations without a lower [MASK] loss before the run stops, 0 for never",
   allow_changed_flags: "go on though flags that change the result differ from those of the checkpoint",
   stop_after_steps: "stop here though the schedule goes on, 0 for its end",
+  stages: "JSON or YAML list of stages, each the flags in which it differs (input_file, max_seq_length, " +
+    "train_batch_size, learning_rate, num_train_steps, ...) and moments: fresh or carried",
   mask_token_id: "id of [MASK]",
 };
 
@@ -75,7 +82,7 @@ const ours = new Set<string>([
     "allow_changed_flags",
     "shuffle_buffer",
   ],
-  ...["eval_every", "stop_after_steps", "mask_token_id"],
+  ...["eval_every", "stop_after_steps", "stages", "mask_token_id"],
 ]);
 
 /** Flags that only the reference's TPU estimator reads: they are taken, with a word, and change nothing. */
@@ -146,9 +153,6 @@ export function openExamples(
     readRecords(paths, { maxSeqLength: max_seq_length, maxPredictionsPerSeq: max_predictions_per_seq });
 }
 
-/** What the wall clock and the peak say beside a log line. */
-export type Pace = { readonly mfu?: number; readonly secondsLeft?: number };
-
 /** Seconds as a person says them. */
 export function describeSeconds(seconds: number): string {
   if (seconds < 90) return `${Math.ceil(seconds)} s`;
@@ -199,23 +203,6 @@ export function describeRun(config: AlbertConfig, run: PretrainingConfig, engine
   ];
 }
 
-/** Follows the wall clock and holds the speed against the peak. */
-function openPace(config: AlbertConfig, run: PretrainingConfig, peak: number | undefined) {
-  const { flops, tokens } = estimateCost(config, run);
-  const target = Math.min(run.num_train_steps, run.stop_after_steps || Infinity);
-  let first: { readonly step: number; readonly time: number } | undefined;
-  return ({ step, tokens_per_second }: StepMetrics): Pace => {
-    const time = performance.now();
-    const mfu = peak === undefined ? {} : { mfu: tokens_per_second / tokens * flops / peak };
-    // From the first line on, so that compiling counts for nothing; evaluation and saving do count.
-    if (first === undefined) {
-      first = { step, time };
-      return { ...mfu, secondsLeft: (target - step) * tokens / tokens_per_second };
-    }
-    return { ...mfu, secondsLeft: (target - step) * (time - first.time) / 1000 / (step - first.step) };
-  };
-}
-
 function architecture(
   flags: { readonly preset?: unknown; readonly albert_config_file?: unknown },
 ): AlbertConfig {
@@ -227,14 +214,14 @@ function architecture(
 /** Prints what the engine's fastest product means for this run, and returns it. */
 async function tellPeak(
   config: AlbertConfig,
-  run: PretrainingConfig,
+  runs: readonly PretrainingConfig[],
   engine: Engine,
   print: Context["print"],
 ): Promise<number | undefined> {
-  if (run.compute_dtype !== "float32") return undefined; // another product would be the peak
+  if (runs.some((run) => run.compute_dtype !== "float32")) return undefined; // another product would be the peak
   const peak = await measurePeak(engine);
-  const steps = Math.min(run.num_train_steps, run.stop_after_steps || Infinity);
-  const seconds = estimateCost(config, run).flops * steps / peak;
+  const steps = runs.reduce((sum, run) => sum + stepsOf(run), 0);
+  const seconds = runs.reduce((sum, run) => sum + estimateCost(config, run).flops * stepsOf(run), 0) / peak;
   print(
     `speed: products reach ${(peak / 1e9).toPrecision(3)} GFLOP/s here, so ${steps} steps take ` +
       `${describeSeconds(seconds)} at the least; MFU is measured against it`,
@@ -247,7 +234,8 @@ type Opened = {
   readonly options: PretrainingConfig;
   readonly engine: Engine;
   readonly tokenizer: TokenizerFile | undefined;
-  readonly hashes: RecordHashes;
+  /** One, or those of the schedule. */
+  readonly stages: readonly (StageConfig & { readonly hashes: RecordHashes })[];
 };
 
 async function open(flags: { readonly [name: string]: unknown }, print: Context["print"]): Promise<Opened> {
@@ -262,23 +250,55 @@ async function open(flags: { readonly [name: string]: unknown }, print: Context[
   }
   const config = architecture({ preset, albert_config_file: given["albert_config_file"] });
   const options = parsePretrainingConfig(given);
-  if (options.input_file === "" && (options.do_train || options.eval_input_file === "")) {
-    throw new UsageError("Cannot run pretrain: --input_file must be given");
+  const runs = options.stages === ""
+    ? [{ moments: "fresh" as const, run: options }]
+    : readStages(options.stages, { run: options });
+  for (const { run } of runs) {
+    if (run.input_file === "" && (run.do_train || run.eval_input_file === "")) {
+      throw new UsageError("Cannot run pretrain: --input_file must be given");
+    }
   }
   if (options.output_dir === "") throw new UsageError("Cannot run pretrain: --output_dir must be given");
   const tokenizer = typeof spm_model_file === "string"
     ? { path: spm_model_file, bytes: readInput(spm_model_file, "tokenizer") }
     : undefined;
-  const files = [options.input_file, options.eval_input_file].filter((list) => list !== "");
-  const wishes = { ...options, vocabSize: config.vocab_size, tokenizer };
-  const all = checkRecords(files.flatMap(expandPatterns), wishes); // both, so that they share a tokenizer
-  for (const path of unvouched(files.flatMap(expandPatterns))) await indexTfrecords(path); // damage is told now, not in an hour
-  const training = options.input_file === "" ? {} : checkRecords(expandPatterns(options.input_file), wishes);
-  const records = training.records === undefined ? {} : { records: training.records };
-  const hashes = { ...(all.tokenizer === undefined ? {} : { tokenizer: all.tokenizer }), ...records };
+  const stages: Opened["stages"][number][] = [];
+  for (const stage of runs) {
+    stages.push({ ...stage, hashes: await checkInputs(stage.run, config, tokenizer) });
+  }
+  const tokenizers = new Set(stages.flatMap(({ hashes }) => hashes.tokenizer ?? []));
+  if (tokenizers.size > 1) {
+    throw new RangeError(
+      `Cannot train in the stages ${options.stages}: their records were made with ${tokenizers.size} tokenizers; ` +
+        "make them again with one",
+    );
+  }
   const engine = await openEngine(options.engine);
   checkDevice(options.device, engine);
-  return { config, options, engine, tokenizer, hashes };
+  return { config, options, engine, tokenizer, stages };
+}
+
+/** Holds the records of a run against it, before its first step. */
+async function checkInputs(
+  run: PretrainingConfig,
+  { vocab_size, max_position_embeddings }: AlbertConfig,
+  tokenizer: TokenizerFile | undefined,
+): Promise<RecordHashes> {
+  if (run.max_seq_length > max_position_embeddings) {
+    throw new RangeError(
+      `Cannot train at max_seq_length ${run.max_seq_length}: the architecture has max_position_embeddings ` +
+        `${max_position_embeddings}; give it at least as many, from the first stage on`,
+    );
+  }
+  const files = [run.input_file, run.eval_input_file].filter((list) => list !== "");
+  const wishes = { ...run, vocabSize: vocab_size, tokenizer };
+  const all = checkRecords(files.flatMap(expandPatterns), wishes); // both, so that they share a tokenizer
+  for (const path of unvouched(files.flatMap(expandPatterns))) await indexTfrecords(path); // damage is told now, not in an hour
+  const training = run.input_file === "" ? {} : checkRecords(expandPatterns(run.input_file), wishes);
+  return {
+    ...(all.tokenizer === undefined ? {} : { tokenizer: all.tokenizer }),
+    ...(training.records === undefined ? {} : { records: training.records }),
+  };
 }
 
 /** A run takes the engine's first device; another one cannot be chosen yet, and is not quietly replaced. */
@@ -316,28 +336,28 @@ async function run(
 ): Promise<void> {
   const { print, onProgress, endProgress, signal } = context;
   const opened = await open(flags, print);
-  const { config, options, engine, tokenizer, hashes } = opened;
+  const { config, options, engine, tokenizer } = opened;
   if (!options.do_train) return await evaluateOnly(opened, context);
-  for (const line of describeRun(config, options, engine)) print(line);
-  const evaluated = heldOut(options);
-  if (evaluated !== "" && options.eval_input_file === "") {
+  const stages = opened.stages.map(openStage);
+  const [first] = stages as [TrainingStage]; // without --stages there is one
+  for (const line of describeRun(config, first.run, engine)) print(line);
+  if (options.stages !== "") describeStages(config, stages).forEach((line) => print(line));
+  if (first.evalExamples !== undefined && first.run.eval_input_file === "") {
     print("evaluation: on the training records, as in the reference; --eval_input_file names held-out ones");
   }
-  const peak = flags["measure_peak"] === false ? undefined : await tellPeak(config, options, engine, print);
-  const pace = openPace(config, options, peak);
-  const result = await train({
-    config,
-    run: options,
-    examples: openExamples(options.input_file, options),
-    ...(evaluated === "" ? {} : { evalExamples: openExamples(evaluated, options) }),
-    ...(tokenizer === undefined ? {} : { attachments: { "tokenizer.model": tokenizer.bytes } }),
-    hashes,
-  }, {
+  const runs = stages.map(({ run }) => run);
+  const peak = flags["measure_peak"] === false ? undefined : await tellPeak(config, runs, engine, print);
+  const pace = openPace(config, runs, peak);
+  const attachments = tokenizer === undefined ? {} : { attachments: { "tokenizer.model": tokenizer.bytes } };
+  const controls: PretrainControls = {
     engine,
     onProgress,
     signal,
     onStep: (metrics) => print(describeStep(metrics, pace(metrics))),
-  });
+  };
+  const result = options.stages === ""
+    ? await train({ config, ...first, ...attachments }, controls)
+    : await pretrainStages({ config, stages, ...attachments }, controls);
   await endProgress();
   const early = result.stoppedEarlyAfter;
   const how = result.interrupted
@@ -346,6 +366,18 @@ async function run(
     ? "finished"
     : `stopped early, best at step ${early},`;
   print(`${how} at step ${result.step}: ${result.checkpoint ?? join(options.output_dir)}`);
+}
+
+/** A stage with its records opened. */
+function openStage({ hashes, ...stage }: Opened["stages"][number]): TrainingStage {
+  const { run } = stage;
+  const evaluated = heldOut(run);
+  return {
+    ...stage,
+    examples: openExamples(run.input_file, run),
+    ...(evaluated === "" ? {} : { evalExamples: openExamples(evaluated, run) }),
+    hashes,
+  };
 }
 
 /** The command. */

@@ -14,7 +14,7 @@ import { parsePretrainingConfig, type PretrainingConfig, pretrainingFields } fro
  * import { parseStages, type StageConfig } from "albert-guide";
  * import assert from "node:assert/strict";
  *
- * const stages: StageConfig[] = parseStages([{ max_seq_length: 16 }, { max_seq_length: 64, moments: "carried" }]);
+ * const stages: StageConfig[] = parseStages([{ max_seq_length: 32 }, { max_seq_length: 64, moments: "carried" }]);
  * assert.deepEqual(stages.map(({ moments }) => moments), ["fresh", "carried"]);
  * ```
  */

@@ -19,8 +19,8 @@ import { refuseChanges, type StagePlace } from "./start.ts";
  * import { parseStages, type TrainingStage } from "albert-guide";
  * import assert from "node:assert/strict";
  *
- * const stages: TrainingStage[] = parseStages([{ max_seq_length: 16 }]).map((stage) => ({ ...stage, examples: [] }));
- * assert.equal(stages[0]?.run.max_seq_length, 16);
+ * const stages: TrainingStage[] = parseStages([{ max_seq_length: 32 }]).map((stage) => ({ ...stage, examples: [] }));
+ * assert.equal(stages[0]?.run.max_seq_length, 32);
  * ```
  */
 export type TrainingStage = StageConfig & {
@@ -74,7 +74,8 @@ function refuseOtherStages(stages: readonly TrainingStage[], state: RunState, pa
   });
 }
 
-function isFinished({ step, stage, early_stop }: RunState, { run }: TrainingStage): boolean {
+function isFinished({ step, stage, early_stop, pending }: RunState, { run }: TrainingStage): boolean {
+  if (pending === true) return false;
   const planned = Math.min(run.num_train_steps, run.stop_after_steps || Infinity);
   const stopped = run.early_stop > 0 && early_stop !== undefined && early_stop.waited >= run.early_stop;
   return stopped || step - (stage?.first_step ?? 0) >= planned;

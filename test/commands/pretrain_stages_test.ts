@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { commands, parseArguments } from "../../lib/commands/mod.ts";
+import { createRecords } from "../../lib/records/mod.ts";
+import { readCheckpoint, type StepMetrics } from "../../lib/train/mod.ts";
+
+const pieces = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", ..."abcdefgh"].map((piece, id) =>
+  id < 5 ? piece : `▁${piece}`
+);
+const tokenizer = {
+  size: pieces.length,
+  idOf: (piece: string) => pieces.indexOf(piece),
+  pieceOf: (id: number) => pieces[id] ?? "",
+  encode: (text: string) => text.split(" ").map((word) => `▁${word}`),
+};
+const folder = mkdtempSync(join(tmpdir(), "albert-"));
+addEventListener("unload", () => rmSync(folder, { recursive: true }));
+writeFileSync(join(folder, "raw.txt"), "a b c\nb a d e\nf g\n\nb h\na a c\nd e f\n".repeat(3));
+for (const length of [8, 12]) {
+  await createRecords({
+    input_file: join(folder, "raw.txt"),
+    output_file: join(folder, `${length}.tfrecord`),
+    tokenizer,
+    max_seq_length: length,
+    max_predictions_per_seq: 2,
+    dupe_factor: 2,
+  });
+}
+await createRecords({
+  input_file: join(folder, "raw.txt"),
+  output_file: join(folder, "other.tfrecord"),
+  tokenizer: { ...tokenizer, pieceOf: (id: number) => id < 5 ? tokenizer.pieceOf(id) : `_${id}` },
+  max_seq_length: 12,
+  max_predictions_per_seq: 2,
+});
+
+const short = { input_file: join(folder, "8.tfrecord"), max_seq_length: 8, num_train_steps: 4 };
+const long = {
+  input_file: join(folder, "12.tfrecord"),
+  max_seq_length: 12,
+  num_train_steps: 6,
+  train_batch_size: 2,
+  learning_rate: 0.001,
+  moments: "carried",
+};
+
+async function pretrain(output: string, stages: unknown, ...args: string[]): Promise<string[]> {
+  const path = join(folder, `${output}.json`);
+  writeFileSync(path, JSON.stringify(stages));
+  const command = commands().find(({ name }) => name === "pretrain");
+  assert.ok(command);
+  const printed: string[] = [];
+  const { values, positionals } = parseArguments(command, [
+    ...[`--stages=${path}`, `--output_dir=${join(folder, output)}`, "--preset=tiny", "--engine=tfjs-wasm"],
+    ...["--max_predictions_per_seq=2", "--train_batch_size=4", "--num_warmup_steps=1", "--log_every=2"],
+    ...args,
+  ]);
+  await command.run(values, positionals, {
+    print: (line = "") => void printed.push(line),
+    onProgress: () => {},
+    endProgress: () => Promise.resolve(),
+    signal: new AbortController().signal,
+  });
+  return printed;
+}
+
+Deno.test("pretrain --stages trains them in one folder and says what each is", async () => {
+  const lines = await pretrain("said", [short, long], "--nomeasure_peak");
+  const all = lines.join("\n");
+  assert.match(all, /stage 1: 4 steps of 4 × 8 pieces, peak rate 0.00176, warm-up 1, .* GFLOP each\n/);
+  assert.match(all, /stage 2: 6 steps of 2 × 12 pieces, peak rate 0.001, .*, moments carried\n/);
+  assert.match(lines.at(-1) ?? "", /finished at step 10/);
+  const { state } = readCheckpoint(join(folder, "said"));
+  assert.deepEqual([state.step, state.stage?.number, state.stage?.first_step], [10, 2, 4]);
+  assert.ok(state.stage?.before[0]?.hashes?.["records"] !== state.hashes?.["records"]);
+  const metrics = readFileSync(join(folder, "said", "metrics.jsonl"), "utf8").trim().split("\n")
+    .map((line) => JSON.parse(line) as StepMetrics);
+  assert.deepEqual(metrics.map(({ step, stage }) => [step, stage]), [
+    ...[[2, 1], [4, 1], [6, 2], [8, 2], [10, 2]],
+  ]);
+});
+
+Deno.test("pretrain --stages refuses what does not fit before the first step", async () => {
+  const refused = async (stages: unknown, message: RegExp, ...args: string[]): Promise<void> => {
+    await assert.rejects(pretrain("refused", stages, ...args), message);
+  };
+  await refused({ max_seq_length: 8 }, /refused.json: they must be a list/);
+  await refused([], /the list is empty/);
+  await refused([short, { ...long, max_seq_lenght: 12 }], /stage 2 of .*\n.*did you mean max_seq_length/);
+  await refused([short, { ...long, seed: 3 }], /stage 2 of .*\n.*seed is no known key/);
+  await refused([short, { ...long, moments: "kept" }], /moments must be one of "fresh", "carried"/);
+  await refused([short, { ...long, max_seq_length: 10 }], /they were made with max_seq_length 12/);
+  await refused([short, { ...long, max_seq_length: 65 }], /max_position_embeddings 64/);
+  await refused([short, { ...long, input_file: join(folder, "other.tfrecord") }], /made with 2 tokenizers/);
+  await refused([short, { ...long, input_file: undefined }], /--input_file must be given/);
+});
