@@ -101,26 +101,27 @@ const maxHeader = 100_000_000;
 const order = Object.keys(layouts);
 
 /**
- * Writes tensors as one safetensors file.
+ * The bytes of a safetensors file in pieces: the header, then the values of each tensor as views of its own memory, so
+ * that a large file needs no second copy of it.
  *
  * @param tensors Tensors by name; `__metadata__` is no name.
  * @param options `metadata`: text by key, default `{ format: "pt" }`, which some readers demand.
- * @returns The bytes of the file, those of the reference writer for the same tensors.
+ * @returns The pieces in the order of the file.
  * @throws {RangeError} When a shape does not fit its values or a name is reserved.
  * @throws {TypeError} When an array does not fit its dtype.
  * @example
  * ```ts
- * import { readSafetensors, writeSafetensors } from "albert-guide";
+ * import { safetensorsPieces } from "albert-guide";
  * import assert from "node:assert/strict";
  *
- * const bytes = writeSafetensors({ w: { dtype: "F32", shape: [1, 2], data: Float32Array.of(1, 2) } });
- * assert.deepEqual(readSafetensors(bytes).tensors["w"]?.shape, [1, 2]);
+ * const [, values] = safetensorsPieces({ w: { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } });
+ * assert.deepEqual([...values ?? []], [0, 0, 128, 63, 0, 0, 0, 64]);
  * ```
  */
-export function writeSafetensors(
+export function safetensorsPieces(
   tensors: { readonly [name: string]: SafetensorsTensor },
   { metadata = { format: "pt" } }: { readonly metadata?: { readonly [key: string]: string } } = {},
-): Uint8Array {
+): Uint8Array[] {
   const sorted = Object.entries(tensors).sort(([nameA, a], [nameB, b]) =>
     order.indexOf(a.dtype) - order.indexOf(b.dtype) || compareNames(nameA, nameB)
   );
@@ -141,13 +142,40 @@ export function writeSafetensors(
   if (length > maxHeader) {
     throw new RangeError(`Cannot write safetensors: the header has ${length} bytes, at most ${maxHeader}`);
   }
-  const bytes = new Uint8Array(8 + length + offset).fill(0x20, 0, 8 + length);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
-  bytes.set(json, 8);
-  let at = 8 + length;
-  for (const [, { data }] of sorted) {
-    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
-    at += data.byteLength;
+  const header = new Uint8Array(8 + length).fill(0x20);
+  new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
+  header.set(json, 8);
+  const values = sorted.map(([, { data }]) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  return [header, ...values];
+}
+
+/**
+ * Writes tensors as one safetensors file.
+ *
+ * @param tensors Tensors by name; `__metadata__` is no name.
+ * @param options `metadata`: text by key, default `{ format: "pt" }`, which some readers demand.
+ * @returns The bytes of the file, those of the reference writer for the same tensors.
+ * @throws {RangeError} When a shape does not fit its values or a name is reserved.
+ * @throws {TypeError} When an array does not fit its dtype.
+ * @example
+ * ```ts
+ * import { readSafetensors, writeSafetensors } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const bytes = writeSafetensors({ w: { dtype: "F32", shape: [1, 2], data: Float32Array.of(1, 2) } });
+ * assert.deepEqual(readSafetensors(bytes).tensors["w"]?.shape, [1, 2]);
+ * ```
+ */
+export function writeSafetensors(
+  tensors: { readonly [name: string]: SafetensorsTensor },
+  options: { readonly metadata?: { readonly [key: string]: string } } = {},
+): Uint8Array {
+  const pieces = safetensorsPieces(tensors, options);
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
   }
   return bytes;
 }

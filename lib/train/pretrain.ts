@@ -4,39 +4,21 @@
  * same engine.
  */
 import { setImmediate } from "node:timers";
-import { type AlbertConfig, albertConfigToJson, type PretrainingConfig } from "../config/mod.ts";
+import { albertConfigToJson, type PretrainingConfig } from "../config/mod.ts";
 import type { Progress } from "../progress.ts";
 import { deviceArray, type Engine } from "../tensor/mod.ts";
-import { type Batch, readBatches } from "./batches.ts";
-import { type EarlyStop, type NamedValues, type RunState, saveCheckpoint } from "./checkpoint.ts";
-import { checkIds, type Evaluator, makeEvaluator } from "./evaluate.ts";
+import type { Batch } from "./batches.ts";
+import { type EarlyStop, type NamedValues, packCheckpoint, type RunState } from "./checkpoint.ts";
+import { type Evaluator, makeEvaluator } from "./evaluate.ts";
 import { lockFolder } from "./lock.ts";
+import { NotFinite, refuseBadWeights } from "./not_finite.ts";
 import { openLog, type RunLog, type TrainerState } from "./log.ts";
-import { learningRate } from "./optimizer.ts";
 import type { PretrainControls, PretrainOptions, PretrainResult, StepMetrics } from "./run_types.ts";
+import { openSaver, type Saver } from "./saver.ts";
 import { hashOf, type StagePlace, type Start, startOf } from "./start.ts";
-import {
-  type DeviceState,
-  downloadAll,
-  makeTrainStep,
-  parameterTypes,
-  stateTotals,
-  type TrainStep,
-  uploadAll,
-} from "./step.ts";
-import { type BatchArrays, batchArrays, type Metrics, metricsOf, totalsLength } from "./totals.ts";
-
-function checkBatch(batch: Batch, { config, run }: PretrainOptions): void {
-  const S = batch.input_ids.length / batch.size;
-  const P = batch.masked_lm_ids.length / batch.size;
-  if (S !== run.max_seq_length || P !== run.max_predictions_per_seq) {
-    throw new RangeError(
-      `Cannot train: the records have ${S} pieces and ${P} predictions, max_seq_length is ${run.max_seq_length} ` +
-        `and max_predictions_per_seq is ${run.max_predictions_per_seq}`,
-    );
-  }
-  checkIds(batch, config);
-}
+import { downloadAll, makeTrainStep, stateTotals, type TrainStep } from "./step.ts";
+import { batchesOf, beginning, type Moving, oneStep, rateOf, release } from "./stepping.ts";
+import { metricsOf, totalsLength } from "./totals.ts";
 
 const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -106,12 +88,15 @@ export async function trainLocked(
   controls: PretrainControls,
   stage?: StagePlace,
 ): Promise<Ended> {
-  const { config, run, examples, evalExamples } = options;
+  const { config, run, evalExamples } = options;
   const { engine } = controls;
   if (run.early_stop > 0 && evalExamples === undefined) {
     throw new TypeError("Cannot stop early: there are no held-out examples; give --eval_input_file");
   }
   const start = startOf(options, stage);
+  if (start.passedOver !== undefined) {
+    controls.onNote?.(`${start.passedOver}; going on from the one before it, ${start.checkpoint}`);
+  }
   const trainStep = await makeTrainStep(config, run, engine);
   const evaluator = evalExamples === undefined ? undefined : makeEvaluator(config, evalExamples, {
     engine,
@@ -119,13 +104,7 @@ export async function trainLocked(
     maxBatches: run.max_eval_steps,
     maskTokenId: run.mask_token_id,
   });
-  const batches = readBatches(examples, {
-    batchSize: run.train_batch_size,
-    repeat: true,
-    shuffleBuffer: run.shuffle_buffer,
-    seed: run.seed,
-    position: start.position,
-  });
+  const batches = batchesOf(options, start.position);
   try {
     return await runSteps(options, controls, { start, stage, trainStep, evaluator, batches });
   } finally {
@@ -133,21 +112,6 @@ export async function trainLocked(
     trainStep.dispose();
     evaluator?.dispose();
   }
-}
-
-async function uploadState(start: Start, config: AlbertConfig, engine: Engine): Promise<DeviceState> {
-  const types = parameterTypes(config);
-  // Checkpoints of before the last sum was counted have good steps only.
-  const totals = Float32Array.from(
-    { length: stateTotals },
-    (_, i) => start.totals[i] ?? (i === totalsLength + 1 ? start.stepsInTotals : 0),
-  );
-  return {
-    parameters: await uploadAll(start.parameters, types, engine),
-    m: await uploadAll(start.m, types, engine),
-    v: await uploadAll(start.v, types, engine),
-    totals: await deviceArray(totals, { engine }),
-  };
 }
 
 type Machinery = {
@@ -158,25 +122,6 @@ type Machinery = {
   readonly batches: AsyncGenerator<Batch>;
 };
 
-/** What changes from step to step. */
-type Moving = {
-  device: DeviceState;
-  step: number;
-  position: number;
-  /** The step at which the schedule's clock stood at 0. */
-  readonly firstStep: number;
-  readonly stage: StagePlace | undefined;
-  /** Steps whose sums are in the totals. */
-  counted: number;
-  /** Milliseconds spent in them during this call, and their number. */
-  busy: number;
-  timed: number;
-  checkpoint: string | undefined;
-  evaluation: Metrics | undefined;
-  early: EarlyStop | undefined;
-  stopped: boolean;
-};
-
 const due = (every: number, step: number): boolean => every > 0 && step % every === 0;
 
 async function runSteps(
@@ -184,39 +129,40 @@ async function runSteps(
   controls: PretrainControls,
   machinery: Machinery,
 ): Promise<Ended> {
-  const { config, run } = options;
+  const { run } = options;
   const { start, stage, evaluator } = machinery;
-  const now: Moving = {
-    device: await uploadState(start, config, controls.engine),
-    step: start.step,
-    position: start.position,
-    firstStep: start.firstStep,
-    stage,
-    counted: start.stepsInTotals,
-    busy: 0,
-    timed: 0,
-    checkpoint: start.checkpoint,
-    evaluation: undefined,
-    early: start.earlyStop,
-    stopped: isOver(start.earlyStop, run),
-  };
+  const now = await beginning(start, stage, options, controls.engine);
+  now.stopped = isOver(now.early, run);
   const files = openLog(run, start.step);
+  const saver = openSaver((path) => now.checkpoint = path);
   const log: StepMetrics[] = [];
   try {
-    await loop(options, controls, machinery, { now, files, log });
-    if (log.length === 0 && evaluator !== undefined) {
+    await loop(options, controls, machinery, { now, files, log, saver });
+    if (log.length === 0 && evaluator !== undefined && controls.signal?.aborted !== true) {
       now.evaluation = await evaluator.run(now.device.parameters);
     }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    await saver.close(); // so that the newest checkpoint is known
+    const told = error instanceof NotFinite ? error.advise(now.checkpoint) : error;
     try {
+      const reason = told instanceof Error ? told.message : String(told);
       files.state({ ...stateOf(now, run, "failed"), error: reason });
     } catch {
       // The reason itself may be a full disk; it counts more than the note about it.
     }
-    throw error;
+    throw told;
   }
-  const interrupted = now.step < targetOf(run, now) && !now.stopped;
+  await saver.close();
+  return await ended(options, now, files, log);
+}
+
+async function ended(
+  { run }: PretrainOptions,
+  now: Moving,
+  files: RunLog,
+  log: readonly StepMetrics[],
+): Promise<Ended> {
+  const interrupted = (now.step < targetOf(run, now) || now.pending) && !now.stopped;
   files.state(stateOf(now, run, interrupted ? "interrupted" : now.stopped ? "stopped early" : "finished"));
   const [parameters, m, v] = [
     await downloadAll(now.device.parameters),
@@ -251,32 +197,47 @@ function stateOf(now: Moving, run: PretrainingConfig, status: TrainerState["stat
   };
 }
 
+type Outputs = {
+  readonly now: Moving;
+  readonly files: RunLog;
+  readonly log: StepMetrics[];
+  readonly saver: Saver;
+};
+
 async function loop(
   options: PretrainOptions,
-  { engine, onStep, onProgress, signal }: PretrainControls,
-  { trainStep, evaluator, batches }: Machinery,
-  { now, files, log }: { readonly now: Moving; readonly files: RunLog; readonly log: StepMetrics[] },
+  controls: PretrainControls,
+  { start, trainStep, evaluator, batches }: Machinery,
+  { now, files, log, saver }: Outputs,
 ): Promise<void> {
   const { run } = options;
+  const { onStep, onProgress, signal } = controls;
   const target = targetOf(run, now);
   let [breathed, reported] = [performance.now(), 0];
-  let last = now.step >= target || now.stopped || signal?.aborted === true;
+  let open = start.pending; // the step is done, what follows it is not
+  let last = (now.step >= target && !open) || now.stopped || signal?.aborted === true;
   while (!last) {
-    await oneStep(options, now, trainStep, batches);
-    last = now.step >= target || signal?.aborted === true;
-    const evaluated = evaluator !== undefined && (last || due(run.eval_every, now.step));
-    const best = evaluated && await evaluateNow(now, run, evaluator);
+    if (!open) await oneStep(options, now, trainStep, batches);
+    saver.check();
+    const asked = signal?.aborted === true && !open; // to stop here
+    last = now.step >= target || asked;
+    const evaluating = evaluator !== undefined && (now.step >= target || due(run.eval_every, now.step));
+    const logging = now.step >= target || evaluating || due(run.log_every, now.step);
+    // Who asks to stop does not wait for an evaluation: the next run makes up for it, so that its curve has no gap.
+    now.pending = asked && logging;
+    const best = evaluating && !asked && await evaluateNow(now, run, evaluator);
     last ||= now.stopped;
-    if (last || evaluated || due(run.log_every, now.step)) {
-      const line = await logLine(options, now, engine, evaluated);
+    if ((logging || now.stopped) && !asked) {
+      const line = await logLine(options, now, controls.engine, evaluating);
       log.push(line);
       files.line(line);
       files.state(stateOf(now, run, "running"));
       await onStep?.(line);
     }
-    if (run.output_dir !== "" && (last || best || due(run.save_checkpoints_steps, now.step))) {
-      await save(options, now);
+    if (run.output_dir !== "" && !open && (last || best || due(run.save_checkpoints_steps, now.step))) {
+      await save(options, now, saver, last);
     }
+    open = false;
     const time = performance.now();
     if (time - reported > 200 || last) {
       reported = time;
@@ -311,32 +272,6 @@ function progress({ step }: Moving, total: number, log: readonly StepMetrics[]):
   return { stage: "pretrain", done: step, total, unit: "steps", ...note };
 }
 
-async function oneStep(
-  options: PretrainOptions,
-  now: Moving,
-  trainStep: TrainStep,
-  batches: AsyncGenerator<Batch>,
-): Promise<void> {
-  const { run } = options;
-  const began = performance.now();
-  const parts: BatchArrays[] = [];
-  while (parts.length < run.gradient_accumulation_steps) {
-    const { value } = await batches.next();
-    const batch = value as Batch; // the source repeats for ever
-    checkBatch(batch, options);
-    parts.push(batchArrays(batch, run.mask_token_id));
-    now.position = batch.position;
-  }
-  now.device = await trainStep.run(now.device, parts, {
-    step: now.step,
-    learningRate: learningRate(now.step - now.firstStep, run),
-  });
-  now.step++;
-  now.counted++;
-  now.timed++;
-  now.busy += performance.now() - began;
-}
-
 /** Means since the line before; the sums start again. */
 async function logLine(
   { run }: PretrainOptions,
@@ -356,7 +291,7 @@ async function logLine(
     step: now.step,
     ...(now.stage === undefined ? {} : { stage: now.stage.number }),
     ...metrics,
-    learning_rate: learningRate(now.step - now.firstStep - 1, run),
+    learning_rate: rateOf({ ...now, step: now.step - 1 }, run),
     gradient_norm: (totals[totalsLength] ?? NaN) / now.counted,
     tokens_per_second: Math.round(tokens / Math.max(now.busy, 1e-3) * 1000),
     ...(evaluated && now.evaluation !== undefined ? { evaluation: now.evaluation } : {}),
@@ -372,46 +307,45 @@ function refuseNaN(totals: ArrayLike<number>, now: Moving): void {
   const good = totals[totalsLength + 1] ?? NaN;
   if (Number.isFinite(loss) && Number.isFinite(norm) && good >= now.counted) return;
   const step = now.step - now.counted + Math.min(good, now.counted - 1) + 1;
-  const what = Number.isFinite(loss) ? `gradient norm is ${norm}` : `loss is ${loss}`;
-  throw new RangeError(
-    `Cannot go on after step ${step}: the ${what}; lower learning_rate and start again from ${
-      now.checkpoint === undefined ? "the beginning" : `the last good checkpoint, ${now.checkpoint}`
-    }`,
-  );
+  throw new NotFinite(step, Number.isFinite(loss) ? `gradient norm is ${norm}` : `loss is ${loss}`);
 }
 
-async function save({ config, run, attachments, hashes }: PretrainOptions, now: Moving): Promise<void> {
-  const { parameters, m, v, totals } = now.device;
+/** Copies the run from the device and hands it to the saver; with `last` it is written when this returns. */
+async function save(
+  { config, run, attachments, hashes }: PretrainOptions,
+  now: Moving,
+  saver: Saver,
+  last: boolean,
+): Promise<void> {
+  const { totals } = now.device;
   const sums = Array.from(await totals.data());
   if (now.counted > 0) refuseNaN(sums, now);
-  now.checkpoint = saveCheckpoint(run.output_dir, {
-    config,
-    parameters: await downloadAll(parameters),
-    m: await downloadAll(m),
-    v: await downloadAll(v),
-    state: {
-      step: now.step,
-      position: now.position,
-      totals: sums,
-      steps_in_totals: now.counted,
-      run,
-      hashes: { ...hashes, config: hashOf(albertConfigToJson(config)) },
-      ...(now.stage === undefined ? {} : { stage: stageState(now.stage, now.firstStep) }),
-      ...(now.early === undefined ? {} : { early_stop: now.early }),
-    },
-  }, {
+  const [parameters, m, v] = [
+    await downloadAll(now.device.parameters),
+    await downloadAll(now.device.m),
+    await downloadAll(now.device.v),
+  ];
+  refuseBadWeights({ weight: parameters, "first moment of": m, "second moment of": v }, now.step);
+  const state: RunState = {
+    step: now.step,
+    position: now.position,
+    totals: sums,
+    steps_in_totals: now.counted,
+    run,
+    hashes: { ...hashes, config: hashOf(albertConfigToJson(config)) },
+    ...(now.stage === undefined ? {} : { stage: stageState(now.stage, now.firstStep) }),
+    ...(now.early === undefined ? {} : { early_stop: now.early }),
+    ...(now.pending ? { pending: true } : {}),
+  };
+  const packed = packCheckpoint(run.output_dir, { config, parameters, m, v, state }, {
     keep: run.keep_checkpoint_max,
-    ...(now.early === undefined ? {} : { protect: now.early.best_step }),
+    ...(now.early === undefined ? {} : { protect: [now.early.best_step] }),
     ...(attachments === undefined ? {} : { attachments }),
   });
+  await saver.save(packed, { last });
 }
 
 const stageState = (
   { number, moments, before }: StagePlace,
   first_step: number,
 ): NonNullable<RunState["stage"]> => ({ number, first_step, moments, before });
-
-function release({ parameters, m, v, totals }: DeviceState): void {
-  for (const group of [parameters, m, v]) Object.values(group).forEach((array) => array.dispose());
-  totals.dispose();
-}

@@ -85,6 +85,8 @@ export type PretrainControls = {
   readonly onStep?: (metrics: StepMetrics) => void | Promise<void>;
   /** Called a few times a second. */
   readonly onProgress?: OnProgress;
+  /** Called with what the user should know, such as a damaged checkpoint that is passed over. */
+  readonly onNote?: (note: string) => void;
   /** Stops after the current step, with a checkpoint. */
   readonly signal?: AbortSignal;
 };

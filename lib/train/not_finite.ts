@@ -1,0 +1,38 @@
+/** Numbers that are none any more: how a run says so, and the check of what is about to be saved. */
+import type { NamedValues } from "./checkpoint.ts";
+
+/** A step went wrong. The advice follows when it is known which checkpoint is the last good one. */
+export class NotFinite extends RangeError {
+  /** Steps done when it was wrong for the first time. */
+  readonly step: number;
+  /** What is no number. */
+  readonly what: string;
+
+  constructor(step: number, what: string) {
+    super(`Cannot go on after step ${step}: the ${what}`);
+    this.step = step;
+    this.what = what;
+  }
+
+  /** The error as the user gets it. */
+  advise(checkpoint: string | undefined, found: string = ""): RangeError {
+    const from = checkpoint === undefined ? "the beginning" : `the last good checkpoint, ${checkpoint}`;
+    return new RangeError(`${this.message}${found}; lower learning_rate and start again from ${from}`);
+  }
+}
+
+/** Refuses to save what holds a number that is none; a run could never go on from it. */
+export function refuseBadWeights(groups: { readonly [what: string]: NamedValues }, step: number): void {
+  for (const [what, values] of Object.entries(groups)) {
+    for (const [name, data] of Object.entries(values)) {
+      let sum = 0;
+      for (let i = 0; i < data.length; i++) sum += (data[i] as number) * 0; // 0 for numbers, else NaN: one pass, no branch
+      if (sum !== 0) {
+        throw new NotFinite(
+          step,
+          `${what} ${name} holds ${data.find((x) => !Number.isFinite(x))}`,
+        );
+      }
+    }
+  }
+}

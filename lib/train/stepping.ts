@@ -1,0 +1,147 @@
+/**
+ * One step after the other: what moves from step to step, how it comes to the device, how a step reads its batches. The
+ * loop of a run and the search for the first number that is none both go through here, so they take the same steps.
+ */
+import type { PretrainingConfig } from "../config/mod.ts";
+import { deviceArray, type Engine } from "../tensor/mod.ts";
+import { type Batch, readBatches } from "./batches.ts";
+import type { EarlyStop } from "./checkpoint.ts";
+import { checkIds } from "./evaluate.ts";
+import { learningRate } from "./optimizer.ts";
+import type { PretrainOptions } from "./run_types.ts";
+import type { StagePlace, Start } from "./start.ts";
+import { type DeviceState, parameterTypes, stateTotals, type TrainStep, uploadAll } from "./step.ts";
+import { type BatchArrays, batchArrays, type Metrics, totalsLength } from "./totals.ts";
+
+/** What changes from step to step. */
+export type Moving = {
+  device: DeviceState;
+  step: number;
+  position: number;
+  /** The step at which the schedule's clock stood at 0. */
+  readonly firstStep: number;
+  readonly stage: StagePlace | undefined;
+  /** Steps whose sums are in the totals. */
+  counted: number;
+  /** Milliseconds spent in them during this call, and their number. */
+  busy: number;
+  timed: number;
+  checkpoint: string | undefined;
+  evaluation: Metrics | undefined;
+  early: EarlyStop | undefined;
+  stopped: boolean;
+  /** The step is done, but its log line and evaluation wait for the next run. */
+  pending: boolean;
+};
+
+async function uploadState(start: Start, { config }: PretrainOptions, engine: Engine): Promise<DeviceState> {
+  const types = parameterTypes(config);
+  // Checkpoints of before the last sum was counted have good steps only.
+  const totals = Float32Array.from(
+    { length: stateTotals },
+    (_, i) => start.totals[i] ?? (i === totalsLength + 1 ? start.stepsInTotals : 0),
+  );
+  return {
+    parameters: await uploadAll(start.parameters, types, engine),
+    m: await uploadAll(start.m, types, engine),
+    v: await uploadAll(start.v, types, engine),
+    totals: await deviceArray(totals, { engine }),
+  };
+}
+
+/** The beginning of a run on the device. */
+export async function beginning(
+  start: Start,
+  stage: StagePlace | undefined,
+  options: PretrainOptions,
+  engine: Engine,
+): Promise<Moving> {
+  return {
+    device: await uploadState(start, options, engine),
+    step: start.step,
+    position: start.position,
+    firstStep: start.firstStep,
+    stage,
+    counted: start.stepsInTotals,
+    busy: 0,
+    timed: 0,
+    checkpoint: start.checkpoint,
+    evaluation: undefined,
+    early: start.earlyStop,
+    stopped: false,
+    pending: false,
+  };
+}
+
+/** The batches of a run from a position on. */
+export function batchesOf({ examples, run }: PretrainOptions, position: number): AsyncGenerator<Batch> {
+  return readBatches(examples, {
+    batchSize: run.train_batch_size,
+    repeat: true,
+    shuffleBuffer: run.shuffle_buffer,
+    seed: run.seed,
+    position,
+  });
+}
+
+function checkBatch(batch: Batch, { config, run }: PretrainOptions): void {
+  const S = batch.input_ids.length / batch.size;
+  const P = batch.masked_lm_ids.length / batch.size;
+  if (S !== run.max_seq_length || P !== run.max_predictions_per_seq) {
+    throw new RangeError(
+      `Cannot train: the records have ${S} pieces and ${P} predictions, max_seq_length is ${run.max_seq_length} ` +
+        `and max_predictions_per_seq is ${run.max_predictions_per_seq}`,
+    );
+  }
+  checkIds(batch, config);
+}
+
+/** Reads what one step takes. */
+export async function readStep(
+  options: PretrainOptions,
+  batches: AsyncGenerator<Batch>,
+): Promise<{ readonly parts: BatchArrays[]; readonly position: number }> {
+  const { run } = options;
+  const parts: BatchArrays[] = [];
+  let position = 0;
+  while (parts.length < run.gradient_accumulation_steps) {
+    const { value } = await batches.next();
+    const batch = value as Batch; // the source repeats for ever
+    checkBatch(batch, options);
+    parts.push(batchArrays(batch, run.mask_token_id));
+    position = batch.position;
+  }
+  return { parts, position };
+}
+
+/** One update. */
+export async function oneStep(
+  options: PretrainOptions,
+  now: Moving,
+  trainStep: TrainStep,
+  batches: AsyncGenerator<Batch>,
+): Promise<void> {
+  const began = performance.now();
+  const { parts, position } = await readStep(options, batches);
+  now.position = position;
+  now.device = await trainStep.run(now.device, parts, {
+    step: now.step,
+    learningRate: rateOf(now, options.run),
+  });
+  now.step++;
+  now.counted++;
+  now.timed++;
+  now.busy += performance.now() - began;
+}
+
+/** The rate of the next step. */
+export const rateOf = (
+  { step, firstStep }: Pick<Moving, "step" | "firstStep">,
+  run: PretrainingConfig,
+): number => learningRate(step - firstStep, run);
+
+/** Frees what is on the device. */
+export function release({ parameters, m, v, totals }: DeviceState): void {
+  for (const group of [parameters, m, v]) Object.values(group).forEach((array) => array.dispose());
+  totals.dispose();
+}
