@@ -312,7 +312,11 @@ export function readSafetensors(
   const { entries, metadata } = parseHeader(bytes.subarray(8, 8 + length), bytes.length - 8 - length, refuse);
   return {
     metadata,
-    tensors: collect(entries, ({ begin, end }) => bytes.slice(8 + length + begin, 8 + length + end)),
+    // A copy also of a Buffer, whose own slice() is a view.
+    tensors: collect(
+      entries,
+      ({ begin, end }) => new Uint8Array(bytes.subarray(8 + length + begin, 8 + length + end)),
+    ),
   };
 }
 

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -153,4 +154,13 @@ Deno.test("writeSafetensors() refuses values that do not fit", () => {
   assert.throws(write("F31", [2], new Float32Array(2)), TypeError);
   assert.throws(write("F32", [-2], new Float32Array(2)), /is no shape/);
   assert.throws(write("F32", [2], new Float32Array(2), "__metadata__"), /reserved/);
+});
+
+Deno.test("readSafetensors() gives each tensor its own memory when it is handed a Buffer at an odd place", () => {
+  const bytes = writeSafetensors({ w: { dtype: "F32", shape: [1], data: Float32Array.of(5) } });
+  const odd = Buffer.from(new Uint8Array(bytes.length + 3).buffer, 3, bytes.length);
+  odd.set(bytes);
+  const { tensors } = readSafetensors(odd);
+  odd.fill(0);
+  assert.deepEqual(tensors["w"]?.data, Float32Array.of(5));
 });
