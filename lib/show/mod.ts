@@ -15,6 +15,7 @@ export {
 export { type Bundle, html, type Showable } from "./bundle.ts";
 export { type ByteField, recordBytesPicture } from "./bytes_picture.ts";
 export { type Chart, chart } from "./chart.ts";
+export { graphPicture } from "./graph_picture.ts";
 export { guardKernel } from "./guard.ts";
 export { type Baseline, lineChart, type LineChartOptions, type LineSeries } from "./line_chart.ts";
 export { instancePicture, type PictureInstance, piecesPicture } from "./pieces_picture.ts";
@@ -28,5 +29,6 @@ export {
   type HeatmapTrace,
   type Scatter3dTrace,
 } from "./figure.ts";
+export { programListing } from "./listing.ts";
 export { type LiveChart, liveChart, type LivePoint } from "./live_chart.ts";
 export { type ProgressDisplay, progressDisplay } from "./progress_display.ts";

@@ -1,4 +1,4 @@
-/** The room as CommonJS for Node and tslab, made on the fly with the compiler settings of the package. */
+/** The room, and the graph it draws, as CommonJS for Node and tslab, made on the fly with the compiler settings of the package. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,6 +13,7 @@ export function translateShow(): string {
   const target = mkdtempSync(join(root, "build", "show-cjs-"));
   const files = [
     ...readdirSync(join(root, "lib/show")).map((file) => `lib/show/${file}`),
+    ...readdirSync(join(root, "lib/tensor")).map((file) => `lib/tensor/${file}`),
     "lib/progress.ts",
     "test/show/samples.ts",
   ];

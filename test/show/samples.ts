@@ -137,6 +137,32 @@ function spaceSample(lib: typeof Show): Show.Showable {
   return lib.figure({ data, layout: { title: { text: "Embeddings in three dimensions" }, scene } });
 }
 
+/** mean((tanh(x w) - t)²) and a part of its gradient, as `graphOf` makes it: long edges, a constant used twice. */
+function graphSample(lib: typeof Show): Show.Showable {
+  type Node = Parameters<typeof lib.graphPicture>[0]["outputs"][number];
+  const node = (
+    op: string,
+    inputs: readonly Node[],
+    shape: readonly number[],
+    attributes: object = {},
+  ): Node => {
+    const data = (): Promise<never> => Promise.reject(new Error("a sample has no values"));
+    return { op, inputs, shape, attributes, dtype: "float32", data } as unknown as Node;
+  };
+  const x = node("parameter", [], [4, 3], { index: 0, name: "x" });
+  const w = node("parameter", [], [3, 2], { index: 1, name: "w" });
+  const t = node("parameter", [], [4, 2], { index: 2, name: "t" });
+  const y = node("tanh", [node("dot", [x, w], [4, 2], { batch: [[], []], contract: [[1], [0]] })], [4, 2]);
+  const error = node("sub", [y, t], [4, 2]);
+  const eighth = node("constant", [], [], { value: 1 / 8 });
+  const sum = node("reduce_sum", [node("mul", [error, error], [4, 2])], [], { axes: [0, 1] });
+  const loss = node("mul", [sum, eighth], []);
+  const slope = node("mul", [error, node("broadcast", [eighth], [4, 2], { dims: [] })], [4, 2]);
+  const dw = node("dot", [x, slope], [3, 2], { batch: [[], []], contract: [[0], [0]] });
+  const graph = { parameters: [], outputs: [loss, dw], names: ["loss", "dw"] };
+  return lib.graphPicture(graph);
+}
+
 /** The bundles of all samples, by the name of their snapshot. */
 export async function sampleBundles(lib: typeof Show): Promise<Record<string, Show.Bundle>> {
   const lengths = Array.from({ length: 500 }, (_, i) => (i * i) % 97);
@@ -153,5 +179,6 @@ export async function sampleBundles(lib: typeof Show): Promise<Record<string, Sh
     attention: lib.attentionFigure(TOKENS, one).bundle,
     attention_heads: lib.attentionFigure(TOKENS, six).bundle,
     space: spaceSample(lib).bundle,
+    graph: graphSample(lib).bundle,
   };
 }
