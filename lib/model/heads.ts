@@ -4,8 +4,8 @@
  * P is the number of predictions of a record, the other letters are those of the encoder.
  */
 import type { AlbertConfig } from "../config/mod.ts";
-import { add, cast, crossEntropy, div, dot, gather, iota, mean, mul, reduceSum } from "../tensor/mod.ts";
-import { reshape, type Tensor } from "../tensor/mod.ts";
+import { add, allReduce, cast, crossEntropy, div, dot, gather, iota, mean, mul } from "../tensor/mod.ts";
+import { reduceSum, reshape, type Tensor } from "../tensor/mod.ts";
 import { activate, albertEncoder, denseLayer, normLayer, weight } from "./encoder.ts";
 import type { EncoderInputs, EncoderOptions, EncoderOutputs, NamedTensors } from "./encoder.ts";
 
@@ -143,7 +143,8 @@ export function pretrainingLoss(
   const logits = maskedLmLogits(parameters, encoded.sequence, inputs.maskedLmPositions, config, options);
   const maskedLmLosses = crossEntropy(logits, reshape(inputs.maskedLmIds, [B * P])); // [B*P]
   const weights = reshape(inputs.maskedLmWeights, [B * P]);
-  const maskedLmLoss = div(reduceSum(mul(maskedLmLosses, weights)), add(reduceSum(weights), 1e-5));
+  const sum = (values: Tensor): Tensor => allReduce(reduceSum(values)); // over all devices
+  const maskedLmLoss = div(sum(mul(maskedLmLosses, weights)), add(sum(weights), 1e-5));
   const order = sentenceOrderLogits(parameters, encoded.pooled); // [B, 2]
   const sentenceOrderLosses = crossEntropy(order, reshape(inputs.nextSentenceLabels, [B])); // [B]
   const sentenceOrderLoss = mean(sentenceOrderLosses);

@@ -265,8 +265,14 @@ export function barrier(x: Tensor): Tensor {
 }
 
 /**
- * The sum of x over all replicas; x itself where there is one.
+ * The sum of x over all devices that run the program; x itself where there is one.
  *
+ * A loss made of such sums is the same on every device, and its gradient counts every device's copy of it: the mean of
+ * the gradients over the devices, `allReduce(g)` divided by their number, is the gradient of the loss.
+ *
+ * @param x Any shape, a number type.
+ * @returns Same shape.
+ * @throws {TypeError} When x is bool.
  * @example
  * ```ts
  * import { allReduce, constant } from "albert-guide";
@@ -276,6 +282,9 @@ export function barrier(x: Tensor): Tensor {
  * ```
  */
 export function allReduce(x: Tensor): Tensor {
+  if (x.dtype === "bool") {
+    throw new TypeError(`Cannot allReduce ${describe(x)}: cast it to a number first`);
+  }
   return node("all_reduce", [x], {}, x);
 }
 

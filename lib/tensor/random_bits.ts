@@ -82,6 +82,8 @@ export function keyWords(seed: number): Uint32Array {
  *
  * @param key uint32 [2].
  * @param shape Wanted shape.
+ * @param options `split`: on several devices each one goes on where the one before ends, as if the first dimension were
+ * divided among them; default false, the same bits on all.
  * @returns uint32.
  * @throws {TypeError} When the key is not uint32 [2].
  * @example
@@ -93,11 +95,15 @@ export function keyWords(seed: number): Uint32Array {
  * assert.equal(new Set(bits).size, 4);
  * ```
  */
-export function randomBits(key: Tensor, shape: Shape): Tensor {
+export function randomBits(
+  key: Tensor,
+  shape: Shape,
+  { split = false }: { readonly split?: boolean } = {},
+): Tensor {
   if (key.dtype !== "uint32" || key.shape.length !== 1 || key.shape[0] !== 2) {
     throw new TypeError(`Cannot draw random bits with ${describe(key)}: the key must be uint32 [2]`);
   }
-  return node("random_bits", [key], {}, { dtype: "uint32", shape });
+  return node("random_bits", [key], { split }, { dtype: "uint32", shape });
 }
 
 /**
@@ -119,7 +125,7 @@ export function splitKey(key: Tensor, count: number): readonly Tensor[] {
 }
 
 /**
- * Uniform numbers in [0, 1) with 24 random bits each, float32.
+ * Uniform numbers in [0, 1) with 24 random bits each, float32; options as in `randomBits`.
  *
  * @example
  * ```ts
@@ -130,12 +136,13 @@ export function splitKey(key: Tensor, count: number): readonly Tensor[] {
  * assert.ok(values.every((x) => x >= 0 && x < 1));
  * ```
  */
-export function randomUniform(key: Tensor, shape: Shape): Tensor {
-  return mul(cast(shiftRightLogical(randomBits(key, shape), 8), "float32"), 2 ** -24);
+export function randomUniform(key: Tensor, shape: Shape, options: { readonly split?: boolean } = {}): Tensor {
+  return mul(cast(shiftRightLogical(randomBits(key, shape, options), 8), "float32"), 2 ** -24);
 }
 
 /**
- * Sets each element to 0 with probability `rate` and scales the others by 1 / (1 - rate).
+ * Sets each element to 0 with probability `rate` and scales the others by 1 / (1 - rate). On several devices x is taken
+ * as a part of a batch: all parts together are treated as the whole batch would be on one device.
  *
  * @param x Any shape, floating.
  * @param rate Probability in [0, 1); 0 returns x itself.
@@ -156,7 +163,7 @@ export function dropout(x: Tensor, rate: number, key: Tensor): Tensor {
     throw new RangeError(`Cannot drop out: the rate must be in [0, 1), it is ${rate}`);
   }
   if (rate === 0) return x;
-  return select(compare(randomUniform(key, x.shape), "ge", rate), mul(x, 1 / (1 - rate)), 0);
+  return select(compare(randomUniform(key, x.shape, { split: true }), "ge", rate), mul(x, 1 / (1 - rate)), 0);
 }
 
 /** Gradient rules of the operations above. */

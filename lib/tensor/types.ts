@@ -158,7 +158,7 @@ export type OperationAttributes = {
   gather: None;
   scatter_add: { readonly rows: number };
   // Randomness, control, replicas.
-  random_bits: None;
+  random_bits: { readonly split: boolean };
   stop_gradient: None;
   barrier: None;
   all_reduce: None;

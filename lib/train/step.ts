@@ -7,6 +7,7 @@ import { albertParameters, type NamedTensors, pretrainingLoss } from "../model/m
 import {
   abs,
   add,
+  allReduce,
   cast,
   compare,
   compile,
@@ -85,8 +86,12 @@ const finite = (x: Tensor): Tensor => cast(compare(abs(x), "le", 3.4e38), "float
 
 type BatchTensors = { readonly [Name in keyof BatchTypes]: Tensor };
 
-/** The parts that both ways of running share, as graph functions. */
-function parts(config: AlbertConfig, run: PretrainingConfig) {
+/**
+ * The parts that both ways of running share, as graph functions. On several devices each has its part of the batch; sums
+ * and the mean of the gradients go over all of them, so that every device makes the same update.
+ */
+function parts(config: AlbertConfig, run: PretrainingConfig, devices: number) {
+  const meanOverDevices = (x: Tensor): Tensor => devices === 1 ? x : mul(allReduce(x), 1 / devices);
   const differentiate = (
     parameters: NamedTensors,
     batch: BatchTensors,
@@ -101,7 +106,7 @@ function parts(config: AlbertConfig, run: PretrainingConfig) {
     const gradients = Object.fromEntries(
       Object.keys(parameters).map((name, i) => [name, found[i] as Tensor]),
     );
-    return { gradients, sums: batchTotals(out, batch) };
+    return { gradients, sums: allReduce(batchTotals(out, batch)) };
   };
   const update = (
     parameters: NamedTensors,
@@ -109,9 +114,10 @@ function parts(config: AlbertConfig, run: PretrainingConfig) {
     moments: { readonly m: NamedTensors; readonly v: NamedTensors },
     learningRate: Tensor,
   ): { readonly next: Updated; readonly norm: Tensor } => {
+    const whole = Object.fromEntries(Object.entries(raw).map(([name, g]) => [name, meanOverDevices(g)]));
     const limit = run.max_grad_norm === 0 ? 1 : run.max_grad_norm;
-    const { gradients: clipped, norm } = clipByGlobalNorm(raw, limit);
-    const gradients = run.max_grad_norm === 0 ? raw : clipped;
+    const { gradients: clipped, norm } = clipByGlobalNorm(whole, limit);
+    const gradients = run.max_grad_norm === 0 ? whole : clipped;
     const options = { learningRate, weightDecayRate: run.weight_decay_rate };
     const rule = run.optimizer === "lamb" ? lamb : adamw;
     return { next: rule(parameters, gradients, moments, options), norm };
@@ -126,7 +132,7 @@ async function fusedStep(
   batch: BatchTypes,
 ): Promise<TrainStep> {
   const types = parameterTypes(config);
-  const { differentiate, update } = parts(config, run);
+  const { differentiate, update } = parts(config, run, engine.devices().length);
   const program = await compile(
     (args) => {
       const { parameters, m, v, totals } = args;
@@ -136,7 +142,7 @@ async function fusedStep(
       return { ...next, totals: add(totals, withNorm(sums, norm, good)) };
     },
     { parameters: types, m: types, v: types, totals: totalsType, batch, learning_rate: scalar, key: keyType },
-    { engine, donate: ["parameters", "m", "v", "totals"] },
+    { engine, donate: ["parameters", "m", "v", "totals"], split: ["batch"] },
   );
   return {
     run: ({ parameters, m, v, totals }, batches, { step, learningRate }) =>
@@ -160,7 +166,7 @@ async function accumulatedStep(
   batch: BatchTypes,
 ): Promise<TrainStep> {
   const types = parameterTypes(config);
-  const { differentiate, update } = parts(config, run);
+  const { differentiate, update } = parts(config, run, engine.devices().length);
   const share = 1 / run.gradient_accumulation_steps;
   const collect = await compile(
     (args) => {
@@ -175,7 +181,7 @@ async function accumulatedStep(
       };
     },
     { parameters: types, sum: types, totals: totalsType, batch, key: keyType },
-    { engine, donate: ["sum", "totals"] },
+    { engine, donate: ["sum", "totals"], split: ["batch"] },
   );
   const apply = await compile(
     ({ parameters, m, v, sum, totals, learning_rate }) => {

@@ -132,10 +132,10 @@ const dot: Emit<"dot"> = (writer, node, [a, b]) => {
   return product(writer.value(`stablehlo.optimization_barrier ${turned} : ${type}`), type, [1]);
 };
 
-/** 0, 1, …; on further replicas it goes on where the one before ends, as if the first dimension were not split. */
-function firstIndices(writer: Writer, count: number, type: string): string {
+/** 0, 1, …; with `split` a further replica goes on where the one before ends, as if the first dimension were whole. */
+function indices(writer: Writer, count: number, type: string, split: boolean): string {
   const index = writer.value(`stablehlo.iota dim = 0 : ${type}`);
-  if (writer.replicas === 1) return index;
+  if (writer.replicas === 1 || !split) return index;
   const replica = writer.value("stablehlo.replica_id : tensor<ui32>");
   const size = writer.splat(count, { dtype: "uint32", shape: [] });
   const start = writer.value(`stablehlo.multiply ${replica}, ${size} : tensor<ui32>`);
@@ -176,7 +176,7 @@ const randomBits: Emit<"random_bits"> = (writer, node, [key]) => {
     const scalar = writer.value(`stablehlo.reshape ${one} : (tensor<1xui32>) -> tensor<ui32>`);
     return writer.value(`stablehlo.broadcast_in_dim ${scalar}, dims = [] : (tensor<ui32>) -> ${type}`);
   };
-  const index = firstIndices(writer, count, type);
+  const index = indices(writer, count, type, node.attributes.split);
   const h = mix(binary("add", times(index, 0x9e3779b9), word(0)));
   const bits = mix(binary("add", binary("xor", h, word(1)), index));
   return writer.value(`stablehlo.reshape ${bits} : (${type}) -> ${typeText(node)}`);
