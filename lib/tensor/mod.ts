@@ -70,6 +70,8 @@ export {
   randomUniform,
   splitKey,
 } from "./random_bits.ts";
+export { unroll } from "./rebuild.ts";
+export type { OnCopy } from "./rebuild.ts";
 export { scan } from "./scan.ts";
 export type { ScanOptions, ScanResult, ScanStep } from "./scan.ts";
 export type * from "./types.ts";

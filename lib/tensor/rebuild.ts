@@ -33,11 +33,29 @@ export function instantiate(graph: Graph, values: readonly Tensor[]): Tensor[] {
   );
 }
 
+/**
+ * Called for every copy of a loop's body: which iteration it is, what it takes and what it gives.
+ *
+ * @example
+ * ```ts
+ * import { constant, mul, type OnCopy, scan, trace, unroll } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const seen: number[] = [];
+ * const onCopy: OnCopy = (iteration) => void seen.push(iteration);
+ * const double = () => scan(([x]) => ({ carries: [mul(x!, 2)] }), { carries: [constant(1)], length: 3 }).carries; // ! one carry
+ * unroll(trace(double, []), { onCopy });
+ * assert.deepEqual(seen, [0, 1, 2]);
+ * ```
+ */
+export type OnCopy = (iteration: number, inputs: readonly Tensor[], outputs: readonly Tensor[]) => void;
+
 type Unrolled = { readonly carries: readonly Tensor[]; readonly stacks: readonly (readonly Tensor[])[] };
 
 function unrollScan(
   { inputs, attributes: { body, length, carries, sliced, reverse } }: TensorOf<"scan">,
   parts: (tensor: Tensor) => readonly Tensor[] | undefined,
+  onCopy: OnCopy | undefined,
 ): Unrolled {
   const slices = inputs.slice(carries, carries + sliced);
   const captures = inputs.slice(carries + sliced);
@@ -52,15 +70,32 @@ function unrollScan(
   let state: readonly Tensor[] = inputs.slice(0, carries);
   for (let step = 0; step < length; step++) {
     const i = reverse ? length - 1 - step : step;
-    const results = instantiate(flat, [...state, ...slices.map((whole) => part(whole, i)), ...captures]);
+    const given = [...state, ...slices.map((whole) => part(whole, i)), ...captures];
+    const results = instantiate(flat, given);
+    onCopy?.(i, given, results);
     state = results.slice(0, carries);
     stacks.forEach((list, k) => list[i] = results[carries + k] as Tensor);
   }
   return { carries: state, stacks };
 }
 
-/** The graph with every scan written out as repeated bodies, for engines without loops. */
-export function unroll(graph: Graph): Graph {
+/**
+ * The graph with every scan written out as repeated bodies, for engines without loops.
+ *
+ * @param graph The graph; its parameters stay.
+ * @param options `onCopy`: told of every copy of an outer loop's body.
+ * @returns The graph without scans.
+ * @example
+ * ```ts
+ * import { add, constant, scan, topological, trace, unroll } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const sum = () => scan(([x]) => ({ carries: [add(x!, 1)] }), { carries: [constant(0)], length: 3 }).carries; // ! one carry
+ * const { outputs } = unroll(trace(sum, []));
+ * assert.equal(topological(outputs).filter(({ op }) => op === "add").length, 3);
+ * ```
+ */
+export function unroll(graph: Graph, { onCopy }: { readonly onCopy?: OnCopy } = {}): Graph {
   const made = new Map<Tensor, Tensor>();
   const scans = new Map<Tensor, Unrolled>();
   const lists = new Map<Tensor, readonly Tensor[]>();
@@ -69,7 +104,7 @@ export function unroll(graph: Graph): Graph {
     if (tensor.op === "scan") {
       scans.set(
         tensor,
-        unrollScan(withInputs(tensor, inputs) as TensorOf<"scan">, (whole) => lists.get(whole)),
+        unrollScan(withInputs(tensor, inputs) as TensorOf<"scan">, (whole) => lists.get(whole), onCopy),
       );
       made.set(tensor, tensor);
     } else if (tensor.op === "result") {
