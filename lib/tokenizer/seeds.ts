@@ -7,8 +7,9 @@ import type { ResolvedOptions } from "./options.ts";
 import { type PieceList, pieceList } from "./piece_list.ts";
 import { validPieces } from "./valid_pieces.ts";
 import { wordStart } from "./words.ts";
-import { commonPrefixes, suffixArray } from "./suffix_array.ts";
+import { makeSliceTable } from "./slice_table.ts";
 import { compareSlices, sortedByScore } from "./sorting.ts";
+import { allSuffixes, type Suffixes, wordSuffixes } from "./suffixes.ts";
 
 /** Candidates in closing order: slices of the text and their integer scores. */
 type Candidates = { starts: Int32Array; lengths: Int32Array; scores: Int32Array; count: number };
@@ -18,19 +19,21 @@ export function* makeSeeds(source: AlphabetText, flags: ResolvedOptions): Genera
   const { text } = source;
   const characters = yield* countSymbols(source);
   yield;
-  const order = yield* suffixArray(text, source.codePoints.length - 1);
-  const prefixes = yield* commonPrefixes(text, order, flags.max_sentencepiece_length + 2);
-  yield;
   const perWord = flags.spm_version === "0.2.2";
-  const all = yield* collect(source, flags, order, prefixes);
+  const cap = flags.max_sentencepiece_length + 2;
+  const suffixes = flags.split_by_whitespace && !perWord
+    ? yield* wordSuffixes(source, flags, cap)
+    : yield* allSuffixes(source, cap);
+  yield;
+  const all = yield* collect(source, flags, suffixes);
   const candidates = perWord ? distinctBest(text, all) : all;
   yield;
   const ranks = perWord
     ? byScoreAndBytes(source, candidates)
     : sortedByScore(candidates.scores, candidates.count);
   yield;
-  const cap = flags.seed_sentencepiece_size - (flags.spm_version === "0.1.97" ? characters.length : 0);
-  const taken = Math.max(0, Math.min(cap, candidates.count));
+  const room = flags.seed_sentencepiece_size - (flags.spm_version === "0.1.97" ? characters.length : 0);
+  const taken = Math.max(0, Math.min(room, candidates.count));
   const seeds = pieceList(characters.length + taken);
   characters.forEach(({ start, count }, k) => {
     seeds.starts[k] = start;
@@ -82,10 +85,8 @@ function toLogarithms(scores: Float32Array): void {
 function* collect(
   source: AlphabetText,
   flags: ResolvedOptions,
-  order: Int32Array,
-  prefixes: Uint8Array | Uint16Array,
+  { text, order, prefixes, occurrences, origin }: Suffixes,
 ): Generator<void, Candidates> {
-  const { text } = source;
   const n = order.length;
   const longest = flags.max_sentencepiece_length;
   const isValid = validPieces(source, flags);
@@ -102,9 +103,9 @@ function* collect(
     const start = order[left] as number;
     if (length < 2 || length > longest || !isValid(text, start, length)) return;
     if (found.count === found.starts.length) enlarge(found);
-    found.starts[found.count] = start;
+    found.starts[found.count] = origin(start);
     found.lengths[found.count] = length;
-    found.scores[found.count++] = (right - left) * length;
+    found.scores[found.count++] = occurrences(left, right) * length;
   };
   // Open intervals, outermost first: depths grow strictly, so there are at most cap + 1 of them.
   const lefts = new Int32Array(longest + 4);
@@ -167,35 +168,18 @@ function firstWordLength(
 
 /** Of equal strings the one with the largest score. */
 function distinctBest(text: AlphabetText["text"], all: Candidates): Candidates {
-  let size = 1024;
-  while (size < 2 * all.count) size *= 2;
-  const table = new Int32Array(size).fill(-1);
-  const out: Candidates = { starts: all.starts, lengths: all.lengths, scores: all.scores, count: 0 };
+  const { numberOf, starts, lengths } = makeSliceTable(text);
+  const scores: number[] = [];
   for (let i = 0; i < all.count; i++) {
-    const start = all.starts[i] as number;
-    const length = all.lengths[i] as number;
-    const score = all.scores[i] as number;
-    let hash = length;
-    for (let k = 0; k < length; k++) hash = Math.imul(hash ^ (text[start + k] as number), 0x01000193);
-    let slot = (hash ^ (hash >>> 15)) & (size - 1);
-    for (;; slot = (slot + 1) & (size - 1)) {
-      const known = table[slot] as number;
-      if (known < 0) break;
-      if (
-        compareSlices(text, out.starts[known] as number, out.lengths[known] as number, start, length) === 0
-      ) break;
-    }
-    const known = table[slot] as number;
-    if (known >= 0) {
-      if (score > (out.scores[known] as number)) out.scores[known] = score;
-      continue;
-    }
-    table[slot] = out.count;
-    out.starts[out.count] = start;
-    out.lengths[out.count] = length;
-    out.scores[out.count++] = score;
+    const slice = numberOf(all.starts[i] as number, all.lengths[i] as number);
+    scores[slice] = Math.max(scores[slice] ?? 0, all.scores[i] as number);
   }
-  return out;
+  return {
+    starts: Int32Array.from(starts),
+    lengths: Int32Array.from(lengths),
+    scores: Int32Array.from(scores),
+    count: scores.length,
+  };
 }
 
 /** Score descending, UTF-8 length descending, bytes ascending. */

@@ -4,6 +4,7 @@
  */
 import type { AlphabetText } from "./alphabet.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { makeSliceTable } from "./slice_table.ts";
 import { compareSlices } from "./sorting.ts";
 
 /** Words as slices of the text. */
@@ -45,7 +46,11 @@ export function* countWords(source: AlphabetText, flags: ResolvedOptions): Gener
   };
 }
 
-type Counted = { starts: number[]; lengths: number[]; weights: number[] };
+type Counted = {
+  readonly starts: readonly number[];
+  readonly lengths: readonly number[];
+  readonly weights: readonly number[];
+};
 
 function wholeSentences({ text, starts, frequencies }: AlphabetText): Counted {
   const lengths = Array.from(starts, (start) => text.indexOf(0, start) - start);
@@ -54,40 +59,11 @@ function wholeSentences({ text, starts, frequencies }: AlphabetText): Counted {
 
 function* distinctWords(source: AlphabetText, flags: ResolvedOptions): Generator<void, Counted> {
   const { text, starts: sentences, frequencies } = source;
-  const counted: Counted = { starts: [], lengths: [], weights: [] };
-  const { starts, lengths, weights } = counted;
-  let table = new Int32Array(1 << 14).fill(-1);
-  const hashOf = (start: number, length: number): number => {
-    let hash = length;
-    for (let k = 0; k < length; k++) hash = Math.imul(hash ^ (text[start + k] as number), 0x01000193);
-    return hash ^ (hash >>> 15);
-  };
-  const find = (start: number, length: number): number => {
-    const mask = table.length - 1;
-    let slot = hashOf(start, length) & mask;
-    for (;; slot = (slot + 1) & mask) {
-      const word = table[slot] as number;
-      if (
-        word < 0 || compareSlices(text, starts[word] as number, lengths[word] as number, start, length) === 0
-      ) {
-        return slot;
-      }
-    }
-  };
+  const { numberOf, starts, lengths } = makeSliceTable(text);
+  const weights: number[] = [];
   const add = (start: number, length: number, weight: number): void => {
-    const slot = find(start, length);
-    const word = table[slot] as number;
-    if (word >= 0) {
-      (weights[word] as number) += weight;
-      return;
-    }
-    table[slot] = starts.length;
-    starts.push(start);
-    lengths.push(length);
-    weights.push(weight);
-    if (2 * starts.length < table.length) return;
-    table = new Int32Array(2 * table.length).fill(-1);
-    starts.forEach((at, k) => table[find(at, lengths[k] as number)] = k);
+    const word = numberOf(start, length);
+    weights[word] = (weights[word] ?? 0) + weight;
   };
   const isStart = wordStart(source, flags);
   for (let i = 0; i < sentences.length; i++) {
@@ -104,7 +80,7 @@ function* distinctWords(source: AlphabetText, flags: ResolvedOptions): Generator
     }
     if (at > start) add(start, at - start, weight);
   }
-  return counted;
+  return { starts, lengths, weights };
 }
 
 /** Makes the test whether a word starts at a place that is not the start of its sentence. */
