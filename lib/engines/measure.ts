@@ -1,7 +1,8 @@
 /**
  * How fast an engine trains here: one step of a small transformer block (attention, feed-forward layer, cross entropy,
  * gradients, a plain update), timed. Small on purpose: it must end soon on the slowest engine, and the guide's models
- * are of this kind. The fastest product is measured by `measurePeak`.
+ * are of this kind. And the fastest product that it reaches, against which a running step is measured (MFU, model FLOPs
+ * utilisation: Chowdhery et al. 2022, arXiv 2204.02311, appendix B).
  */
 import {
   add,
@@ -10,6 +11,7 @@ import {
   constant,
   crossEntropy,
   deviceArray,
+  dot,
   gather,
   gelu,
   grad,
@@ -18,6 +20,7 @@ import {
   mean,
   mul,
   ones,
+  reduceMax,
   reshape,
   softmax,
   sub,
@@ -138,4 +141,56 @@ async function start(engine: Engine): Promise<Weights<DeviceArray>> {
     return [name, await deviceArray(values, { engine, shape: [rows, columns] })] as const;
   }));
   return Object.fromEntries(made) as unknown as Weights<DeviceArray>;
+}
+
+/**
+ * The fastest matrix product that an engine reaches in this process: n × n by n × n, n doubled until one takes 25 ms.
+ *
+ * @param engine The engine.
+ * @param options `smallest` and `largest` n, default 128 and 4096; `computeDtype` is float32.
+ * @returns Floating-point operations per second, best of all products.
+ * @example
+ * ```ts
+ * import { measurePeak, referenceEngine } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.ok(await measurePeak(referenceEngine(), { largest: 64 }) > 0);
+ * ```
+ */
+export async function measurePeak(
+  engine: Engine,
+  { smallest = 128, largest = 4096 }: { readonly smallest?: number; readonly largest?: number } = {},
+): Promise<number> {
+  let best = 0;
+  for (let n = Math.min(smallest, largest); n <= largest; n *= 2) {
+    const type = { dtype: "float32", shape: [n, n] } as const;
+    // The maximum keeps the download small and, unlike a sum, cannot be drawn into the product.
+    const program = await compile(
+      ({ a, b }) => ({ most: reduceMax(dot(a, b, { batch: [[], []], contract: [[1], [0]] })) }),
+      { a: type, b: type },
+      { engine },
+    );
+    const [a, b] = [1, 2].map((k) => Float32Array.from({ length: n * n }, (_, i) => Math.sin(k * i))) as [
+      Float32Array,
+      Float32Array,
+    ];
+    const args = {
+      a: await deviceArray(a, { engine, shape: [n, n] }),
+      b: await deviceArray(b, { engine, shape: [n, n] }),
+    };
+    let seconds = Infinity;
+    for (let round = 0; round < 4; round++) {
+      const began = performance.now();
+      const { most } = await program.run(args);
+      await most.data();
+      most.dispose();
+      seconds = Math.min(seconds, (performance.now() - began) / 1000);
+    }
+    args.a.dispose();
+    args.b.dispose();
+    program.dispose();
+    best = Math.max(best, 2 * n ** 3 / seconds);
+    if (seconds > 0.025) break;
+  }
+  return best;
 }

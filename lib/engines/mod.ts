@@ -4,11 +4,20 @@
  * @module
  */
 export { describeMachine, type EngineState, type MachineFact, surveyEngines } from "./machine.ts";
-export { measureStep } from "./measure.ts";
+export { measurePeak, measureStep } from "./measure.ts";
 export { openEngine } from "./registry.ts";
-export type { EngineName } from "./registry.ts";
+export type { EngineName, OpenOptions } from "./registry.ts";
+export { chooseEngine, describeChoice, type EngineChoice, type EngineSpeed } from "./choose.ts";
 export { referenceEngine } from "./reference/mod.ts";
 export { tfjsEngine } from "./tfjs/mod.ts";
 export type { TfjsOptions } from "./tfjs/mod.ts";
-export { findPlugin, installPlugin, testPlugin, xlaEngine, XlaError } from "./xla/mod.ts";
-export type { InstallOptions, PluginName, Verdict, XlaOptions } from "./xla/mod.ts";
+export {
+  ensurePlugin,
+  findPlugin,
+  installPlugin,
+  stableHlo,
+  testPlugin,
+  xlaEngine,
+  XlaError,
+} from "./xla/mod.ts";
+export type { EnsuredPlugin, InstallOptions, PluginName, Verdict, XlaOptions } from "./xla/mod.ts";

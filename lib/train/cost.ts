@@ -1,12 +1,11 @@
 /**
- * What a run costs before it runs: weights by part, arithmetic of a step, memory; and the fastest product that the engine
- * reaches here and now, against which a running step is measured (MFU, model FLOPs utilisation: Chowdhery et al. 2022,
- * arXiv 2204.02311, appendix B). Counted are the multiplications and additions of matrix products, two each; the backward
- * pass has twice those of the forward pass; recomputation is left out, as MFU wants it.
+ * What a run costs before it runs: weights by part, arithmetic of a step, memory. Counted are the multiplications and
+ * additions of matrix products, two each; the backward pass has twice those of the forward pass; recomputation is left
+ * out, as MFU wants it (see `measurePeak`).
  */
 import type { AlbertConfig, PretrainingConfig } from "../config/mod.ts";
 import { albertParameters } from "../model/mod.ts";
-import { compile, deviceArray, dot, type Engine, reduceMax, sizeOf } from "../tensor/mod.ts";
+import { sizeOf } from "../tensor/mod.ts";
 
 /**
  * The cost of a run.
@@ -92,56 +91,4 @@ function activations(
   // Inputs, query, key, value, the mix, both sums and their norms; the activation and its parts; scores and shares.
   const block = S * (14 * H + 4 * I) + 4 * A * S * S;
   return (remat ? blocks * S * H + block : blocks * block) + 3 * P * V;
-}
-
-/**
- * The fastest matrix product that an engine reaches in this process: n × n by n × n, n doubled until one takes 25 ms.
- *
- * @param engine The engine.
- * @param options `largest`: largest n, default 4096; `computeDtype` is float32.
- * @returns Floating-point operations per second, best of all products.
- * @example
- * ```ts
- * import { measurePeak, referenceEngine } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * assert.ok(await measurePeak(referenceEngine(), { largest: 64 }) > 0);
- * ```
- */
-export async function measurePeak(
-  engine: Engine,
-  { largest = 4096 }: { readonly largest?: number } = {},
-): Promise<number> {
-  let best = 0;
-  for (let n = Math.min(128, largest); n <= largest; n *= 2) {
-    const type = { dtype: "float32", shape: [n, n] } as const;
-    // The maximum keeps the download small and, unlike a sum, cannot be drawn into the product.
-    const program = await compile(
-      ({ a, b }) => ({ most: reduceMax(dot(a, b, { batch: [[], []], contract: [[1], [0]] })) }),
-      { a: type, b: type },
-      { engine },
-    );
-    const [a, b] = [1, 2].map((k) => Float32Array.from({ length: n * n }, (_, i) => Math.sin(k * i))) as [
-      Float32Array,
-      Float32Array,
-    ];
-    const args = {
-      a: await deviceArray(a, { engine, shape: [n, n] }),
-      b: await deviceArray(b, { engine, shape: [n, n] }),
-    };
-    let seconds = Infinity;
-    for (let round = 0; round < 4; round++) {
-      const began = performance.now();
-      const { most } = await program.run(args);
-      await most.data();
-      most.dispose();
-      seconds = Math.min(seconds, (performance.now() - began) / 1000);
-    }
-    args.a.dispose();
-    args.b.dispose();
-    program.dispose();
-    best = Math.max(best, 2 * n ** 3 / seconds);
-    if (seconds > 0.025) break;
-  }
-  return best;
 }

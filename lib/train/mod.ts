@@ -9,7 +9,7 @@ export { readBatches } from "./batches.ts";
 export type { Batch, BatchOptions, TrainingExample, TrainingExamples } from "./batches.ts";
 export { latestCheckpoint, readCheckpoint } from "./checkpoint.ts";
 export type { Checkpoint, RunState } from "./checkpoint.ts";
-export { estimateCost, measurePeak } from "./cost.ts";
+export { estimateCost } from "./cost.ts";
 export type { RunCost } from "./cost.ts";
 export { evaluate } from "./evaluate.ts";
 export type { EvaluateOptions } from "./evaluate.ts";

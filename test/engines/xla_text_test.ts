@@ -1,21 +1,16 @@
-/** The parts of the XLA engine that need no plugin: program text, simplification, messages, wheels, libraries, versions. */
+/** The parts of the XLA engine that need no plugin: program text, simplification, messages, versions. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
-import { deflateRawSync } from "node:zlib";
 import {
   add,
   concat,
   constant,
-  CorruptFileError,
   exp,
-  findPlugin,
   gather,
   gelu,
   grad,
-  installPlugin,
   iota,
   layerNorm,
   matmul,
@@ -27,10 +22,8 @@ import {
   slice,
   sub,
   tanh,
-  testPlugin,
   topological,
   trace,
-  xlaEngine,
   XlaError,
 } from "albert-guide";
 import type { Graph, HostArray, Tensor, TensorType } from "albert-guide";
@@ -38,14 +31,11 @@ import type { Ffi } from "../../lib/engines/xla/ffi.ts";
 import { fromDeviceBytes, toDeviceBytes } from "../../lib/engines/xla/host_values.ts";
 import { frameHead, frameReader } from "../../lib/engines/xla/messages.ts";
 import type { Request } from "../../lib/engines/xla/messages.ts";
-import { cpuPackages, packagesHere } from "../../lib/engines/xla/packages.ts";
 import { openPjrt } from "../../lib/engines/xla/pjrt_api.ts";
 import { layouts, slots } from "../../lib/engines/xla/pjrt_layout.ts";
-import { checkLibrary, installedPath, unpackPlugin } from "../../lib/engines/xla/plugin.ts";
 import { openProgramCache } from "../../lib/engines/xla/program_cache.ts";
 import { onlyReadRows } from "../../lib/engines/xla/sparse_rows.ts";
 import { toStableHlo } from "../../lib/engines/xla/stablehlo.ts";
-import { extractMember } from "../../lib/engines/xla/wheel.ts";
 import { floats, numbers } from "./cases.ts";
 
 const matrix: TensorType = { dtype: "float32", shape: [2, 3] };
@@ -201,128 +191,6 @@ Deno.test("toDeviceBytes() and fromDeviceBytes() round bfloat16 to nearest, ties
   assert.deepEqual(Array.from(toDeviceBytes(Uint8Array.of(0, 7), "bool")), [0, 1]);
 });
 
-/** A zip with one deflated member. */
-function zipOf(name: string, content: Uint8Array): Uint8Array {
-  const [title, packed] = [new TextEncoder().encode(name), deflateRawSync(content)];
-  const head = (
-    mark: number,
-    length: number,
-    fields: readonly (readonly [number, number, 2 | 4])[],
-  ): Uint8Array => {
-    const view = new DataView(new ArrayBuffer(length));
-    view.setUint32(0, mark, true);
-    for (const [at, value, size] of fields) {
-      size === 2 ? view.setUint16(at, value, true) : view.setUint32(at, value, true);
-    }
-    return new Uint8Array(view.buffer);
-  };
-  const local = Buffer.concat([head(0x04034b50, 30, [[8, 8, 2], [26, title.length, 2]]), title, packed]);
-  const entry = Buffer.concat([
-    head(0x02014b50, 46, [[10, 8, 2], [20, packed.length, 4], [24, content.length, 4], [
-      28,
-      title.length,
-      2,
-    ]]),
-    title,
-  ]);
-  return Buffer.concat([local, entry, head(0x06054b50, 22, [[12, entry.length, 4], [16, local.length, 4]])]);
-}
-
-Deno.test("extractMember() unpacks one member and names what is damaged", async () => {
-  await inFolder(async (folder) => {
-    const content = Uint8Array.from({ length: 30_000 }, (_, i) => i * i);
-    const [wheel, target] = [join(folder, "a.whl"), join(folder, "out")];
-    const zip = zipOf("a/plugin.so", content);
-    writeFileSync(wheel, zip);
-    const sum = await extractMember(wheel, "a/plugin.so", target);
-    assert.equal(sum.length, 64);
-    assert.deepEqual(new Uint8Array(readFileSync(target)), content);
-    await assert.rejects(extractMember(wheel, "b.so", target), /it has no b\.so/);
-    for (const cut of [10, zip.length - 30, zip.length - 5]) {
-      writeFileSync(wheel, zip.subarray(0, cut));
-      await assert.rejects(extractMember(wheel, "a/plugin.so", target), CorruptFileError);
-    }
-  });
-});
-
-/** Lets a test use other environment variables. */
-async function withEnvironment(
-  values: Readonly<Record<string, string>>,
-  fn: () => Promise<void>,
-): Promise<void> {
-  const before = Object.keys(values).map((name) => [name, process.env[name]] as const);
-  Object.assign(process.env, values);
-  try {
-    await fn();
-  } finally {
-    for (const [name, value] of before) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-    }
-  }
-}
-
-Deno.test("installPlugin() tells why nothing can be fetched, and unpackPlugin() leaves nothing half done", async () => {
-  await inFolder(async (folder) => {
-    await withEnvironment({ XDG_CACHE_HOME: folder, PATH: folder, ALBERT_PJRT_PLUGIN: "" }, async () => {
-      assert.equal(findPlugin(), undefined);
-      await assert.rejects(xlaEngine(), /no XLA plugin is installed; run .*--install=xla-cpu/);
-      await assert.rejects(
-        installPlugin("xla-cpu"),
-        /Cannot install xla-cpu: (python3 does not start|no package)/,
-      );
-      const each = cpuPackages[0] as (typeof cpuPackages)[number];
-      const wheel = join(folder, "a.whl");
-      writeFileSync(wheel, zipOf(each.member, Uint8Array.of(1, 2, 3)));
-      await assert.rejects(
-        unpackPlugin(each, wheel),
-        /its library has sha256 [0-9a-f]{64}, expected ad1309ac/,
-      );
-      assert.deepEqual(readdirSync(join(installedPath(each), "..")), []);
-    });
-  });
-});
-
-/** The head of an ELF file. */
-function elf(
-  { machine, type = 3, sections = 0 }: { machine: number; type?: number; sections?: number },
-): Uint8Array {
-  const view = new DataView(new ArrayBuffer(200));
-  view.setUint32(0, 0x7f454c46, false);
-  view.setUint16(4, 0x0102, false);
-  view.setUint8(4, 2);
-  view.setUint8(5, 1);
-  view.setUint16(16, type, true);
-  view.setUint16(18, machine, true);
-  view.setBigUint64(40, 64n, true);
-  view.setUint16(58, 64, true);
-  view.setUint16(60, sections, true);
-  return new Uint8Array(view.buffer);
-}
-
-Deno.test("checkLibrary() refuses what is missing, no library, cut off or for another processor", async () => {
-  await inFolder(async (folder) => {
-    const path = join(folder, "plugin.so");
-    const own = Deno.build.arch === "aarch64" ? 0xb7 : 0x3e;
-    const refused = (content: Uint8Array | string, reason: RegExp): void => {
-      writeFileSync(path, content);
-      assert.throws(() => checkLibrary(path), reason);
-    };
-    assert.throws(() => checkLibrary(join(folder, "none.so")), /there is no such file/);
-    assert.throws(() => checkLibrary(folder), /it is no file/);
-    refused("#!/bin/sh\n", /no 64-bit ELF shared library/);
-    refused(elf({ machine: own, type: 2 }), /no 64-bit ELF shared library/);
-    refused(elf({ machine: 0x28 }), /for another processor \(ELF machine 40\)/);
-    refused(elf({ machine: own, sections: 9 }), /cut off: it has 200 of 640 bytes/);
-    writeFileSync(path, elf({ machine: own }));
-    checkLibrary(path);
-    await assert.rejects(xlaEngine({ plugin: join(folder, "none.so") }), /there is no such file/);
-    await assert.rejects(xlaEngine({ plugin: path, threads: 0 }), RangeError);
-    const { works, reason } = await testPlugin(path);
-    assert.ok(!works && reason.includes("Cannot load the plugin"), reason);
-  });
-});
-
 /** An FFI whose only memory is a table of functions. */
 function fakeFfi({ major = 0, minor = 115, size = 1144, holes = false }: {
   major?: number;
@@ -372,17 +240,6 @@ Deno.test("openProgramCache() stays within its bound and drops what is damaged",
     cache.put("huge", new Uint8Array(2000));
     assert.equal(cache.get("huge"), undefined);
   });
-});
-
-Deno.test("packages are pinned, at least two for Linux on x64 and one on arm64, none where there is none", () => {
-  assert.ok(
-    cpuPackages.every(({ wheelSha256, memberSha256, version }) =>
-      /^[0-9a-f]{64}$/.test(wheelSha256) && /^[0-9a-f]{64}$/.test(memberSha256) && /^\d/.test(version)
-    ),
-  );
-  assert.ok(packagesHere({ platform: "linux", arch: "x64" }).length >= 2);
-  assert.ok(packagesHere({ platform: "linux", arch: "arm64" }).length >= 1);
-  assert.equal(packagesHere({ platform: "darwin", arch: "arm64" }).length, 0);
 });
 
 Deno.test("XlaError carries PJRT's name of the error", () => {

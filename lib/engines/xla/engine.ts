@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import type { Buffer, Engine, HostArray } from "../../tensor/mod.ts";
 import type { Compiled, Status } from "./messages.ts";
-import { cacheFolder, checkLibrary, findPlugin } from "./plugin.ts";
+import { cacheFolder, checkLibrary, findPlugin, pluginKind } from "./plugin.ts";
 import { makeProgram } from "./program.ts";
 import { makeValues } from "./values.ts";
 
@@ -35,6 +35,9 @@ export type XlaOptions = {
 
 /** Bytes that compiled programs may take on disk. */
 const programCacheBytes = 2 ** 30;
+
+/** What a plugin's devices are. */
+const deviceKinds = { "xla-cpu": "cpu", "xla-cuda": "gpu", "xla-rocm": "gpu", "xla-tpu": "tpu" } as const;
 
 /** Counters of the engine's process, for tests and benchmarks. */
 export type XlaStatus = Status & { readonly pid: number };
@@ -70,12 +73,14 @@ export function xlaEngineOn(
   const values = makeValues({ plugin, threads, devices, cache, cacheBytes: programCacheBytes });
   let last: Compiled | undefined;
   return {
-    name: "xla-cpu",
+    name: pluginKind(plugin),
     loops: true,
     devices: () =>
       Array.from({ length: devices }, () => ({
-        name: `XLA, ${threads} ${threads === 1 ? "thread" : "threads"}`,
-        kind: "cpu",
+        name: pluginKind(plugin) === "xla-cpu"
+          ? `XLA, ${threads} ${threads === 1 ? "thread" : "threads"}`
+          : `XLA, ${pluginKind(plugin).slice(4)}`,
+        kind: deviceKinds[pluginKind(plugin)],
       })),
     compile: (graph, options) => makeProgram(values, graph, options, (info) => last = info),
     upload: values.upload,

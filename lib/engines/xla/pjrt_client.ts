@@ -5,9 +5,11 @@
  * a known way to crash.
  */
 import type { DType, Shape, TensorType } from "../../tensor/types.ts";
+import { namedValues } from "./client_options.ts";
+import type { CreateOptions } from "./client_options.ts";
 import type { PjrtApi, Struct } from "./pjrt_api.ts";
 import { XlaError } from "./pjrt_api.ts";
-import { elementTypes, layouts, namedValueKinds } from "./pjrt_layout.ts";
+import { elementTypes } from "./pjrt_layout.ts";
 
 /** A value on the device. */
 export type PjrtBuffer = {
@@ -96,29 +98,11 @@ function wordsOf(values: readonly (number | bigint)[]): ArrayBuffer {
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-/** Options by name; a whole number is an int64. */
-export type CreateOptions = Readonly<Record<string, number | boolean>>;
-
 function createClient(api: PjrtApi, options: CreateOptions): bigint {
-  const entries = Object.entries(options);
-  const { size } = layouts.NamedValue;
-  const list = new ArrayBuffer(Math.max(8, size * entries.length));
-  const view = new DataView(list);
-  const names = entries.map(([name]) => own(encode(name)));
-  entries.forEach(([name, value], i) => {
-    const at = (field: Exclude<keyof typeof layouts.NamedValue, "size">): number =>
-      size * i + layouts.NamedValue[field];
-    view.setBigUint64(size * i, BigInt(size), true);
-    view.setBigUint64(at("name"), api.ffi.addressOf(names[i] as ArrayBuffer), true);
-    view.setBigUint64(at("name_size"), BigInt(encode(name).length), true);
-    const kind = typeof value === "boolean" ? namedValueKinds.bool : namedValueKinds.int64;
-    view.setInt32(at("type"), kind, true);
-    view.setBigInt64(at("value"), BigInt(value), true);
-    view.setBigUint64(at("value_size"), 1n, true);
-  });
+  const { list, count, keep } = namedValues(api.ffi, options);
   const args = api.struct("Client_Create").set("create_options", api.ffi.addressOf(list))
-    .set("num_options", BigInt(entries.length));
-  return api.call(args, list, names).get("client");
+    .set("num_options", BigInt(count));
+  return api.call(args, keep).get("client");
 }
 
 function makeBuffer(api: PjrtApi, type: TensorType, address: bigint, device: number): PjrtBuffer {

@@ -11,6 +11,7 @@ import { ownFile } from "../../own_file.ts";
 import { frameHead, frameReader } from "./messages.ts";
 import type { Frame, Opened, Reply, Request } from "./messages.ts";
 import { XlaError } from "./pjrt_api.ts";
+import { pluginEnvironment } from "./plugin.ts";
 
 /** How a process is started. */
 export type SessionOptions = {
@@ -55,7 +56,7 @@ const tunables = [
 /** Bytes that may wait to be sent before `drained` waits. */
 const queueLimit = 1 << 26;
 
-function startProcess({ threads, devices }: SessionOptions): ChildProcess {
+function startProcess({ plugin, threads, devices }: SessionOptions): ChildProcess {
   const worker = ownFile("session").replace(/session(\.[jt]s)$/, "worker$1");
   const code = `import(${JSON.stringify(worker)}).then((it) => (it.serve ?? it.default.serve)())`;
   const deno = (globalThis as { readonly Deno?: unknown }).Deno !== undefined;
@@ -65,6 +66,7 @@ function startProcess({ threads, devices }: SessionOptions): ChildProcess {
   delete env["NODE_OPTIONS"];
   const before = env["GLIBC_TUNABLES"];
   env["GLIBC_TUNABLES"] = before === undefined || before === "" ? tunables : `${before}:${tunables}`;
+  Object.assign(env, pluginEnvironment(plugin));
   env["TF_CPP_MIN_LOG_LEVEL"] = "3";
   // Replicas that wait for each other need a thread each.
   env["NPROC"] = String(Math.max(threads, devices));

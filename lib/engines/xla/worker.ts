@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from "node:fs";
 import process from "node:process";
+import { clientAttempts } from "./client_options.ts";
 import { openFfi } from "./ffi.ts";
 import { frameHead, frameReader } from "./messages.ts";
 import type { Frame, Reply, Request, Status } from "./messages.ts";
@@ -14,6 +15,7 @@ import { openPjrt, XlaError } from "./pjrt_api.ts";
 import type { PjrtApi } from "./pjrt_api.ts";
 import { openClient } from "./pjrt_client.ts";
 import type { PjrtBuffer, PjrtClient, PjrtProgram } from "./pjrt_client.ts";
+import { pluginKind } from "./plugin.ts";
 import { openProgramCache, processorKey, programKey } from "./program_cache.ts";
 import type { ProgramCache } from "./program_cache.ts";
 
@@ -56,11 +58,9 @@ function pluginSum(path: string): string {
   return fileSha256(path);
 }
 
-function openWith(api: PjrtApi, count: number): PjrtClient {
-  // Older plugins know fewer options and refuse the rest.
-  const attempts = [{ cpu_device_count: count, asynchronous: false }, { cpu_device_count: count }, {}];
+function openWith(api: PjrtApi, plugin: string, count: number): PjrtClient {
   let last: unknown;
-  for (const options of attempts) {
+  for (const options of clientAttempts(pluginKind(plugin), { devices: count })) {
     try {
       return openClient(api, options, count);
     } catch (error) {
@@ -79,7 +79,7 @@ async function open(state: State, request: Request & { readonly kind: "open" }):
   }
   if (process.ppid !== request.parent) process.exit(0);
   const api = openPjrt(ffi, request.plugin);
-  state.client = openWith(api, request.devices);
+  state.client = openWith(api, request.plugin, request.devices);
   if (request.cache !== "") {
     state.cache = openProgramCache(request.cache, request.cacheBytes);
     state.identity = [
