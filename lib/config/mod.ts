@@ -6,6 +6,8 @@
 export { albertConfigToJson, parseAlbertConfig } from "./albert.ts";
 export type { AlbertConfig, HiddenActivation } from "./albert.ts";
 export { nearestName } from "./fields.ts";
+export { learningRecipe } from "./learning.ts";
+export type { LearningPresetName } from "./learning.ts";
 export { albertPreset } from "./presets.ts";
 export type { AlbertPresetName } from "./presets.ts";
 export { parsePretrainingConfig, pretrainingConfigToJson } from "./pretraining.ts";

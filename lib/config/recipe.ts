@@ -37,6 +37,8 @@ export type RecipeStage = {
   readonly num_warmup_steps: number;
   /** Peak rate of LAMB. */
   readonly learning_rate: number;
+  /** Whether LAMB's moments go on from the stage before; without it they start fresh. */
+  readonly moments?: "fresh" | "carried";
 };
 
 /**
