@@ -1,0 +1,104 @@
+/** What the XLA engine does to graphs before it writes them: values and gradients stay, work goes. */
+import assert from "node:assert/strict";
+import {
+  albertParameters,
+  albertPreset,
+  grad,
+  pretrainingLoss,
+  referenceEngine,
+  sizeOf,
+  topological,
+  trace,
+} from "albert-guide";
+import type { Graph, HostArray, Tensor, TensorType } from "albert-guide";
+import { simplified } from "../../lib/engines/xla/simplify.ts";
+import { unroll } from "../../lib/tensor/rebuild.ts";
+import { numbers } from "./cases.ts";
+
+/** What the reference engine makes of a graph. */
+async function valuesOf(graph: Graph, inputs: readonly HostArray[]): Promise<HostArray[]> {
+  const engine = referenceEngine();
+  const program = await engine.compile(graph, { donate: [] });
+  const given = await Promise.all(
+    inputs.map((values, i) => engine.upload(values, graph.parameters[i] as TensorType)),
+  );
+  return await Promise.all((await program.run(given)).map((buffer) => engine.download(buffer)));
+}
+
+function sameValues(actual: readonly HostArray[], expected: readonly HostArray[], tolerance: number): void {
+  expected.forEach((values, i) => {
+    const scale = Math.max(1e-6, ...Array.from(values, Math.abs));
+    values.forEach((want, k) => {
+      const got = actual[i]?.[k] as number;
+      assert.ok(
+        Math.abs(got - want) <= tolerance * scale,
+        `[${i}][${k}]: ${got}, not ${want} (scale ${scale})`,
+      );
+    });
+  });
+}
+
+const [B, S, P] = [2, 8, 2];
+
+const config = {
+  ...albertPreset("tiny"),
+  ...{ vocab_size: 12, embedding_size: 4, hidden_size: 8, num_hidden_layers: 2, num_attention_heads: 2 },
+  ...{ intermediate_size: 16, max_position_embeddings: 8 },
+};
+
+/** The pretraining loss and all its gradients, with the batch as further parameters. */
+function lossGraph(dropout: number): { readonly graph: Graph; readonly inputs: HostArray[] } {
+  const specs = albertParameters(config);
+  const ints = (...shape: number[]): TensorType => ({ dtype: "int32", shape });
+  const batch = [ints(B, S), ints(B, S), ints(B, S), ints(B, P), ints(B, P), ints(B)];
+  const weights: TensorType = { dtype: "float32", shape: [B, P] };
+  const key: TensorType = { dtype: "uint32", shape: [2] };
+  const graph = trace((...all) => {
+    const named = Object.fromEntries(specs.map(({ name }, i) => [name, all[i] as Tensor]));
+    const [ids, mask, segments, positions, pieces, orders, kept, dropoutKey] = all.slice(specs.length) as [
+      ...[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor],
+    ];
+    const inputs = {
+      ...{ inputIds: ids, inputMask: mask, segmentIds: segments, maskedLmPositions: positions },
+      ...{ maskedLmIds: pieces, nextSentenceLabels: orders, maskedLmWeights: kept },
+    };
+    const dropping = { ...config, hidden_dropout_prob: dropout, attention_probs_dropout_prob: dropout };
+    const { loss } = pretrainingLoss(named, inputs, dropping, { dropoutKey });
+    return [loss, ...grad(loss, Object.values(named))];
+  }, [...specs.map(({ shape }): TensorType => ({ dtype: "float32", shape })), ...batch, weights, key]);
+  const next = numbers(5);
+  const whole = (count: number, below: number): Int32Array =>
+    Int32Array.from({ length: count }, () => Math.floor(next() * below));
+  const mask = new Int32Array(B * S).fill(1);
+  mask[B * S - 1] = 0;
+  const inputs: HostArray[] = [
+    ...specs.map(({ name, shape }) =>
+      Float32Array.from({ length: sizeOf(shape) }, () => (name.endsWith("gamma") ? 1 : 0) + next() - 0.5)
+    ),
+    ...[whole(B * S, 12), mask, whole(B * S, 2)],
+    // A position twice, and the first place, which the pooler reads too.
+    ...[Int32Array.of(3, 3, 0, 6), whole(B * P, 12), Int32Array.of(0, 1)],
+    ...[Float32Array.of(1, 1, 1, 0), Uint32Array.of(7, 9)],
+  ];
+  return { graph, inputs };
+}
+
+for (const dropout of [0, 0.2]) {
+  Deno.test(`simplified() keeps the loss of ALBERT and all its gradients, dropout ${dropout}`, async () => {
+    const { graph, inputs } = lossGraph(dropout);
+    sameValues(await valuesOf(simplified(graph), inputs), await valuesOf(unroll(graph), inputs), 1e-11);
+  });
+}
+
+Deno.test("simplified() computes queries and attention of the last layer at the read places only", () => {
+  const { graph } = lossGraph(0);
+  const d = config.hidden_size / config.num_attention_heads;
+  const shapes = topological(simplified(graph).outputs).filter(({ op }) => op === "dot").map(({ shape }) =>
+    shape.join("x")
+  );
+  const count = (...shape: number[]): number => shapes.filter((each) => each === shape.join("x")).length;
+  // Scores of the first layer and their gradients; those of the last have P + 1 rows.
+  assert.equal(count(B, 2, S, S), 2);
+  assert.equal(count(B, 2, P + 1, S), 2);
+  assert.ok(count(B, 2, P + 1, d) >= 2, shapes.join(" "));
+});
