@@ -1,17 +1,37 @@
 /**
  * `albert environment`: what this machine is, which engines work on it, and what gives more.
  */
-import { arch, cpus, platform, totalmem } from "node:os";
 import process from "node:process";
-import { installPlugin, openEngine } from "../engines/mod.ts";
-import { constant, deviceArray, type Engine, matmul, useEngine } from "../tensor/mod.ts";
-import { type Command, command } from "./command.ts";
+import {
+  chooseEngine,
+  describeChoice,
+  describeMachine,
+  findPlugin,
+  installPlugin,
+  type PluginName,
+  surveyEngines,
+  testPlugin,
+} from "../engines/mod.ts";
+import { type Command, command, type Context } from "./command.ts";
+import { engineFlags } from "./engine.ts";
 
-const names = ["xla", "tfjs-wasm", "tfjs-cpu", "tfjs-webgpu", "reference"] as const;
+const installs: Readonly<Record<PluginName, string>> = {
+  "xla-cpu": "60 MB",
+  "xla-cuda": "some 2 GB, with NVIDIA's libraries",
+  "xla-rocm": "130 MB, needs ROCm 7",
+  "xla-tpu": "130 MB, under the Google Cloud Platform terms",
+};
 
 const remedies: Readonly<Record<string, string>> = {
-  xla: "deno task albert environment --install=xla-cpu fetches its plugin with pip",
+  "xla-cpu": "deno task albert environment --install=xla-cpu fetches its plugin with pip",
   "tfjs-webgpu": "needs a GPU driver with Vulkan, Metal or Direct3D that Deno can see",
+};
+
+/** Accelerators that no test of this project has met. */
+const accelerators: Readonly<Partial<Record<PluginName, string>>> = {
+  "xla-cuda": "an NVIDIA GPU",
+  "xla-rocm": "an AMD GPU",
+  "xla-tpu": "a TPU",
 };
 
 /** What runs this program: `Deno 2.9.6` or `Node 20.20.2`. */
@@ -20,16 +40,30 @@ export function runtimeName(): string {
   return deno === undefined ? `Node ${process.versions.node}` : `Deno ${deno.version.deno}`;
 }
 
-/** One small product on an engine: it works if the numbers are right. */
-async function works(engine: Engine): Promise<boolean> {
-  useEngine(engine);
-  try {
-    const probe = await deviceArray(Float32Array.of(1), { engine });
-    probe.dispose();
-    const product = await matmul(constant([[1, 2], [3, 4]]), constant([[1], [1]])).data();
-    return product[0] === 3 && product[1] === 7;
-  } finally {
-    useEngine(undefined);
+async function install(name: PluginName, { print, onProgress, endProgress, signal }: Context): Promise<void> {
+  if (name === "xla-tpu") {
+    print("libtpu is not open source: fetching it means to take the Google Cloud Platform Terms of Service");
+  }
+  const library = await installPlugin(name, { onProgress, signal });
+  await endProgress();
+  const { works, reason } = await testPlugin(library);
+  print(`installed ${library}: ${works ? "its self-test passes" : `not run, ${reason}`}`);
+}
+
+/** Lines about the accelerators' engines: installed or not, and that nobody ran them here. */
+async function tellAccelerators(print: Context["print"]): Promise<void> {
+  for (const [name, device] of Object.entries(accelerators)) {
+    const plugin = findPlugin(name as PluginName);
+    if (plugin === undefined) {
+      print(
+        `engine ${name}: not installed; --install=${name} fetches it (${
+          installs[name as PluginName]
+        }); not run by this project yet, for want of ${device}`,
+      );
+      continue;
+    }
+    const { works, reason } = await testPlugin(plugin);
+    print(`engine ${name}: ${works ? "works" : "not run"}, ${reason}`);
   }
 }
 
@@ -41,38 +75,33 @@ export const environment: Command = command({
   flags: {
     install: {
       kind: "string",
-      choices: ["xla-cpu"],
-      help: "fetch what an engine needs: xla-cpu (60 MB, by pip)",
+      choices: Object.keys(installs),
+      help: `fetch by pip what an engine needs: ${
+        Object.entries(installs).map(([name, size]) => `${name} (${size})`).join("; ")
+      }`,
     },
+    plugin: engineFlags.plugin,
   },
-  run: async ({ install }, _, { print, onProgress, endProgress }) => {
-    if (install !== undefined) {
-      const library = await installPlugin("xla-cpu", { onProgress });
-      await endProgress();
-      print(`installed ${library}`);
+  run: async ({ install: wanted, plugin }, _, context) => {
+    const { print } = context;
+    if (wanted !== undefined) await install(wanted as PluginName, context);
+    for (const { what, here } of await describeMachine()) print(`${what}: ${here}`);
+    if (plugin !== undefined) {
+      const { works, reason } = await testPlugin(plugin);
+      print(`plugin ${plugin}: ${works ? "works" : "does not work"}, ${reason}`);
     }
-    const processors = cpus();
+    for (const { name, engine, state } of await surveyEngines()) {
+      const remedy = engine === undefined ? remedies[name] : undefined;
+      print(
+        `engine ${name}: ${engine === undefined ? `not here (${state})` : state}` +
+          (remedy === undefined || state.includes("--install") ? "" : `; ${remedy}`),
+      );
+    }
+    await tellAccelerators(print);
     print(
-      `machine: ${platform()} ${arch()}, ${processors.length} × ${
-        processors[0]?.model.trim() ?? "processor"
-      }, ${(totalmem() / 2 ** 30).toFixed(0)} GiB`,
+      `--engine=auto: ${
+        describeChoice(await chooseEngine(plugin === undefined ? {} : { plugin })).replace(/^engine: /, "")
+      }`,
     );
-    print(`runtime: ${runtimeName()}`);
-    for (const name of names) {
-      try {
-        const engine = await openEngine(name);
-        const device = engine.devices()[0];
-        const verdict = await works(engine) ? "works" : "gives wrong numbers";
-        print(`engine ${name}: ${verdict}${device === undefined ? "" : `, on ${device.name}`}`);
-      } catch (error) {
-        const remedy = remedies[name];
-        print(
-          `engine ${name}: not here (${error instanceof Error ? error.message : String(error)})${
-            remedy === undefined ? "" : `; ${remedy}`
-          }`,
-        );
-      }
-    }
-    print(`--engine=auto takes ${(await openEngine("auto")).name}`);
   },
 });

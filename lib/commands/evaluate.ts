@@ -5,11 +5,11 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { PretrainingConfig } from "../config/mod.ts";
-import { openEngine } from "../engines/mod.ts";
 import { expandPatterns } from "../records/mod.ts";
 import type { Engine } from "../tensor/mod.ts";
 import { type Checkpoint, type DetailedMetrics, evaluateInDetail, readCheckpoint } from "../train/mod.ts";
 import { type Command, command, type Context, type FlagValues, UsageError } from "./command.ts";
+import { engineFlags, openWished } from "./engine.ts";
 import { openExamples } from "./pretrain.ts";
 import { checkRecords } from "./records_manifest.ts";
 
@@ -38,11 +38,7 @@ const flags = {
   },
   eval_batch_size: { kind: "int", default: 64, help: "records per batch", source: "reference" },
   max_eval_steps: { kind: "int", default: 0, help: "most batches, 0 for all" },
-  engine: {
-    kind: "string",
-    default: "auto",
-    help: "auto, xla, tfjs (wasm), tfjs-cpu, tfjs-webgpu, reference",
-  },
+  ...engineFlags,
 } as const;
 
 type Values = FlagValues<typeof flags>;
@@ -181,7 +177,7 @@ async function run(values: Values, _: readonly string[], context: Context): Prom
       "Cannot run evaluate: --watch follows one output_dir; name that alone as --checkpoint",
     );
   }
-  const engine = await openEngine(values.engine);
+  const engine = await openWished(values);
   if (values.watch) return await watch(values, engine, context);
   const [first, ...others] = paths;
   if (first !== undefined && others.length === 0) {

@@ -2,11 +2,11 @@
  * `albert fill-mask`: the likeliest pieces behind every [MASK] of a text.
  */
 import { join } from "node:path";
-import { openEngine } from "../engines/mod.ts";
 import { preprocessText } from "../text/mod.ts";
 import { loadSentencePiece } from "../tokenizer/mod.ts";
 import { fillMask as fill, readCheckpoint } from "../train/mod.ts";
 import { type Command, command, UsageError } from "./command.ts";
+import { engineFlags, openWished } from "./engine.ts";
 import { readInput } from "./files.ts";
 
 /** The command. */
@@ -30,20 +30,16 @@ export const fillMask: Command = command({
       help: "lower-case the text, as the records were",
       source: "reference",
     },
-    engine: {
-      kind: "string",
-      default: "auto",
-      help: "auto, xla, tfjs (wasm), tfjs-cpu, tfjs-webgpu, reference",
-    },
+    ...engineFlags,
   },
-  run: async ({ model, spm_model_file, top_k, do_lower_case, engine }, texts, { print }) => {
+  run: async ({ model, spm_model_file, top_k, do_lower_case, engine, plugin }, texts, { print }) => {
     if (texts.length === 0) {
       throw new UsageError('Cannot run fill-mask: give a text, as in "the lord is my [MASK]"');
     }
     const { path, config, parameters } = readCheckpoint(model);
     const file = spm_model_file ?? join(path, "tokenizer.model");
     const tokenizer = loadSentencePiece(readInput(file, "tokenizer"), { path: file });
-    const opened = await openEngine(engine);
+    const opened = await openWished({ engine, plugin });
     for (const text of texts) {
       const masks = await fill(text, {
         engine: opened,

@@ -5,10 +5,11 @@
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { guideRecipe, parsePretrainingConfig, type Recipe, type RecipeStage } from "../config/mod.ts";
-import { openEngine } from "../engines/mod.ts";
+import { ensurePlugin, findPlugin } from "../engines/mod.ts";
 import { writeFileAtomic } from "../formats/mod.ts";
 import { createRecords, type RecordsReport } from "../records/mod.ts";
 import { type EmbeddedCorpus, preprocessText, type RawReport, writeEmbeddedRaw } from "../text/mod.ts";
+import type { Engine } from "../tensor/mod.ts";
 import { loadSentencePiece, type TrainedFiles, trainUnigramFiles } from "../tokenizer/mod.ts";
 import {
   type Baselines,
@@ -20,6 +21,7 @@ import {
   type StepMetrics,
 } from "../train/mod.ts";
 import { type Command, command, type Context } from "./command.ts";
+import { engineFlags, openWished } from "./engine.ts";
 import { runtimeName } from "./environment.ts";
 import {
   fill,
@@ -209,12 +211,29 @@ function shortened(recipe: Recipe, steps: number): Recipe {
   return { ...recipe, stages: recipe.stages.map(cut) };
 }
 
+/** The engine: XLA's plugin is fetched first where it can be; without it the guide runs on tfjs, and says so. */
+async function openFor(
+  flags: { readonly engine: string; readonly plugin: string | undefined },
+  { print, onProgress, endProgress, signal }: Context,
+): Promise<Engine> {
+  if (flags.engine === "auto" && flags.plugin === undefined) {
+    const before = findPlugin();
+    const { path, note } = await ensurePlugin({ onProgress, signal });
+    await endProgress();
+    if (path !== before || path === undefined) {
+      print(path === undefined ? `${note}; the guide runs on tfjs` : note);
+    }
+  }
+  return await openWished(flags, print);
+}
+
 async function run(
   flags: {
     readonly corpus: string;
     readonly output_dir: string;
     readonly seed: number;
     readonly engine: string;
+    readonly plugin: string | undefined;
     readonly data_dir: string;
     readonly max_steps: number;
     readonly quick: boolean;
@@ -225,7 +244,7 @@ async function run(
 ): Promise<void> {
   const { print, endProgress } = context;
   const corpus = flags.corpus as EmbeddedCorpus;
-  const engine = await openEngine(flags.engine);
+  const engine = await openFor(flags, context);
   const folder = join(flags.output_dir, `${corpus}-${flags.seed}`);
   const place: Place = {
     folder,
@@ -304,11 +323,7 @@ export const guide: Command = command({
     corpus: { kind: "string", choices: ["kjv", "sotu"], default: "kjv", help: "the embedded corpus" },
     seed: { kind: "int", default: 1, help: "seed of records, weights and order" },
     output_dir: { kind: "string", default: "build/guide", help: "folder of everything that is made" },
-    engine: {
-      kind: "string",
-      default: "auto",
-      help: "auto, xla, tfjs (wasm), tfjs-cpu, tfjs-webgpu, reference",
-    },
+    ...engineFlags,
     data_dir: { kind: "string", default: "data", help: "folder of the embedded corpora" },
     max_steps: {
       kind: "int",

@@ -12,7 +12,7 @@ import {
   readStages,
   type StageConfig,
 } from "../config/mod.ts";
-import { measurePeak, openEngine } from "../engines/mod.ts";
+import { measurePeak } from "../engines/mod.ts";
 import { expandPatterns, indexTfrecords, readRecords } from "../records/mod.ts";
 import type { Engine } from "../tensor/mod.ts";
 import {
@@ -27,6 +27,7 @@ import {
   type TrainingStage,
 } from "../train/mod.ts";
 import { type Command, command, type Context, type Flag, type Flags, UsageError } from "./command.ts";
+import { engineFlags, openWished } from "./engine.ts";
 import { readInput } from "./files.ts";
 import { describeStages, openPace, type Pace, stepsOf } from "./pace.ts";
 import { checkRecords, type RecordHashes, type TokenizerFile, unvouched } from "./records_manifest.ts";
@@ -53,7 +54,7 @@ const helps: Readonly<Partial<Record<keyof PretrainingConfig, string>>> = {
   max_eval_steps: "most batches of one evaluation",
   init_from_group0: "start every group from group 0",
   eval_input_file: "held-out records (the reference evaluates on its training files)",
-  engine: "auto, xla, tfjs (wasm), tfjs-cpu, tfjs-webgpu, reference",
+  engine: engineFlags.engine.help,
   device: "device of the engine, empty for its first",
   seed: "seed of weights, dropout and order",
   compute_dtype: "type of the products: float32 or bfloat16",
@@ -133,6 +134,7 @@ function flagsOf(): Flags {
       kind: "string",
       help: "an architecture by name instead of --albert_config_file: tiny, small, guide, base, ...",
     }],
+    ["plugin", engineFlags.plugin],
     ["spm_model_file", {
       kind: "string",
       help: "the tokenizer, kept in every checkpoint so that fill-mask finds it",
@@ -239,7 +241,7 @@ type Opened = {
 };
 
 async function open(flags: { readonly [name: string]: unknown }, print: Context["print"]): Promise<Opened> {
-  const { preset, spm_model_file, measure_peak: _, ...rest } = flags;
+  const { preset, spm_model_file, plugin, measure_peak: _, ...rest } = flags;
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
   for (const name of Object.keys(tpuFlags)) {
     if (given[name] === undefined) continue;
@@ -273,7 +275,7 @@ async function open(flags: { readonly [name: string]: unknown }, print: Context[
         "make them again with one",
     );
   }
-  const engine = await openEngine(options.engine);
+  const engine = await openWished({ engine: options.engine, plugin }, print);
   checkDevice(options.device, engine);
   return { config, options, engine, tokenizer, stages };
 }

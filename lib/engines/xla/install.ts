@@ -79,12 +79,13 @@ type PipOptions = InstallOptions & {
   readonly python: string;
   readonly folder: string;
   readonly note: string;
+  readonly total: number | undefined;
 };
 
 /** Runs pip; its files in progress lie in the folder, whose bytes are the progress. */
 function runPip(
   args: readonly string[],
-  { python, folder, note, onProgress, stallSeconds = 60, signal }: PipOptions,
+  { python, folder, note, total, onProgress, stallSeconds = 60, signal }: PipOptions,
 ): Promise<{ readonly code: number | null; readonly said: string }> {
   const temporary = join(folder, "partial");
   mkdirSync(temporary, { recursive: true });
@@ -105,7 +106,13 @@ function runPip(
       const now = bytesIn(folder);
       if (now !== bytes) [bytes, grew] = [now, Date.now()];
       else if (Date.now() - grew > 1000 * stallSeconds) end(`nothing arrived for ${stallSeconds} s`);
-      onProgress?.({ stage: "download", done: bytes, unit: "bytes", note });
+      onProgress?.({
+        stage: "download",
+        done: Math.min(bytes, total ?? Infinity),
+        ...(total === undefined ? {} : { total }),
+        unit: "bytes",
+        note,
+      });
     }, 250);
     signal?.addEventListener("abort", abort, { once: true });
     if (signal?.aborted === true) abort();
@@ -139,7 +146,7 @@ async function fetchWheels(
   folder: string,
   options: InstallOptions & InstallTools,
 ): Promise<readonly string[]> {
-  const { name, version, pipPlatform, wheelSha256, companions = [] } = each;
+  const { name, version, pipPlatform, wheelSha256, wheelBytes, companions = [] } = each;
   const wanted = [{ name, version, sha256: wheelSha256 }, ...companions];
   const list = join(folder, "requirements.txt");
   writeFileSync(
@@ -152,7 +159,12 @@ async function fetchWheels(
     ...["--timeout", "15", "--retries", "1", "--only-binary=:all:", "--python-version", "3.12"],
     ...[pipPlatform, ...older].flatMap((platform) => ["--platform", platform]),
     ...["--require-hashes", "--dest", folder, "-r", list],
-  ], { ...options, folder, note: `${name} ${version}` });
+  ], {
+    ...options,
+    folder,
+    note: `${name} ${version}`,
+    total: companions.length === 0 ? wheelBytes : undefined,
+  });
   if (code === null) throw new Error(`python3 does not start (${said})`);
   if (code !== 0) throw new Error(`pip cannot fetch ${name} ${version}: ${said}`);
   const wheels = readdirSync(folder).filter((file) => file.endsWith(".whl")).map((file) =>
@@ -247,6 +259,7 @@ export async function installFrom(
       if (name !== "xla-cpu") return path; // it may be right and only lack its device
       onProgress?.({ stage: "test", done: 0, unit: "plugins", note: each.name });
       const { works, reason } = await verify(path);
+      onProgress?.({ stage: "test", done: 1, total: 1, unit: "plugins", note: each.name });
       if (works) return path;
       rmSync(packageFolder(each), { recursive: true, force: true });
       reasons.push(`${each.name} ${each.version} fails its test: ${reason}`);
