@@ -6,6 +6,7 @@
  * piece, so a model that only copies a visible piece gets below U, to the copy floor C. Only the positions that show
  * [MASK] tell whether context is used: there, a context-free model stays at U[MASK].
  */
+import { originalPieces } from "./bands.ts";
 import type { TrainingExample, TrainingExamples } from "./batches.ts";
 
 /**
@@ -104,17 +105,6 @@ const rowOf = (rows: Map<number, Float64Array>, key: number, size: number): Floa
   rows.set(key, row);
   return row;
 };
-
-/** The pieces before masking. */
-function originalPieces(
-  { input_ids, masked_lm_positions, masked_lm_ids, masked_lm_weights }: TrainingExample,
-) {
-  const pieces = Int32Array.from(input_ids);
-  masked_lm_positions.forEach((position, i) => {
-    if ((masked_lm_weights[i] ?? 0) > 0) pieces[position] = masked_lm_ids[i] ?? 0;
-  });
-  return pieces;
-}
 
 /** |B| - |A|, specials included. */
 function lengthDifference({ segment_ids, input_mask }: TrainingExample): number {

@@ -1,41 +1,36 @@
 /**
- * Held-out metrics with what is needed to trust and compare them: perplexity, 95 % intervals, and accuracy by how
- * frequent the hidden piece is.
- *
- * The predictions of one record share a text, so they are no independent draws: an interval is that of a ratio of sums
- * over records (the linearised variance of cluster samples: Cochran 1977, Sampling Techniques, 6.5 and 9A.5). Records that
- * repeat a text with other masks (`dupe_factor`) still count as independent; evaluate on records made with one pass.
+ * Held-out metrics with what is needed to trust and compare them: perplexity, 95 % intervals, accuracy by how frequent the
+ * hidden piece and its word are and by how long the word is, and the difference of two models on the same records.
  */
 import type { AlbertConfig } from "../config/mod.ts";
-import { pretrainingLoss } from "../model/mod.ts";
-import { compile, reshape } from "../tensor/mod.ts";
-import { type Batch, readBatches, type TrainingExamples } from "./batches.ts";
-import { checkIds, type EvaluateOptions } from "./evaluate.ts";
-import { parameterTypes, uploadAll } from "./step.ts";
-import { batchArrays, batchTypes, correctOnes, type Metrics, modelInputs } from "./totals.ts";
+import { makeBands, type MetricBand } from "./bands.ts";
+import type { TrainingExamples } from "./batches.ts";
+import type { EvaluateOptions } from "./evaluate.ts";
+import { type Outcome, outcomes, recordOf } from "./outcomes.ts";
+import { addRecord, around, aroundShare, emptyRatio, type Estimate, estimate, type Ratio } from "./ratio.ts";
+import type { Metrics } from "./totals.ts";
 
 /**
- * Predictions on `[MASK]` positions whose hidden piece has one range of ranks.
+ * Sums of each record in the order of the source, for comparing two models on the same records.
  *
  * @example
  * ```ts
- * import type { FrequencyBand } from "albert-guide";
+ * import type { RecordSums } from "albert-guide";
  * import assert from "node:assert/strict";
  *
- * const rare = ({ ranks }: FrequencyBand): boolean => ranks === "never counted";
- * assert.equal(typeof rare, "function");
+ * const one: RecordSums = { masks: [4], maskLoss: [12.5], maskRight: [2], orderRight: [1] };
+ * assert.equal(one.masks.length, 1);
  * ```
  */
-export type FrequencyBand = {
-  /** Ranks by frequency, 1 the most frequent piece: `1-10`, `11-100` ..., or `never counted`. */
-  readonly ranks: string;
-  /** Predictions in the band. */
-  readonly predictions: number;
-  /** Share right, and its 95 % interval. */
-  readonly accuracy: number;
-  readonly accuracy_interval: readonly [number, number];
-  /** Mean loss, nats. */
-  readonly loss: number;
+export type RecordSums = {
+  /** Predictions on `[MASK]` positions. */
+  readonly masks: readonly number[];
+  /** Their losses together, nats. */
+  readonly maskLoss: readonly number[];
+  /** How many of them are right. */
+  readonly maskRight: readonly number[];
+  /** 1 where the order is told right. */
+  readonly orderRight: readonly number[];
 };
 
 /**
@@ -46,9 +41,9 @@ export type FrequencyBand = {
  * import type { DetailedMetrics } from "albert-guide";
  * import assert from "node:assert/strict";
  *
- * const clearlyBelow = (a: DetailedMetrics, b: DetailedMetrics): boolean =>
- *   (a.intervals["masked_lm_mask_loss"]?.[1] ?? NaN) < (b.intervals["masked_lm_mask_loss"]?.[0] ?? NaN);
- * assert.equal(typeof clearlyBelow, "function");
+ * const halfOf = ({ intervals }: DetailedMetrics, name: string): number =>
+ *   ((intervals[name]?.[1] ?? NaN) - (intervals[name]?.[0] ?? NaN)) / 2;
+ * assert.equal(typeof halfOf, "function");
  * ```
  */
 export type DetailedMetrics = Metrics & {
@@ -59,7 +54,13 @@ export type DetailedMetrics = Metrics & {
   /** 95 % intervals by the names of the metrics; NaN where there are fewer than two records. */
   readonly intervals: { readonly [name: string]: readonly [number, number] };
   /** Predictions on `[MASK]` positions by the rank of the hidden piece; empty bands are left out. */
-  readonly bands: readonly FrequencyBand[];
+  readonly by_piece_frequency: readonly MetricBand[];
+  /** With `pieceOf`: by the rank of the word that holds the piece. */
+  readonly by_word_frequency?: readonly MetricBand[];
+  /** With `pieceOf`: by the letters of that word. */
+  readonly by_word_length?: readonly MetricBand[];
+  /** With `keepRecords`: the sums of every record. */
+  readonly records?: RecordSums;
 };
 
 /**
@@ -70,126 +71,54 @@ export type DetailedMetrics = Metrics & {
  * import { type DetailedEvaluateOptions, referenceEngine } from "albert-guide";
  * import assert from "node:assert/strict";
  *
- * const options: DetailedEvaluateOptions = { engine: referenceEngine(), countOn: [] };
+ * const options: DetailedEvaluateOptions = { engine: referenceEngine(), countOn: [], keepRecords: true };
  * assert.equal(options.batchSize, undefined);
  * ```
  */
 export type DetailedEvaluateOptions = EvaluateOptions & {
-  /** Examples whose labels are counted for the bands, such as the training examples; default the evaluated ones. */
+  /** Examples whose labels and words are counted for the bands, such as the training examples; default the evaluated. */
   readonly countOn?: TrainingExamples;
+  /** Piece of an id, as a tokenizer has it; without it there are no bands of words. */
+  readonly pieceOf?: (id: number) => string;
+  /** Return the sums of every record, default false. */
+  readonly keepRecords?: boolean;
 };
 
-/** Sums over records from which a ratio and its interval follow. */
-export type Ratio = { n: number; y: number; w: number; yy: number; yw: number; ww: number };
+type Sums = Readonly<Record<"loss" | "right" | "maskLoss" | "maskRight" | "order" | "orderRight", Ratio>>;
+type Kept = { readonly [Name in keyof RecordSums]: number[] };
+type Hit = { readonly at: number; readonly label: number; readonly loss: number; readonly right: number };
 
-export const emptyRatio = (): Ratio => ({ n: 0, y: 0, w: 0, yy: 0, yw: 0, ww: 0 });
-
-/** Adds a record: sum of values y over weight w. */
-export function addRecord(ratio: Ratio, y: number, w: number): void {
-  if (w === 0) return;
-  ratio.n++;
-  ratio.y += y;
-  ratio.w += w;
-  ratio.yy += y * y;
-  ratio.yw += y * w;
-  ratio.ww += w * w;
-}
-
-/** The ratio of the sums and its interval: 1.96 deviations to both sides. */
-export function estimate({ n, y, w, yy, yw, ww }: Ratio): { readonly value: number; readonly half: number } {
-  const value = y / w;
-  const spread = Math.max(0, yy - 2 * value * yw + value * value * ww);
-  return { value, half: n < 2 ? NaN : 1.96 * Math.sqrt(spread * n / (n - 1)) / w };
-}
-
-const around = (
-  { value, half }: { readonly value: number; readonly half: number },
-): readonly [number, number] => [
-  value - half,
-  value + half,
-];
-const share = (found: { readonly value: number; readonly half: number }): readonly [number, number] => {
-  const [low, high] = around(found);
-  return [Math.max(0, low), Math.min(1, high)];
-};
-
-/** Rank of every piece by its count as a label, 1 the most frequent; 0 for one that is never counted. */
-async function ranksOf(examples: TrainingExamples, vocabSize: number): Promise<Int32Array> {
-  const counts = new Float64Array(vocabSize);
-  for await (const example of typeof examples === "function" ? examples() : examples) {
-    example.masked_lm_ids.forEach((id, i) => {
-      if ((example.masked_lm_weights[i] ?? 0) > 0) counts[id] = (counts[id] ?? 0) + 1;
-    });
-  }
-  const ranks = new Int32Array(vocabSize);
-  [...counts.keys()].filter((id) => (counts[id] ?? 0) > 0)
-    .sort((a, b) => (counts[b] ?? 0) - (counts[a] ?? 0) || a - b)
-    .forEach((id, i) => ranks[id] = i + 1);
-  return ranks;
-}
-
-const edges = [10, 100, 1000, 10000, Infinity];
-const bandNames = [
-  ...["1-10", "11-100", "101-1,000", "1,001-10,000", "10,001 and more"],
-  "never counted",
-];
-const bandOf = (rank: number): number => rank === 0 ? edges.length : edges.findIndex((edge) => rank <= edge);
-
-type Sums = {
-  readonly loss: Ratio;
-  readonly right: Ratio;
-  readonly maskLoss: Ratio;
-  readonly maskRight: Ratio;
-  readonly order: Ratio;
-  readonly orderRight: Ratio;
-  readonly bands: readonly { readonly loss: Ratio; readonly right: Ratio }[];
-};
-
-type Outcome = {
-  readonly losses: ArrayLike<number>;
-  readonly right: ArrayLike<number>;
-  readonly order: ArrayLike<number>;
-  readonly orderRight: ArrayLike<number>;
-};
-
-/** Adds every record of a batch. */
-function addBatch(sums: Sums, batch: Batch, mask: number, ranks: Int32Array, outcome: Outcome): void {
+/** Adds one record of a batch; returns its predictions on `[MASK]` positions. */
+function addRow(sums: Sums, kept: Kept | undefined, outcome: Outcome, row: number, mask: number): Hit[] {
+  const { batch, losses, right } = outcome;
   const [S, P] = [batch.input_ids.length / batch.size, batch.masked_lm_ids.length / batch.size];
-  for (let row = 0; row < batch.size; row++) {
-    const all = { loss: 0, right: 0, n: 0 };
-    const masked = { loss: 0, right: 0, n: 0 };
-    const bands = bandNames.map(() => ({ loss: 0, right: 0, n: 0 }));
-    for (let i = row * P; i < (row + 1) * P; i++) {
-      if ((batch.masked_lm_weights[i] ?? 0) === 0) continue;
-      const hidden = batch.input_ids[row * S + (batch.masked_lm_positions[i] ?? 0)] === mask;
-      const band = bands[bandOf(ranks[batch.masked_lm_ids[i] ?? 0] ?? 0)];
-      for (const part of hidden && band !== undefined ? [all, masked, band] : [all]) {
-        part.loss += outcome.losses[i] ?? NaN;
-        part.right += outcome.right[i] ?? NaN;
-        part.n++;
-      }
-    }
-    addRecord(sums.loss, all.loss, all.n);
-    addRecord(sums.right, all.right, all.n);
-    addRecord(sums.maskLoss, masked.loss, masked.n);
-    addRecord(sums.maskRight, masked.right, masked.n);
-    addRecord(sums.order, outcome.order[row] ?? NaN, 1);
-    addRecord(sums.orderRight, outcome.orderRight[row] ?? NaN, 1);
-    bands.forEach(({ loss, right, n }, i) => {
-      const band = sums.bands[i];
-      if (band === undefined) return;
-      addRecord(band.loss, loss, n);
-      addRecord(band.right, right, n);
-    });
+  const all: Hit[] = [];
+  for (let i = row * P; i < (row + 1) * P; i++) {
+    if ((batch.masked_lm_weights[i] ?? 0) === 0) continue;
+    const [at, label] = [batch.masked_lm_positions[i] ?? 0, batch.masked_lm_ids[i] ?? 0];
+    all.push({ at, label, loss: losses[i] ?? NaN, right: right[i] ?? NaN });
   }
+  const hidden = all.filter(({ at }) => batch.input_ids[row * S + at] === mask);
+  const sum = (hits: readonly Hit[], part: "loss" | "right"): number =>
+    hits.reduce((total, hit) => total + hit[part], 0);
+  addRecord(sums.loss, sum(all, "loss"), all.length);
+  addRecord(sums.right, sum(all, "right"), all.length);
+  addRecord(sums.maskLoss, sum(hidden, "loss"), hidden.length);
+  addRecord(sums.maskRight, sum(hidden, "right"), hidden.length);
+  addRecord(sums.order, outcome.order[row] ?? NaN, 1);
+  addRecord(sums.orderRight, outcome.orderRight[row] ?? NaN, 1);
+  kept?.masks.push(hidden.length);
+  kept?.maskLoss.push(sum(hidden, "loss"));
+  kept?.maskRight.push(sum(hidden, "right"));
+  kept?.orderRight.push(outcome.orderRight[row] ?? NaN);
+  return hidden;
 }
 
-function resultOf(sums: Sums): DetailedMetrics {
-  const [loss, right, maskLoss, maskRight, order, orderRight] = [
-    ...[sums.loss, sums.right, sums.maskLoss],
-    ...[sums.maskRight, sums.order, sums.orderRight],
-  ].map(estimate) as [Found, Found, Found, Found, Found, Found];
-  const exponent = (found: Found): readonly [number, number] =>
+function resultOf(sums: Sums): Omit<DetailedMetrics, "by_piece_frequency"> {
+  const [loss, right, order] = [estimate(sums.loss), estimate(sums.right), estimate(sums.order)];
+  const [maskLoss, maskRight] = [estimate(sums.maskLoss), estimate(sums.maskRight)];
+  const orderRight = estimate(sums.orderRight);
+  const exponent = (found: Estimate): readonly [number, number] =>
     around(found).map(Math.exp) as [number, number];
   return {
     loss: loss.value + order.value,
@@ -205,53 +134,23 @@ function resultOf(sums: Sums): DetailedMetrics {
     mask_perplexity: Math.exp(maskLoss.value),
     intervals: {
       masked_lm_loss: around(loss),
-      masked_lm_accuracy: share(right),
+      masked_lm_accuracy: aroundShare(right),
       masked_lm_mask_loss: around(maskLoss),
-      masked_lm_mask_accuracy: share(maskRight),
+      masked_lm_mask_accuracy: aroundShare(maskRight),
       sentence_order_loss: around(order),
-      sentence_order_accuracy: share(orderRight),
+      sentence_order_accuracy: aroundShare(orderRight),
       perplexity: exponent(loss),
       mask_perplexity: exponent(maskLoss),
     },
-    bands: sums.bands.flatMap((band, i) => {
-      if (band.right.w === 0) return [];
-      const accuracy = estimate(band.right);
-      return [{
-        ranks: bandNames[i] ?? "",
-        predictions: band.right.w,
-        accuracy: accuracy.value,
-        accuracy_interval: share(accuracy),
-        loss: estimate(band.loss).value,
-      }];
-    }),
   };
 }
 
-type Found = ReturnType<typeof estimate>;
-
-/** The program of one batch: losses and hits of every prediction, [B*P], and of every order, [B]. */
-function build(config: AlbertConfig, B: number, S: number, P: number, engine: EvaluateOptions["engine"]) {
-  return compile(
-    ({ parameters, batch }) => {
-      const out = pretrainingLoss(parameters, modelInputs(batch), config);
-      return {
-        losses: out.maskedLmLosses,
-        right: correctOnes(out.maskedLmLogits, reshape(batch.masked_lm_ids, [B * P])),
-        order: out.sentenceOrderLosses,
-        orderRight: correctOnes(out.sentenceOrderLogits, batch.next_sentence_labels),
-      };
-    },
-    { parameters: parameterTypes(config), batch: batchTypes(B, S, P) },
-    { engine },
-  );
-}
-
 /**
- * Evaluates weights on held-out examples with intervals, perplexities and bands of frequency.
+ * Evaluates weights on held-out examples with intervals, perplexities and bands.
  *
  * @param parameters Weights by name, as in a checkpoint.
  * @param config The architecture.
- * @param examples Held-out examples.
+ * @param examples Held-out examples; made with one pass, since an interval takes every record as a text of its own.
  * @param options Engine, batch size, limit, what to count for the bands.
  * @returns The metrics; losses in nats, accuracies from 0 to 1.
  * @throws {RangeError} When there is no example or an id is outside the vocabulary.
@@ -270,66 +169,81 @@ function build(config: AlbertConfig, B: number, S: number, P: number, engine: Ev
  *   masked_lm_weights: Float32Array.of(1),
  *   next_sentence_labels: Int32Array.of(0),
  * });
- * const { perplexity, intervals, bands } = await evaluateInDetail(
- *   initialParameters(config, 1),
- *   config,
- *   [example(9), example(10)],
- *   { engine: referenceEngine(), batchSize: 2 },
- * );
- * const [low, high] = intervals["perplexity"] ?? [NaN, NaN];
- * assert.ok(low <= perplexity && perplexity <= high);
- * assert.deepEqual(bands.map(({ ranks, predictions }) => [ranks, predictions]), [["1-10", 2]]);
+ * const weights = initialParameters(config, 1);
+ * const options = { engine: referenceEngine(), batchSize: 2, pieceOf: (id: number) => `▁word${id}` };
+ * const found = await evaluateInDetail(weights, config, [example(9), example(10)], options);
+ * const [low, high] = found.intervals["perplexity"] ?? [NaN, NaN];
+ * assert.ok(low <= found.perplexity && found.perplexity <= high);
+ * assert.deepEqual(found.by_word_length?.map(({ band, predictions }) => [band, predictions]), [["5-6", 2]]);
  * ```
  */
 export async function evaluateInDetail(
   parameters: { readonly [name: string]: Float32Array },
   config: AlbertConfig,
   examples: TrainingExamples,
-  { engine, batchSize = 64, maxBatches = Infinity, maskTokenId = 4, signal, countOn = examples }:
-    DetailedEvaluateOptions,
+  options: DetailedEvaluateOptions,
 ): Promise<DetailedMetrics> {
-  const ranks = await ranksOf(countOn, config.vocab_size);
-  const pair = (): { readonly loss: Ratio; readonly right: Ratio } => ({
-    loss: emptyRatio(),
-    right: emptyRatio(),
-  });
-  const sums: Sums = {
-    ...pair(),
-    maskLoss: emptyRatio(),
-    maskRight: emptyRatio(),
-    order: emptyRatio(),
-    orderRight: emptyRatio(),
-    bands: bandNames.map(pair),
-  };
-  const uploaded = await uploadAll(parameters, parameterTypes(config), engine);
-  let program: Awaited<ReturnType<typeof build>> | undefined;
-  let batches = 0;
-  try {
-    for await (const batch of readBatches(examples, { batchSize })) {
-      if (batches++ >= maxBatches) break;
-      signal?.throwIfAborted();
-      checkIds(batch, config);
-      const [S, P] = [batch.input_ids, batch.masked_lm_ids].map(({ length }) => length / batch.size) as [
-        number,
-        number,
-      ];
-      program ??= await build(config, batchSize, S, P, engine);
-      const out = await program.run({
-        parameters: uploaded,
-        batch: batchArrays(batch, maskTokenId, batchSize),
-      });
-      addBatch(sums, batch, maskTokenId, ranks, {
-        losses: await out.losses.data(),
-        right: await out.right.data(),
-        order: await out.order.data(),
-        orderRight: await out.orderRight.data(),
-      });
-      Object.values(out).forEach((array) => array.dispose());
+  const { maskTokenId = 4, countOn = examples, pieceOf, keepRecords = false } = options;
+  const bands = await makeBands(countOn, pieceOf);
+  const names = ["loss", "right", "maskLoss", "maskRight", "order", "orderRight"] as const;
+  const sums = Object.fromEntries(names.map((name) => [name, emptyRatio()])) as Sums;
+  const kept = keepRecords ? { masks: [], maskLoss: [], maskRight: [], orderRight: [] } : undefined;
+  for await (const outcome of outcomes(parameters, config, examples, options)) {
+    for (let row = 0; row < outcome.batch.size; row++) {
+      const hits = addRow(sums, kept, outcome, row, maskTokenId);
+      bands.addRecord(recordOf(outcome.batch, row), hits);
     }
-  } finally {
-    Object.values(uploaded).forEach((array) => array.dispose());
-    program?.dispose();
   }
-  if (batches === 0) throw new RangeError("Cannot evaluate: the source holds no example");
-  return resultOf(sums);
+  return { ...resultOf(sums), ...bands.result(), ...(kept === undefined ? {} : { records: kept }) };
+}
+
+/**
+ * How much one model differs from another on the same records: intervals are those of the paired differences, which are
+ * far narrower than the two models' own, since a hard record is hard for both.
+ *
+ * @param first Sums of the first model's records.
+ * @param second Sums of the second's, over the same records in the same order.
+ * @returns Second minus first with 95 % intervals; a difference is clear when its interval leaves out 0.
+ * @throws {RangeError} When the records are not the same.
+ * @example
+ * ```ts
+ * import { compareRecords } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const before = { masks: [2, 2], maskLoss: [10, 6], maskRight: [0, 1], orderRight: [1, 0] };
+ * const after = { masks: [2, 2], maskLoss: [9, 5], maskRight: [1, 2], orderRight: [1, 1] };
+ * const { mask_loss, mask_accuracy } = compareRecords(before, after);
+ * assert.deepEqual([mask_loss.value, mask_loss.low, mask_loss.high], [-0.5, -0.5, -0.5]);
+ * assert.equal(mask_accuracy.value, 0.5);
+ * ```
+ */
+export function compareRecords(first: RecordSums, second: RecordSums): {
+  readonly [Name in "mask_loss" | "mask_accuracy" | "sentence_order_accuracy"]: {
+    readonly value: number;
+    readonly low: number;
+    readonly high: number;
+  };
+} {
+  const n = first.masks.length;
+  if (n !== second.masks.length || first.masks.some((count, i) => count !== second.masks[i])) {
+    throw new RangeError(
+      `Cannot compare two evaluations: they are of other records (${n} and ${second.masks.length}), ` +
+        "evaluate both on the same file",
+    );
+  }
+  const difference = (part: keyof RecordSums, weigh: (i: number) => number) => {
+    const ratio = emptyRatio();
+    for (let i = 0; i < n; i++) {
+      addRecord(ratio, (second[part][i] ?? NaN) - (first[part][i] ?? NaN), weigh(i));
+    }
+    const found = estimate(ratio);
+    const [low, high] = around(found);
+    return { value: found.value, low, high };
+  };
+  const masks = (i: number): number => first.masks[i] ?? 0;
+  return {
+    mask_loss: difference("maskLoss", masks),
+    mask_accuracy: difference("maskRight", masks),
+    sentence_order_accuracy: difference("orderRight", () => 1),
+  };
 }

@@ -192,7 +192,7 @@ Deno.test("evaluate prints one checkpoint as JSON with perplexity, intervals and
   assert.ok(Math.abs(one.perplexity - Math.exp(one.masked_lm_loss)) < 1e-9);
   const [low, high] = one.intervals.masked_lm_accuracy;
   assert.ok(low <= one.masked_lm_accuracy && one.masked_lm_accuracy <= high);
-  assert.equal(one.bands[0].ranks, "1-10");
+  assert.equal(one.by_piece_frequency[0].band, "1-10");
   const [header, ...rows] = await run("evaluate", [`--checkpoint=${output}`, "--all", ...held]);
   assert.match(header ?? "", /checkpoint.*MLM loss.*\[MASK\] loss.*perplexity.*SOP/);
   assert.match(rows[0] ?? "", /step-000002 .* ±/);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { referenceEngine } from "../../lib/engines/mod.ts";
 import { initialParameters } from "../../lib/train/initial.ts";
 import { hashBits } from "../../lib/tensor/mod.ts";
-import { addRecord, emptyRatio, estimate } from "../../lib/train/evaluate_detail.ts";
-import { evaluate, evaluateInDetail, type Metrics } from "../../lib/train/mod.ts";
+import { addRecord, emptyRatio, estimate } from "../../lib/train/ratio.ts";
+import { compareRecords, evaluate, evaluateInDetail, type Metrics, mistakes } from "../../lib/train/mod.ts";
 import { config, examples } from "./tiny.ts";
 
 const parameters = initialParameters(config, 3);
@@ -26,22 +26,81 @@ Deno.test("evaluateInDetail() gives the means of evaluate(), whatever the batch"
 Deno.test("evaluateInDetail() sorts predictions on [MASK] into bands by the counts of other examples", async () => {
   // Label 7 is counted often, label 8 once; 9 to 13 never.
   const countOn = [0, 0, 0, 1].map((i) => examples[i] ?? assert.fail());
-  const { bands, mask_perplexity, masked_lm_mask_loss } = await evaluateInDetail(
-    parameters,
-    config,
-    examples,
-    {
-      engine,
-      countOn,
-    },
-  );
-  assert.deepEqual(bands.map(({ ranks, predictions }) => [ranks, predictions]), [["1-10", 2], [
+  const { by_piece_frequency: bands, by_word_length, mask_perplexity, masked_lm_mask_loss } =
+    await evaluateInDetail(
+      parameters,
+      config,
+      examples,
+      {
+        engine,
+        countOn,
+      },
+    );
+  assert.deepEqual(bands.map(({ band, predictions }) => [band, predictions]), [["1-10", 2], [
     "never counted",
     5,
   ]]);
   const mean = bands.reduce((sum, { loss, predictions }) => sum + loss * predictions / 7, 0);
   assert.ok(Math.abs(mean - masked_lm_mask_loss) < 1e-9);
   assert.ok(Math.abs(Math.log(mask_perplexity) - masked_lm_mask_loss) < 1e-9);
+  assert.equal(by_word_length, undefined);
+});
+
+Deno.test("evaluateInDetail() joins pieces to words before it sorts by their length and frequency", async () => {
+  // The hidden pieces are 7 to 13, each behind the piece 5 to 11. Pieces 5 to 8 start a word of 3 letters, 9 is a comma,
+  // 10 and above continue with two letters: 7 8 9 are words alone, 10 to 13 belong to the piece before them.
+  const pieceOf = (id: number): string =>
+    ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"][id] ??
+      (id < 9 ? `▁ab${id}` : id === 9 ? "," : `c${id % 10}`);
+  const options = { engine, pieceOf, countOn: examples.slice(0, 2) };
+  const found = await evaluateInDetail(parameters, config, examples, options);
+  const counts = (bands: typeof found.by_word_length): unknown =>
+    bands?.map(({ band, predictions }) => [band, predictions]);
+  // Records 0, 1: ▁ab7, ▁ab8. Record 2: the comma. 3 and 4: ▁ab8 c0 and "," c1. 5 and 6: c0 c2 and c1 c3 behind [CLS].
+  assert.deepEqual(counts(found.by_word_length), [["no letters", 1], ["1-2", 1], ["3-4", 4], ["5-6", 1]]);
+  // Counted in records 0 and 1: ab5 ab7 ab6 ab6 ab8 ab7; the other words never stood there.
+  assert.deepEqual(counts(found.by_word_frequency), [["1-10", 2], ["never counted", 5]]);
+  for (const bands of [found.by_word_length, found.by_word_frequency]) {
+    const mean = bands?.reduce((sum, { loss, predictions }) => sum + loss * predictions / 7, 0) ?? NaN;
+    assert.ok(Math.abs(mean - found.masked_lm_mask_loss) < 1e-9);
+  }
+});
+
+Deno.test("compareRecords() sees a difference that two separate intervals hide, and refuses other records", async () => {
+  const records = (shift: number) => {
+    const masks = Array.from({ length: 50 }, (_, i) => 1 + i % 3);
+    // Records differ a lot from each other, the two models by a little in each.
+    const maskLoss = masks.map((n, i) => n * (2 + 6 * (hashBits(3, 4, i) / 2 ** 32)) - shift * n);
+    return { masks, maskLoss, maskRight: masks.map(() => 0), orderRight: masks.map((_, i) => i % 2) };
+  };
+  const { mask_loss, sentence_order_accuracy } = compareRecords(records(0), records(0.1));
+  assert.ok(Math.abs(mask_loss.value + 0.1) < 1e-9 && mask_loss.high < -0.09, JSON.stringify(mask_loss));
+  assert.deepEqual(sentence_order_accuracy, { value: 0, low: 0, high: 0 });
+  const options = { engine, keepRecords: true };
+  const some = await evaluateInDetail(parameters, config, examples, options);
+  const other = await evaluateInDetail(initialParameters(config, 4), config, examples, options);
+  const { mask_loss: found } = compareRecords(some.records ?? assert.fail(), other.records ?? assert.fail());
+  assert.ok(Math.abs(found.value - (other.masked_lm_mask_loss - some.masked_lm_mask_loss)) < 1e-9);
+  assert.throws(() => compareRecords(records(0), some.records ?? assert.fail()), /are of other records/);
+});
+
+Deno.test("mistakes() lists wrong guesses with their context and counts every [MASK]", async () => {
+  // A large output bias makes the model say piece 9 everywhere; it is right in one record of seven.
+  const biased = { ...parameters };
+  biased["cls/predictions/output_bias"] = Float32Array.from({ length: 20 }, (_, i) => i === 9 ? 40 : 0);
+  const pieceOf = (id: number): string => ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"][id] ?? `▁w${id}`;
+  const found = await mistakes(biased, config, examples, { engine, pieceOf, batchSize: 3, count: 4 });
+  assert.deepEqual([found.predictions, found.wrong], [7, 6]);
+  assert.deepEqual(found.confusions.map(({ guess, count }) => [guess, count]), Array(4).fill(["▁w9", 1]));
+  assert.equal(found.surest.length, 4);
+  for (const { truth, context, guess_probability, truth_probability } of found.surest) {
+    const label = Number(truth.slice(2));
+    assert.equal(context, `[CLS] w${label - 2} [MASK] [SEP] w${label - 1} [SEP]`);
+    assert.ok(guess_probability > 0.99 && truth_probability < 0.01);
+  }
+  const [bin] = found.calibration;
+  assert.deepEqual([found.calibration.length, bin?.predictions, bin?.from], [1, 7, 0.9]);
+  assert.ok(Math.abs((bin?.accuracy ?? 0) - 1 / 7) < 1e-9);
 });
 
 Deno.test("evaluateInDetail() refuses an empty source and knows no interval of one record", async () => {
