@@ -30,3 +30,4 @@ export type { PretrainControls, PretrainOptions, PretrainResult, StepMetrics } f
 export { pretrainStages } from "./stages.ts";
 export type { StagesOptions, TrainingStage } from "./stages.ts";
 export type { Metrics } from "./totals.ts";
+export { trustRatios } from "./trust_ratio.ts";
