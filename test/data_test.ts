@@ -11,7 +11,7 @@ const sha256 = (bytes: Uint8Array | string): string => createHash("sha256").upda
 const json = (path: string): Record<string, unknown> =>
   JSON.parse(readFileSync(`${dataDir}/${path}`, "utf8"));
 
-for (const corpus of ["kjv", "sotu"] as const) {
+for (const corpus of ["kjv", "sotu", "handbuch"] as const) {
   const card = json(`${corpus}/card.json`);
 
   Deno.test(`the card of data/${corpus} says what the files are`, () => {

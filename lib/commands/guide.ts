@@ -8,7 +8,7 @@ import { guideRecipe, parsePretrainingConfig, type Recipe, type RecipeStage } fr
 import { ensurePlugin, findPlugin } from "../engines/mod.ts";
 import { writeFileAtomic } from "../formats/mod.ts";
 import { createRecords, type RecordsReport } from "../records/mod.ts";
-import { type EmbeddedCorpus, preprocessText, type RawReport, writeEmbeddedRaw } from "../text/mod.ts";
+import { preprocessText, type RawReport, writeEmbeddedRaw } from "../text/mod.ts";
 import type { Engine } from "../tensor/mod.ts";
 import { loadSentencePiece, type TrainedFiles, trainUnigramFiles } from "../tokenizer/mod.ts";
 import {
@@ -25,6 +25,7 @@ import { engineFlags, openWished } from "./engine.ts";
 import { runtimeName } from "./environment.ts";
 import {
   fill,
+  type GuideCorpus,
   judge,
   lossChart,
   openNext,
@@ -243,7 +244,7 @@ async function run(
   context: Context,
 ): Promise<void> {
   const { print, endProgress } = context;
-  const corpus = flags.corpus as EmbeddedCorpus;
+  const corpus = flags.corpus as GuideCorpus;
   const engine = await openFor(flags, context);
   const folder = join(flags.output_dir, `${corpus}-${flags.seed}`);
   const place: Place = {

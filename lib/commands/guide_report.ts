@@ -11,7 +11,10 @@ import { type Baselines, fillMask, type Metrics, readCheckpoint, type StepMetric
 import type { Engine } from "../tensor/mod.ts";
 import type { Context } from "./command.ts";
 
-const sentences: Readonly<Record<EmbeddedCorpus, readonly string[]>> = {
+/** The corpora that the guide has a recipe for. */
+export type GuideCorpus = Exclude<EmbeddedCorpus, "handbuch">;
+
+const sentences: Readonly<Record<GuideCorpus, readonly string[]>> = {
   kjv: [
     "and the children [MASK] israel went up out of the land of egypt.",
     "and the king [MASK] unto him, || what is thy name?",
@@ -27,7 +30,7 @@ const sentences: Readonly<Record<EmbeddedCorpus, readonly string[]>> = {
 /** Where and with what one guide runs. */
 export type Place = {
   readonly folder: string;
-  readonly corpus: EmbeddedCorpus;
+  readonly corpus: GuideCorpus;
   readonly seed: number;
   readonly recipe: Recipe;
   readonly engine: Engine;

@@ -1,7 +1,14 @@
 /**
  * `albert raws`: text in its many containers to a raw file, one sentence a line, a blank line between documents.
  */
-import { type RawPart, readPunkt, type SplitterName, writeEmbeddedRaw, writeRaw } from "../text/mod.ts";
+import {
+  type EmbeddedCorpus,
+  type RawPart,
+  readPunkt,
+  type SplitterName,
+  writeEmbeddedRaw,
+  writeRaw,
+} from "../text/mod.ts";
 import { type Command, command, UsageError } from "./command.ts";
 
 /** One line about a raw file. */
@@ -19,7 +26,11 @@ export const raws: Command = command({
   example: "deno task albert raws --corpus=sotu --output=build/raw.txt --held_out_output=build/held_out.txt",
   flags: {
     input: { kind: "string", help: "files, folders, globs by comma: text, .gz, .zst, .jsonl, parquet" },
-    corpus: { kind: "string", choices: ["kjv", "sotu"], help: "an embedded corpus instead of --input" },
+    corpus: {
+      kind: "string",
+      choices: ["kjv", "sotu", "handbuch"],
+      help: "an embedded corpus instead of --input",
+    },
     output: { kind: "string", required: true, help: "the raw file" },
     held_out_output: { kind: "string", help: "a second raw file with documents kept for evaluation" },
     held_out_every: { kind: "int", default: 15, help: "every how many-th document is held out (--input)" },
@@ -57,7 +68,7 @@ export const raws: Command = command({
       ...(flags.document_sentences === undefined ? {} : { documentSentences: flags.document_sentences }),
       ...(flags.punkt_model === undefined ? {} : { model: readPunkt(flags.punkt_model) }),
     };
-    const embedded = flags.corpus as "kjv" | "sotu" | undefined;
+    const embedded = flags.corpus as EmbeddedCorpus | undefined;
     if (embedded !== undefined && flags.held_out_output === undefined) {
       throw new UsageError(
         "Cannot run raws: an embedded corpus has held-out documents, give --held_out_output",

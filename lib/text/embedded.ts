@@ -1,6 +1,6 @@
 /**
- * The two corpora that come with the guide, so that it runs without a download: the King James Bible and the State of
- * the Union addresses since 1934. Each lies in `data/<name>/` as a gzip text with an index of its documents and a card.
+ * The corpora that come with the guide, so that it runs without a download: the King James Bible, the State of the Union
+ * addresses since 1934, and a book in German, the Debian Administrator's Handbook. Each lies in `data/<name>/` as a gzip text with an index of its documents and a card.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -13,7 +13,8 @@ import { readError } from "./lines.ts";
 import { type RawReport, type RawRules, type SplitDocument, writeSplitDocuments } from "./raw.ts";
 
 /**
- * Names of the embedded corpora: `kjv` (1,189 chapters of the King James Bible) and `sotu` (90 addresses).
+ * Names of the embedded corpora: `kjv` (1,189 chapters of the King James Bible), `sotu` (90 addresses), `handbuch` (the
+ * German edition of a handbook, by page).
  *
  * @example
  * ```ts
@@ -24,7 +25,7 @@ import { type RawReport, type RawRules, type SplitDocument, writeSplitDocuments 
  * assert.equal(readEmbedded(corpus).length, 1189);
  * ```
  */
-export type EmbeddedCorpus = "kjv" | "sotu";
+export type EmbeddedCorpus = "kjv" | "sotu" | "handbuch";
 
 /**
  * A document of an embedded corpus with the side it belongs to.
@@ -65,18 +66,19 @@ export type EmbeddedRawOptions = RawRules & {
   readonly outputHeldOut: string;
 };
 
-/** How the guide cuts each corpus: plateau recipe for the Bible (clauses, 40 a document), sentences for the speeches. */
+/** How the guide cuts each corpus: plateau recipe for the Bible (clauses, 40 a document), sentences for the others. */
 const RULES: Readonly<Record<EmbeddedCorpus, RawRules>> = {
   kjv: { splitter: "clause", documentSentences: 40 },
   sotu: { splitter: "punkt", language: "en" },
+  handbuch: { splitter: "punkt", language: "de" },
 };
 
 /**
- * Reads an embedded corpus, 3 to 4 MB, and checks it against its card.
+ * Reads an embedded corpus, 1 to 4 MB, and checks it against its card.
  *
  * @param corpus Which one.
  * @param options `dataDir`: folder with the corpora, default `"data"`.
- * @returns All documents in order; a paragraph is a verse (kjv) or a whole address (sotu).
+ * @returns All documents in order; a paragraph is a verse (kjv), a whole address (sotu) or a paragraph (handbuch).
  * @throws {Error} When the files are not in `dataDir`.
  * @throws {CorruptFileError} When the text is not the one of the card.
  * @example
