@@ -77,6 +77,9 @@ export type PretrainingConfig = {
   readonly max_grad_norm: number;
   /** Held-out evaluations without a lower loss on [MASK] after which the run stops, 0 never stops early [0]. */
   readonly early_stop: number;
+  /** When a loss is no number, take the steps since the last good checkpoint again to name the value where it began,
+   * however long that takes; what takes up to two minutes is done in any case [false]. */
+  readonly find_nan: boolean;
   /** Go on in an output_dir though flags that change the result were changed [false]. */
   readonly allow_changed_flags: boolean;
   /** Records in the shuffle buffer, 0 or 1 keeps the order of the files [100] R. */
@@ -133,6 +136,7 @@ export const pretrainingFields: Readonly<Record<keyof PretrainingConfig, Field>>
   weight_decay_rate: { kind: "number", min: 0, default: 0.01 },
   max_grad_norm: { kind: "number", min: 0, default: 1 },
   early_stop: count(0, 0),
+  find_nan: { kind: "boolean", default: false },
   allow_changed_flags: { kind: "boolean", default: false },
   shuffle_buffer: count(100, 0),
   log_every: count(100, 0),

@@ -10,6 +10,7 @@ import { deviceArray, type Engine } from "../tensor/mod.ts";
 import type { Batch } from "./batches.ts";
 import { type EarlyStop, type NamedValues, packCheckpoint, type RunState } from "./checkpoint.ts";
 import { type Evaluator, makeEvaluator } from "./evaluate.ts";
+import { type FailedRun, locateNaN } from "./find_nan.ts";
 import { lockFolder } from "./lock.ts";
 import { NotFinite, refuseBadWeights } from "./not_finite.ts";
 import { openLog, type RunLog, type TrainerState } from "./log.ts";
@@ -136,6 +137,7 @@ async function runSteps(
   const files = openLog(run, start.step);
   const saver = openSaver((path) => now.checkpoint = path);
   const log: StepMetrics[] = [];
+  const began = performance.now();
   try {
     await loop(options, controls, machinery, { now, files, log, saver });
     if (log.length === 0 && evaluator !== undefined && controls.signal?.aborted !== true) {
@@ -143,7 +145,11 @@ async function runSteps(
     }
   } catch (error) {
     await saver.close(); // so that the newest checkpoint is known
-    const told = error instanceof NotFinite ? error.advise(now.checkpoint) : error;
+    release(now.device);
+    const secondsPerStep = (performance.now() - began) / 1000 / Math.max(now.step - start.step, 1);
+    const told = error instanceof NotFinite
+      ? await advice(options, controls, machinery, error, { checkpoint: now.checkpoint, secondsPerStep })
+      : error;
     try {
       const reason = told instanceof Error ? told.message : String(told);
       files.state({ ...stateOf(now, run, "failed"), error: reason });
@@ -154,6 +160,23 @@ async function runSteps(
   }
   await saver.close();
   return await ended(options, now, files, log);
+}
+
+/** The error of a run whose numbers are none any more: where that began, and what to do. */
+async function advice(
+  options: PretrainOptions,
+  controls: PretrainControls,
+  { stage, trainStep }: Machinery,
+  error: NotFinite,
+  { checkpoint, secondsPerStep }: Pick<FailedRun, "checkpoint" | "secondsPerStep">,
+): Promise<RangeError> {
+  let found = "";
+  try {
+    found = await locateNaN(options, controls, error, { stage, trainStep, checkpoint, secondsPerStep });
+  } catch (cause) {
+    found = `; where it began could not be found (${cause instanceof Error ? cause.message : String(cause)})`;
+  }
+  return error.advise(checkpoint, found);
 }
 
 async function ended(

@@ -70,7 +70,7 @@ export function parameterTypes(config: AlbertConfig): Record<string, TensorType>
 }
 
 /** The key of one batch's dropout: it depends on seed, step and batch only. */
-function dropoutKey(seed: number, step: number, part: number): Uint32Array {
+export function dropoutKey(seed: number, step: number, part: number): Uint32Array {
   const [low, high] = [seed >>> 0, Math.floor(seed / 2 ** 32)];
   return Uint32Array.of(hashBits(low, 2 * high, step), hashBits(low ^ part, 2 * high + 1, step));
 }
@@ -86,17 +86,30 @@ const finite = (x: Tensor): Tensor => cast(compare(abs(x), "le", 3.4e38), "float
 
 type BatchTensors = { readonly [Name in keyof BatchTypes]: Tensor };
 
+/** The halves of a step as graph functions. */
+export type StepParts = {
+  /** Gradients of a batch, and its sums. */
+  readonly differentiate: (
+    parameters: NamedTensors,
+    batch: BatchTensors,
+    key: Tensor,
+  ) => { readonly gradients: NamedTensors; readonly sums: Tensor };
+  /** Clips, and changes the weights. */
+  readonly update: (
+    parameters: NamedTensors,
+    raw: NamedTensors,
+    moments: { readonly m: NamedTensors; readonly v: NamedTensors },
+    learningRate: Tensor,
+  ) => { readonly next: Updated; readonly norm: Tensor };
+};
+
 /**
  * The parts that both ways of running share, as graph functions. On several devices each has its part of the batch; sums
  * and the mean of the gradients go over all of them, so that every device makes the same update.
  */
-function parts(config: AlbertConfig, run: PretrainingConfig, devices: number) {
+export function stepParts(config: AlbertConfig, run: PretrainingConfig, devices: number): StepParts {
   const meanOverDevices = (x: Tensor): Tensor => devices === 1 ? x : mul(allReduce(x), 1 / devices);
-  const differentiate = (
-    parameters: NamedTensors,
-    batch: BatchTensors,
-    key: Tensor,
-  ): { readonly gradients: NamedTensors; readonly sums: Tensor } => {
+  const differentiate: StepParts["differentiate"] = (parameters, batch, key) => {
     const out = pretrainingLoss(parameters, modelInputs(batch), config, {
       dropoutKey: key,
       computeDtype: run.compute_dtype,
@@ -108,12 +121,7 @@ function parts(config: AlbertConfig, run: PretrainingConfig, devices: number) {
     );
     return { gradients, sums: allReduce(batchTotals(out, batch)) };
   };
-  const update = (
-    parameters: NamedTensors,
-    raw: NamedTensors,
-    moments: { readonly m: NamedTensors; readonly v: NamedTensors },
-    learningRate: Tensor,
-  ): { readonly next: Updated; readonly norm: Tensor } => {
+  const update: StepParts["update"] = (parameters, raw, moments, learningRate) => {
     const whole = Object.fromEntries(Object.entries(raw).map(([name, g]) => [name, meanOverDevices(g)]));
     const limit = run.max_grad_norm === 0 ? 1 : run.max_grad_norm;
     const { gradients: clipped, norm } = clipByGlobalNorm(whole, limit);
@@ -132,7 +140,7 @@ async function fusedStep(
   batch: BatchTypes,
 ): Promise<TrainStep> {
   const types = parameterTypes(config);
-  const { differentiate, update } = parts(config, run, engine.devices().length);
+  const { differentiate, update } = stepParts(config, run, engine.devices().length);
   const program = await compile(
     (args) => {
       const { parameters, m, v, totals } = args;
@@ -166,7 +174,7 @@ async function accumulatedStep(
   batch: BatchTypes,
 ): Promise<TrainStep> {
   const types = parameterTypes(config);
-  const { differentiate, update } = parts(config, run, engine.devices().length);
+  const { differentiate, update } = stepParts(config, run, engine.devices().length);
   const share = 1 / run.gradient_accumulation_steps;
   const collect = await compile(
     (args) => {
@@ -244,6 +252,6 @@ export async function uploadAll(
 /** Copies named values to the host as float32. */
 export async function downloadAll(arrays: NamedArrays): Promise<Record<string, Float32Array>> {
   const values: Record<string, Float32Array> = {};
-  for (const [name, array] of Object.entries(arrays)) values[name] = Float32Array.from(await array.data());
+  for (const [name, array] of Object.entries(arrays)) values[name] = new Float32Array(await array.data());
   return values;
 }

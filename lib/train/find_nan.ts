@@ -1,0 +1,150 @@
+/**
+ * The first value that is no number: a run can be repeated to the bit, so the steps from the last good checkpoint to the
+ * bad one are taken again, and the bad one is then computed with its values watched.
+ */
+import type { Engine, Tensor, TensorType } from "../tensor/mod.ts";
+import type { NamedValues } from "./checkpoint.ts";
+import type { NotFinite } from "./not_finite.ts";
+import type { PretrainControls, PretrainOptions } from "./run_types.ts";
+import { type StagePlace, startOf } from "./start.ts";
+import { downloadAll, dropoutKey, parameterTypes, stepParts, type TrainStep } from "./step.ts";
+import { batchesOf, beginning, oneStep, rateOf, readStep, release } from "./stepping.ts";
+import { batchTypes } from "./totals.ts";
+import { watch } from "./watch.ts";
+
+/** Seconds that a repetition may take without being asked for. */
+const patience = 120;
+
+/** What finds the value needs of the run that failed. */
+export type FailedRun = {
+  readonly stage: StagePlace | undefined;
+  readonly trainStep: TrainStep;
+  /** The last good checkpoint. */
+  readonly checkpoint: string | undefined;
+  readonly secondsPerStep: number;
+};
+
+/** Says where the first value that is no number came from, as the end of a message; empty when it cannot be said. */
+export async function locateNaN(
+  options: PretrainOptions,
+  controls: PretrainControls,
+  bad: NotFinite,
+  { stage, trainStep, checkpoint, secondsPerStep }: FailedRun,
+): Promise<string> {
+  const { run } = options;
+  const { engine, signal, onProgress } = controls;
+  const { from, ...place } = stage ?? { from: undefined };
+  const border = from !== undefined && from.checkpoint === checkpoint;
+  const start = startOf(options, border || stage === undefined ? stage : place as StagePlace);
+  const steps = bad.step - 1 - start.step;
+  if (steps < 0 || engine.devices().length > 1) return "";
+  const seconds = steps * secondsPerStep;
+  if (seconds > patience && !run.find_nan) {
+    return `; --find_nan takes the ${steps} steps since then again, about ${
+      Math.ceil(seconds / 60)
+    } minutes, ` +
+      "and names the first value that is no number";
+  }
+  const now = await beginning(start, stage, options, engine);
+  const batches = batchesOf(options, start.position);
+  try {
+    while (now.step < bad.step - 1) {
+      if (signal?.aborted === true) return "";
+      await oneStep(options, now, trainStep, batches);
+      onProgress?.({ stage: "look for NaN", done: now.step - start.step, total: steps, unit: "steps" });
+    }
+    const found = await watchedStep(options, engine, now, batches);
+    return found === undefined ? "; it did not show again when the step was repeated" : `; ${found}`;
+  } finally {
+    release(now.device);
+    await batches.return(undefined);
+  }
+}
+
+/** Takes one step with every value watched. */
+async function watchedStep(
+  options: PretrainOptions,
+  engine: Engine,
+  now: Awaited<ReturnType<typeof beginning>>,
+  batches: ReturnType<typeof batchesOf>,
+): Promise<string | undefined> {
+  const { config, run } = options;
+  const types = parameterTypes(config);
+  const { differentiate, update } = stepParts(config, run, 1);
+  const [parameters, m, v] = [
+    await downloadAll(now.device.parameters),
+    await downloadAll(now.device.m),
+    await downloadAll(now.device.v),
+  ];
+  const broken = badWeight({ weight: parameters, "first moment of": m, "second moment of": v });
+  if (broken !== undefined) return broken;
+  const { parts, position } = await readStep(options, batches);
+  const records = position - parts.length * run.train_batch_size;
+  const share = Math.fround(1 / parts.length);
+  const sums: Record<string, Float32Array> = {};
+  for (const [part, batch] of parts.entries()) {
+    const { finding, values } = await watch(
+      (args) => {
+        const { gradients, sums } = differentiate(args.parameters, args.batch, args.key);
+        return {
+          forward: { sums },
+          results: Object.fromEntries(
+            Object.entries(gradients).map(([name, value]) => [`the gradient of ${name}`, value]),
+          ),
+        };
+      },
+      {
+        parameters: types,
+        batch: batchTypes(run.train_batch_size, run.max_seq_length, run.max_predictions_per_seq),
+        key: { dtype: "uint32", shape: [2] } as TensorType,
+      },
+      { parameters, batch, key: dropoutKey(run.seed, now.step, part) },
+      engine,
+    );
+    const first = records + part * run.train_batch_size;
+    if (finding !== undefined) {
+      return `${finding}, computed from records ${first + 1} to ${
+        first + run.train_batch_size
+      } in the run's order`;
+    }
+    for (const [target, gradient] of Object.entries(values)) {
+      const name = target.replace("the gradient of ", "");
+      const sum = sums[name] ??= new Float32Array(gradient.length);
+      for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] ?? 0) + Math.fround((gradient[i] ?? 0) * share);
+    }
+  }
+  const { finding } = await watch(
+    (args) => {
+      const { next, norm } = update(args.parameters, args.sum, args, args.rate);
+      const named = Object.entries({
+        "the weight": next.parameters,
+        "the first moment of": next.m,
+        "the second moment of": next.v,
+      })
+        .flatMap(([what, group]) => Object.entries(group).map(([name, value]) => [`${what} ${name}`, value]));
+      return { forward: { norm }, results: Object.fromEntries(named) as { readonly [name: string]: Tensor } };
+    },
+    {
+      parameters: types,
+      sum: types,
+      m: types,
+      v: types,
+      rate: { dtype: "float32", shape: [] } as TensorType,
+    },
+    { parameters, sum: sums, m, v, rate: Float32Array.of(rateOf(now, run)) },
+    engine,
+  );
+  return finding;
+}
+
+function badWeight(groups: { readonly [what: string]: NamedValues }): string | undefined {
+  for (const [what, values] of Object.entries(groups)) {
+    for (const [name, data] of Object.entries(values)) {
+      const count = data.reduce((sum, x) => sum + (Number.isFinite(x) ? 0 : 1), 0);
+      if (count > 0) {
+        return `the ${what} ${name} holds ${count} of ${data.length} values that are no numbers before the step begins`;
+      }
+    }
+  }
+  return undefined;
+}
