@@ -16,3 +16,4 @@ export * from "./tasks/mod.ts";
 export * from "./records/mod.ts";
 export * from "./model/mod.ts";
 export * from "./train/mod.ts";
+export * from "./export/mod.ts";

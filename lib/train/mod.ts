@@ -31,3 +31,4 @@ export { pretrainStages } from "./stages.ts";
 export type { StagesOptions, TrainingStage } from "./stages.ts";
 export type { Metrics } from "./totals.ts";
 export { trustRatios } from "./trust_ratio.ts";
+export { saveWeights } from "./weights_checkpoint.ts";

@@ -9,7 +9,7 @@ const lib = new URL("../../lib", import.meta.url).pathname;
 const levels: readonly (readonly string[])[] = [
   ["cli"],
   ["commands", "notebook"],
-  ["show", "train", "records"],
+  ["show", "train", "records", "export"],
   ["model", "tasks"],
   ["tensor", "tokenizer", "text"],
   ["formats", "config", "random", "progress", "own_file"],

@@ -1,0 +1,12 @@
+/**
+ * Models for other programs: Hugging Face folders and TensorFlow checkpoints, written and read back.
+ *
+ * @module
+ */
+export { exportModel } from "./export.ts";
+export type { ExportedModel, ExportFormat, ExportOptions } from "./export.ts";
+export { modelCard } from "./model_card.ts";
+export type { ModelCardFacts } from "./model_card.ts";
+export { huggingFaceWeights } from "./names.ts";
+export { readHuggingFace } from "./read.ts";
+export type { HuggingFaceModel } from "./read.ts";
