@@ -1,20 +1,34 @@
-// deno task bench [name ...]: ratios against peers measured in the same run. No time decides anything.
+// deno task bench [name ...] [--flag=value ...]: ratios against peers measured in the same run. No time decides anything.
 import process from "node:process";
 import { engineBench } from "./engine_bench.ts";
 import { jaxBench } from "./jax_bench.ts";
+import { learnBench } from "./learn_bench.ts";
 import { describeRatio, type Ratio } from "./pairs.ts";
 import { recordsBench } from "./records_bench.ts";
 import { tokenizerBench } from "./tokenizer_bench.ts";
 
 /** The benches by name; each yields its ratios as they are measured, or a line that says what is skipped. */
-const benches: { readonly [name: string]: () => AsyncGenerator<Ratio | string> } = {
+const benches: {
+  readonly [name: string]: (flags: { readonly [name: string]: string }) => AsyncGenerator<Ratio | string>;
+} = {
   tokenizer: tokenizerBench,
   records: recordsBench,
   engine: engineBench,
   jax: jaxBench,
+  learn: learnBench,
 };
 
-async function main(names: readonly string[]): Promise<number> {
+/** Benches that take many minutes: they run only when they are named. */
+const onRequest = new Set(["learn"]);
+
+/** `--name=value` arguments are flags of the benches that read them. */
+async function main(all: readonly string[]): Promise<number> {
+  const names = all.filter((name) => !name.startsWith("--"));
+  const flags = Object.fromEntries(
+    all.filter((name) => name.startsWith("--")).map((flag) =>
+      flag.slice(2).split("=", 2) as [string, string]
+    ),
+  );
   const unknown = names.filter((name) => benches[name] === undefined);
   if (unknown.length > 0) {
     process.stderr.write(
@@ -22,9 +36,9 @@ async function main(names: readonly string[]): Promise<number> {
     );
     return 2;
   }
-  for (const name of names.length > 0 ? names : Object.keys(benches)) {
+  for (const name of names.length > 0 ? names : Object.keys(benches).filter((name) => !onRequest.has(name))) {
     process.stdout.write(`${name} (ratio below 1: ours takes less time)\n`);
-    for await (const result of benches[name]?.() ?? []) {
+    for await (const result of benches[name]?.(flags) ?? []) {
       process.stdout.write(`  ${typeof result === "string" ? result : describeRatio(result)}\n`);
     }
   }
