@@ -1,15 +1,18 @@
 /**
  * `albert evaluate`: the held-out metrics of a checkpoint as one JSON object, of several as a table, or of a training
- * folder as it grows.
+ * folder as it grows; and a chart of all that were measured.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { PretrainingConfig } from "../config/mod.ts";
+import { writeFileAtomic } from "../formats/mod.ts";
 import { expandPatterns } from "../records/mod.ts";
 import type { Engine } from "../tensor/mod.ts";
-import { type Checkpoint, type DetailedMetrics, evaluateInDetail, readCheckpoint } from "../train/mod.ts";
+import { loadSentencePiece } from "../tokenizer/mod.ts";
+import { type Checkpoint, evaluateInDetail, readCheckpoint } from "../train/mod.ts";
 import { type Command, command, type Context, type FlagValues, UsageError } from "./command.ts";
 import { engineFlags, openWished } from "./engine.ts";
+import { checkpointsChart, type Measured, tableHeader, tableNote, tableRow } from "./evaluate_table.ts";
 import { openExamples } from "./pretrain.ts";
 import { checkRecords } from "./records_manifest.ts";
 
@@ -29,7 +32,11 @@ const flags = {
   eval_input_file: { kind: "string", required: true, help: "held-out records: paths or globs by comma" },
   input_file: {
     kind: "string",
-    help: "records whose labels are counted for the frequency bands; default the held-out ones",
+    help: "records whose pieces and words are counted for the frequency bands; default the held-out ones",
+  },
+  chart: {
+    kind: "string",
+    help: "an SVG file: loss and accuracies with intervals over the steps, one colour for each output_dir",
   },
   max_seq_length: { kind: "int", help: "pieces per record; default that of the checkpoint's run" },
   max_predictions_per_seq: {
@@ -42,7 +49,6 @@ const flags = {
 } as const;
 
 type Values = FlagValues<typeof flags>;
-type Measured = { readonly path: string; readonly step: number; readonly metrics: DetailedMetrics };
 
 async function measure(
   { path, config, parameters, state }: Checkpoint,
@@ -67,43 +73,13 @@ async function measure(
     batchSize: values.eval_batch_size,
     maskTokenId: run.mask_token_id ?? 4,
     signal,
+    keepRecords: true,
+    ...(tokenizer === undefined ? {} : { pieceOf: loadSentencePiece(tokenizer.bytes, tokenizer).pieceOf }),
     ...(values.max_eval_steps === 0 ? {} : { maxBatches: values.max_eval_steps }),
     ...(values.input_file === undefined ? {} : { countOn: openExamples(values.input_file, lengths) }),
   });
   return { path, step: state.step, metrics };
 }
-
-const columns: readonly (readonly [string, (metrics: DetailedMetrics) => string])[] = [
-  ["MLM loss", ({ masked_lm_loss: x, intervals }) => spread(x, intervals["masked_lm_loss"], 3)],
-  ["[MASK] loss", ({ masked_lm_mask_loss: x, intervals }) => spread(x, intervals["masked_lm_mask_loss"], 3)],
-  ["perplexity", ({ mask_perplexity: x }) => x.toPrecision(4)],
-  [
-    "[MASK] right, %",
-    ({ masked_lm_mask_accuracy: x, intervals }) =>
-      spread(100 * x, intervals["masked_lm_mask_accuracy"]?.map((y) => 100 * y), 1),
-  ],
-  [
-    "SOP right, %",
-    ({ sentence_order_accuracy: x, intervals }) =>
-      spread(100 * x, intervals["sentence_order_accuracy"]?.map((y) => 100 * y), 1),
-  ],
-];
-
-/** A value with half of its interval. */
-function spread(value: number, interval: readonly number[] | undefined, digits: number): string {
-  const half = ((interval?.[1] ?? NaN) - (interval?.[0] ?? NaN)) / 2;
-  return `${value.toFixed(digits)}${Number.isFinite(half) ? ` ±${half.toFixed(digits)}` : ""}`;
-}
-
-const widths = columns.map(([title]) => Math.max(title.length, 14));
-
-function line(name: string, cells: readonly string[], width: number): string {
-  return `${name.padEnd(width)}  ${cells.map((cell, i) => cell.padStart(widths[i] ?? 0)).join("  ")}`;
-}
-
-const header = (width: number): string => line("checkpoint", columns.map(([title]) => title), width);
-const row = ({ path, metrics }: Measured, width: number): string =>
-  line(path, columns.map(([, cell]) => cell(metrics)), width);
 
 /** Names of the step folders in a folder, oldest first. */
 function stepsIn(folder: string): string[] {
@@ -138,8 +114,9 @@ const sleep = (seconds: number, signal: AbortSignal): Promise<void> =>
 async function watch(values: Values, engine: Engine, { print, signal }: Context): Promise<void> {
   const folder = values.checkpoint;
   const width = join(folder, "step-000000").length;
-  print(header(width));
+  print(tableHeader(width));
   const seen = new Set<string>();
+  const measured: Measured[] = [];
   while (!signal.aborted) {
     const ended = hasEnded(folder); // before the look, so that the last checkpoint is not missed
     for (const name of stepsIn(folder).filter((step) => !seen.has(step))) {
@@ -152,7 +129,10 @@ async function watch(values: Values, engine: Engine, { print, signal }: Context)
         throw error;
       }
       seen.add(name);
-      print(row(await measure(checkpoint, values, engine, signal), width));
+      const one = await measure(checkpoint, values, engine, signal);
+      print(tableRow(one, width, measured[measured.length - 1]));
+      measured.push(one);
+      await draw(measured, values);
     }
     if (ended) return;
     await sleep(values.watch_seconds, signal);
@@ -179,15 +159,26 @@ async function run(values: Values, _: readonly string[], context: Context): Prom
   }
   const engine = await openWished(values);
   if (values.watch) return await watch(values, engine, context);
-  const [first, ...others] = paths;
-  if (first !== undefined && others.length === 0) {
-    const { path, step, metrics } = await measure(readCheckpoint(first), values, engine, signal);
-    return print(JSON.stringify({ checkpoint: path, global_step: step, ...metrics }, undefined, 2));
-  }
   const width = Math.max(...paths.map((path) => path.length), "checkpoint".length) + 12;
-  print(header(width));
-  for (const path of paths) print(row(await measure(readCheckpoint(path), values, engine, signal), width));
-  print("±: half of the 95 % interval over records; perplexity is that of [MASK] positions");
+  if (paths.length > 1) print(tableHeader(width));
+  const measured: Measured[] = [];
+  for (const given of paths) {
+    const one = await measure(readCheckpoint(given), values, engine, signal);
+    if (paths.length > 1) print(tableRow(one, width, measured[measured.length - 1]));
+    measured.push(one);
+  }
+  if (paths.length > 1) print(tableNote);
+  else {
+    for (const { path, step, metrics: { records: _, ...metrics } } of measured) {
+      print(JSON.stringify({ checkpoint: path, global_step: step, ...metrics }, undefined, 2));
+    }
+  }
+  await draw(measured, values);
+}
+
+/** Writes the chart of what was measured so far, when one is wanted. */
+async function draw(measured: readonly Measured[], { chart }: Values): Promise<void> {
+  if (chart !== undefined) writeFileAtomic(chart, `${await checkpointsChart(measured).toSvg()}\n`);
 }
 
 /** The command. */

@@ -17,6 +17,12 @@ export { type ByteField, recordBytesPicture } from "./bytes_picture.ts";
 export { type Chart, chart } from "./chart.ts";
 export { graphPicture } from "./graph_picture.ts";
 export { guardKernel } from "./guard.ts";
+export {
+  intervalChart,
+  type IntervalChartOptions,
+  type IntervalPanel,
+  type IntervalPoint,
+} from "./interval_chart.ts";
 export { type Baseline, lineChart, type LineChartOptions, type LineSeries } from "./line_chart.ts";
 export { instancePicture, type PictureInstance, piecesPicture } from "./pieces_picture.ts";
 export { bundleFor, show, type ShowOptions } from "./show.ts";

@@ -197,6 +197,16 @@ Deno.test("evaluate prints one checkpoint as JSON with perplexity, intervals and
   assert.match(header ?? "", /checkpoint.*MLM loss.*\[MASK\] loss.*perplexity.*SOP/);
   assert.match(rows[0] ?? "", /step-000002 .* ±/);
   assert.match(rows[1] ?? "", /step-000004 .* ±/);
+  // The second row ends with its paired difference to the first, whose own interval is wider.
+  const values = rows.slice(0, 2).map((row) => row.match(/-?[\d.]+ ±[\d.]+/g)?.map(parseFloat) ?? []);
+  assert.equal(values[1]?.length, (values[0]?.length ?? 0) + 1, rows.join("\n"));
+  assert.ok(
+    Math.abs((values[1]?.at(-1) ?? NaN) - ((values[1]?.[1] ?? NaN) - (values[0]?.[1] ?? NaN))) < 0.0021,
+  );
+  const chart = join(folder, "compared.svg");
+  await run("evaluate", [`--checkpoint=${output}`, "--all", `--chart=${chart}`, ...held]);
+  const svg = readFileSync(chart, "utf8");
+  assert.ok(svg.startsWith("<svg ") && svg.includes("Right on [MASK], %") && svg.includes("Sentence order"));
   await assert.rejects(
     run("evaluate", [`--checkpoint=${output},${output}`, "--watch", ...held]),
     /--watch follows one output_dir/,
