@@ -173,10 +173,13 @@ function signOf(curve: readonly StepMetrics[], base: Baselines): number {
     ?.step ?? Infinity;
 }
 
+const shown = (value: number): string =>
+  Number.isInteger(value) ? `${value}` : Number.isFinite(value) ? value.toFixed(3) : "never";
+
 function* judge(preset: string, held: Metrics, base: Baselines, sign: number): Generator<string> {
   const wanted = thresholds[preset];
   const row = (name: string, value: number, needed: number | undefined, pass: boolean, note = ""): string =>
-    `  ${name.padEnd(34)}${(Number.isFinite(value) ? value.toFixed(3) : "never").padStart(8)}` +
+    `  ${name.padEnd(34)}${shown(value).padStart(8)}` +
     (needed === undefined ? "" : `  needs ${String(needed).padEnd(6)} ${pass ? "pass" : "FAIL"}`) +
     (note === "" ? "" : `  ${note}`);
   const above = (name: string, value: number, needed: number | undefined, note = ""): string =>
