@@ -147,8 +147,10 @@ export function readFields(
 /** Throws one error that names every mistake; returns when there is none. */
 export function refuse(what: string, mistakes: readonly Mistake[]): void {
   if (mistakes.length === 0) return;
-  const head = `Cannot use ${what}: ${mistakes.length === 1 ? "1 mistake" : `${mistakes.length} mistakes`}`;
-  const message = [head, ...mistakes.map(({ text }) => `- ${text}`)].join("\n");
+  const [first, ...more] = mistakes.map(({ text }) => text);
+  const message = more.length === 0
+    ? `Cannot use ${what}: ${first}`
+    : [`Cannot use ${what}: ${mistakes.length} mistakes`, first, ...more].join("\n- ");
   throw mistakes.some(({ kind }) => kind === "type") ? new TypeError(message) : new RangeError(message);
 }
 

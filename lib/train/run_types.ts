@@ -81,6 +81,10 @@ export type PretrainOptions = {
 export type PretrainControls = {
   /** The engine to run on. */
   readonly engine: Engine;
+  /** Called once the folder is locked and the start is found, before anything is computed; in a schedule for every stage. */
+  readonly onStart?: (
+    at: { readonly step: number; readonly checkpoint: string | undefined },
+  ) => void | Promise<void>;
   /** Called with every log line. */
   readonly onStep?: (metrics: StepMetrics) => void | Promise<void>;
   /** Called a few times a second. */
