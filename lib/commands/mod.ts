@@ -4,8 +4,10 @@
 import { type Command } from "./command.ts";
 import { environment } from "./environment.ts";
 import { evaluate } from "./evaluate.ts";
+import { exportCommand } from "./export.ts";
 import { fillMask } from "./fill_mask.ts";
 import { guide } from "./guide.ts";
+import { importCommand } from "./import.ts";
 import { inspect } from "./inspect.ts";
 import { pretrain } from "./pretrain.ts";
 import { raws } from "./raws.ts";
@@ -16,5 +18,17 @@ export { type Command, type Context, helpOf, nearest, parseArguments, UsageError
 
 /** Every command, in the order of the stages. */
 export function commands(): readonly Command[] {
-  return [environment, raws, tokenizer, records, pretrain, evaluate, fillMask, inspect, guide];
+  return [
+    environment,
+    raws,
+    tokenizer,
+    records,
+    pretrain,
+    evaluate,
+    exportCommand,
+    importCommand,
+    fillMask,
+    inspect,
+    guide,
+  ];
 }

@@ -23,15 +23,26 @@ function refuseForeign(path: string): void {
   }
 }
 
+const reasons: { readonly [code: string]: string } = {
+  ENOTDIR: "a file is where a folder is needed",
+  EEXIST: "a file is where a folder is needed",
+  EACCES: "no permission to write there: choose another folder",
+  EPERM: "no permission to write there: choose another folder",
+  EROFS: "the device cannot be written to: choose another folder",
+  ENOSPC: "no space left on the device: free some and run the same command again",
+};
+
 /** Lets `fill` write into a temporary folder and gives it its name; after a failure the old folder stands as it was. */
 export function writeFolder(path: string, fill: (temporary: string) => void): void {
   const final = resolve(path);
   refuseForeign(final);
   const beside = (ending: string): string => join(dirname(final), `${basename(final)}.${ending}-${pid}`);
   const [temporary, old] = [beside("tmp"), beside("old")];
-  rmSync(temporary, { recursive: true, force: true });
+  let made = false;
   try {
+    rmSync(temporary, { recursive: true, force: true });
     mkdirSync(temporary, { recursive: true });
+    made = true;
     fill(temporary);
     if (existsSync(final)) renameSync(final, old);
     try {
@@ -41,11 +52,11 @@ export function writeFolder(path: string, fill: (temporary: string) => void): vo
       throw error;
     }
   } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
-    const message = (error as Error).message.replaceAll(temporary, path);
-    throw /^Cannot /.test(message)
-      ? Object.assign(error as Error, { message })
-      : new Error(`Cannot export to ${path}: ${message}`, { cause: error });
+    if (made) rmSync(temporary, { recursive: true, force: true });
+    const { code = "", message } = error as { readonly code?: string; readonly message: string };
+    const plain = message.replaceAll(temporary, path);
+    if (/^Cannot /.test(plain)) throw Object.assign(error as Error, { message: plain });
+    throw new Error(`Cannot export to ${path}: ${reasons[code] ?? plain}`, { cause: error });
   }
   rmSync(old, { recursive: true, force: true });
 }
