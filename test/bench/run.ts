@@ -4,6 +4,7 @@ import { engineBench } from "./engine_bench.ts";
 import { jaxBench } from "./jax_bench.ts";
 import { learnBench } from "./learn_bench.ts";
 import { describeRatio, type Ratio } from "./pairs.ts";
+import { parityBench } from "./parity_bench.ts";
 import { recordsBench } from "./records_bench.ts";
 import { tokenizerBench } from "./tokenizer_bench.ts";
 
@@ -16,6 +17,7 @@ const benches: {
   engine: engineBench,
   jax: jaxBench,
   learn: learnBench,
+  parity: parityBench,
 };
 
 /** Benches that take many minutes: they run only when they are named. */
