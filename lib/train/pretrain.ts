@@ -5,6 +5,7 @@
  */
 import { setImmediate } from "node:timers";
 import { albertConfigToJson, type PretrainingConfig } from "../config/mod.ts";
+import { CorruptFileError } from "../formats/mod.ts";
 import type { Progress } from "../progress.ts";
 import { deviceArray, type Engine } from "../tensor/mod.ts";
 import type { Batch } from "./batches.ts";
@@ -145,6 +146,8 @@ async function runSteps(
       now.evaluation = await evaluator.run(now.device.parameters);
     }
   } catch (error) {
+    // Damaged records end the run between two steps: what was learned so far is kept.
+    if (error instanceof CorruptFileError) await saveAfter(options, controls, now, saver);
     await saver.close(); // so that the newest checkpoint is known
     release(now.device);
     const secondsPerStep = (performance.now() - began) / 1000 / Math.max(now.step - start.step, 1);
@@ -161,6 +164,22 @@ async function runSteps(
   }
   await saver.close();
   return await ended(options, now, files, log);
+}
+
+/** Saves a run that an error of its input ended; the error itself counts more than whether that works. */
+async function saveAfter(
+  options: PretrainOptions,
+  { onNote }: PretrainControls,
+  now: Moving,
+  saver: Saver,
+): Promise<void> {
+  if (options.run.output_dir === "" || now.step === now.saved) return;
+  try {
+    await save(options, now, saver, true);
+    onNote?.(`step ${now.step} is saved: ${now.checkpoint}`);
+  } catch {
+    // The checkpoint before it stays.
+  }
 }
 
 /** The error of a run whose numbers are none any more: where that began, and what to do. */
@@ -367,6 +386,7 @@ async function save(
     ...(attachments === undefined ? {} : { attachments }),
   });
   await saver.save(packed, { last });
+  now.saved = now.step;
 }
 
 const stageState = (

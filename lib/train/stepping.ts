@@ -27,6 +27,8 @@ export type Moving = {
   busy: number;
   timed: number;
   checkpoint: string | undefined;
+  /** The step that was saved last, or is being saved. */
+  saved: number;
   evaluation: Metrics | undefined;
   early: EarlyStop | undefined;
   stopped: boolean;
@@ -66,6 +68,7 @@ export async function beginning(
     busy: 0,
     timed: 0,
     checkpoint: start.checkpoint,
+    saved: start.step,
     evaluation: undefined,
     early: start.earlyStop,
     stopped: false,
