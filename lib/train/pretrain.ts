@@ -99,6 +99,7 @@ export async function trainLocked(
   if (start.passedOver !== undefined) {
     controls.onNote?.(`${start.passedOver}; going on from the one before it, ${start.checkpoint}`);
   }
+  if (start.warmStart !== undefined) controls.onNote?.(start.warmStart);
   await controls.onStart?.({ step: start.step, checkpoint: start.checkpoint });
   const trainStep = await makeTrainStep(config, run, engine);
   const evaluator = evalExamples === undefined ? undefined : makeEvaluator(config, evalExamples, {

@@ -38,6 +38,8 @@ export type Start = {
   readonly earlyStop: EarlyStop | undefined;
   /** The log line and the evaluation of the step are still due. */
   readonly pending: boolean;
+  /** What a warm start took, and what it did not find. */
+  readonly warmStart?: string;
   /** A newer checkpoint that is damaged, and why. */
   readonly passedOver?: string;
 };
@@ -111,14 +113,26 @@ export function refuseChanges(
   );
 }
 
-/** Weights of another run under the names of this one. A table with more rows keeps its own rows behind the given ones. */
-function warmStart(config: AlbertConfig, run: PretrainingConfig, fresh: Record<string, Float32Array>): void {
+/**
+ * Puts weights of another run under the names of this one and says which. A table with more rows keeps its own rows behind
+ * the given ones.
+ */
+function warmStart(
+  config: AlbertConfig,
+  run: PretrainingConfig,
+  fresh: Record<string, Float32Array>,
+): string {
   const fromGroup0 = run.init_from_group0;
-  const { parameters } = readInitialWeights(run.init_checkpoint, config, { fromGroup0 });
+  const { parameters, path, missing, unexpected } = readInitialWeights(run.init_checkpoint, config, {
+    fromGroup0,
+  });
   for (const [name, own] of Object.entries(fresh)) {
     const given = parameters[fromGroup0 ? name.replace(/\/group_\d+\//, "/group_0/") : name];
     if (given !== undefined) own.set(given);
   }
+  return `start: ${Object.keys(fresh).length - missing.length} weights of ${path}` +
+    (missing.length === 0 ? "" : `; fresh, as it lacks them: ${missing.join(", ")}`) +
+    (unexpected.length === 0 ? "" : `; left aside: ${unexpected.join(", ")}`);
 }
 
 /** The first step of a stage: weights of the stage before, its moments or fresh ones, new data and a new clock. */
@@ -175,9 +189,10 @@ export function startOf(options: PretrainOptions, stage?: StagePlace): Start {
     };
   }
   const parameters = initialParameters(config, run.seed);
-  if (run.init_checkpoint !== "") warmStart(config, run, parameters);
+  const note = run.init_checkpoint === "" ? {} : { warmStart: warmStart(config, run, parameters) };
   const zero = zeroValues(parameterTypes(config));
   return {
+    ...note,
     parameters,
     m: zero,
     v: zero,

@@ -94,7 +94,8 @@ Deno.test("startOf() begins with the weights of a TensorFlow checkpoint, fresh m
     writeTfCheckpoint(join(folder, "model.ckpt-7"), googleTensors());
     const more = { ...config, max_position_embeddings: config.max_position_embeddings + 3 };
     const run = parsePretrainingConfig({ init_checkpoint: folder, seed: 1 });
-    const { parameters, m, step } = startOf({ config: more, run, examples: [] });
+    const { parameters, m, step, warmStart } = startOf({ config: more, run, examples: [] });
+    assert.match(warmStart ?? "", /^start: \d+ weights of .*model\.ckpt-7$/);
     const fresh = initialParameters(more, 1);
     for (const [name, values] of Object.entries(weights)) {
       assert.deepEqual(parameters[name]?.subarray(0, values.length), values, name);
