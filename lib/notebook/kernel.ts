@@ -32,6 +32,8 @@ export type Kernel = {
   readonly late: () => readonly KernelMessage[];
   /** The last 20 kB that the process wrote outside of messages: crashes leave their reason there. */
   readonly lastWords: () => string;
+  /** Presses the stop button: both kernels' specifications let Jupyter send them SIGINT. */
+  readonly interrupt: () => void;
   /** Ends the kernel and everything it started. */
   readonly kill: () => Promise<void>;
 };
@@ -149,6 +151,7 @@ async function connectKernel(
       startSeconds: (performance.now() - started) / 1000,
       execute: (code, { timeoutSeconds = 60 } = {}) => executeCell(name, client, code, timeoutSeconds),
       late: client.takeOutput,
+      interrupt: () => Deno.kill(process.pid, "SIGINT"),
       lastWords: process.lastWords,
       kill,
     };

@@ -12,6 +12,7 @@ import { frameHead, frameReader } from "./messages.ts";
 import type { Frame, Opened, Reply, Request } from "./messages.ts";
 import { XlaError } from "./pjrt_api.ts";
 import { pluginEnvironment } from "./plugin.ts";
+import { stopButton } from "./stop_button.ts";
 
 /** How a process is started. */
 export type SessionOptions = {
@@ -109,6 +110,8 @@ function makeWaiters(counted: readonly Counted[]) {
       if (message.kind !== "failed") waiter.resolve(frame);
       else waiter.reject(new XlaError(message.message, message.code));
     },
+    /** Ends the waiting; the answers still come, in their order, and nobody listens. */
+    interrupt: (error: Error): void => waiters.forEach(({ reject }) => reject(error)),
     fail: (error: Error): void => {
       for (const { reject } of waiters.splice(0)) {
         letGo();
@@ -173,7 +176,8 @@ function makeDeath(child: ChildProcess, said: () => string, onDeath: (error: Err
 export function startSession(options: SessionOptions): Session {
   const child = startProcess(options);
   const { stdin, stdout, stderr } = child as { stdin: Writable; stdout: Readable; stderr: Readable };
-  const waiters = makeWaiters([child, stdin, stdout, stderr] as readonly Counted[]);
+  const button = stopButton((why) => waiters.interrupt(why));
+  const waiters = makeWaiters([child, stdin, stdout, stderr, button] as readonly Counted[]);
   const { state, end, die } = makeDeath(child, makeTail(stderr), waiters.fail);
   const send = makeSender(stdin);
   stdin.on("error", () => {}); // The exit tells more.
