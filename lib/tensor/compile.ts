@@ -5,7 +5,7 @@
 import { describe, parameter, sameShape, topological } from "./graph.ts";
 import { engineInUse } from "./interactive.ts";
 import { mergeEqual, unroll, withoutAllReduce } from "./rebuild.ts";
-import type { Buffer, Engine, Graph, HostArray, Tensor, TensorType } from "./types.ts";
+import type { Buffer, Engine, Graph, HostArray, MemoryNeed, Tensor, TensorType } from "./types.ts";
 
 /**
  * A value on a device.
@@ -91,11 +91,19 @@ export type Executable<Specs, Out> = {
   ) => Promise<Regroup<Out, Tensor, DeviceArray>>;
   /** How many nodes the program has, scans counted once. */
   readonly nodes: number;
+  /** What it needs, where the engine knows before the first run. */
+  readonly memory?: MemoryNeed;
   /** Frees the program. */
   readonly dispose: () => void;
 };
 
-type Named<Leaf> = { readonly path: string; readonly group: string; readonly leaf: Leaf };
+type Named<Leaf> = {
+  readonly path: string;
+  readonly group: string;
+  /** Its name in the group; undefined where the argument is a value itself. */
+  readonly name?: string;
+  readonly leaf: Leaf;
+};
 
 function leaves<Leaf>(tree: object, isLeaf: (value: unknown) => value is Leaf): Named<Leaf>[] {
   return Object.entries(tree).flatMap(([group, value]: [string, unknown]) => {
@@ -105,7 +113,7 @@ function leaves<Leaf>(tree: object, isLeaf: (value: unknown) => value is Leaf): 
     }
     return Object.entries(value).map(([name, leaf]: [string, unknown]) => {
       if (!isLeaf(leaf)) throw new TypeError(`Cannot read ${group}.${name}: it is no value`);
-      return { path: `${group}.${name}`, group, leaf };
+      return { path: `${group}.${name}`, group, name, leaf };
     });
   });
 }
@@ -315,7 +323,7 @@ export async function compile<Specs extends Groups<TensorType>, Out extends Grou
   const program = await used.compile(graph, { donate: donated, split: parts });
   const places = { donated: new Set(donated), split: new Set(parts) };
   const run = async (args: object): Promise<object> => {
-    const { inputs, own } = await prepare(used, slots, leaves(args, isValue), places);
+    const { inputs, own } = await prepare(used, slots, args, places);
     const buffers = await program.run(inputs).finally(() => own.forEach((buffer) => used.release(buffer)));
     let index = 0;
     return mapLeaves(out, isTensor, () => wrap(used, buffers[index++] as Buffer));
@@ -323,6 +331,7 @@ export async function compile<Specs extends Groups<TensorType>, Out extends Grou
   return {
     run: run as Executable<Specs, Out>["run"],
     nodes: topological(graph.outputs).length,
+    ...(program.memory === undefined ? {} : { memory: program.memory }),
     dispose: program.dispose,
   };
 }
@@ -336,33 +345,45 @@ function partOf({ dtype, shape: [rows, ...rest] }: TensorType, path: string, dev
   );
 }
 
+/** The arguments in the order of their slots; refuses missing and unknown ones by name. */
+function inOrder(slots: readonly Named<TensorType>[], args: object): (DeviceArray | HostArray)[] {
+  const tree = args as Readonly<Record<string, unknown>>;
+  const found = slots.map(({ group, name }) => {
+    const value = tree[group];
+    return name === undefined ? value : (value as Readonly<Record<string, unknown>> | undefined)?.[name];
+  });
+  let given = 0;
+  for (const group in tree) {
+    const value = tree[group];
+    given += isValue(value) || typeof value !== "object" || value === null ? 1 : Object.keys(value).length;
+  }
+  if (given === slots.length && found.every(isValue)) return found;
+  const paths = new Set(leaves(args, isValue).map(({ path }) => path));
+  const expected = new Set(slots.map(({ path }) => path));
+  const missing = [...expected].filter((path) => !paths.has(path));
+  const unknown = [...paths].filter((path) => !expected.has(path));
+  const first = (names: readonly string[]): string =>
+    names.slice(0, 5).join(", ") + (names.length > 5 ? ` and ${names.length - 5} more` : "");
+  throw new TypeError(
+    `Cannot run the program: its ${slots.length} arguments ` +
+      [
+        missing.length > 0 ? `lack ${first(missing)}` : "",
+        unknown.length > 0 ? `have no place for ${first(unknown)}` : "",
+      ].filter((part) => part !== "").join(" and "),
+  );
+}
+
 /** Checks every argument against its slot and brings it to the device. */
 async function prepare(
   engine: Engine,
   slots: readonly Named<TensorType>[],
-  given: readonly Named<DeviceArray | HostArray>[],
+  args: object,
   { donated, split }: { readonly donated: ReadonlySet<number>; readonly split: ReadonlySet<number> },
 ): Promise<{ readonly inputs: Buffer[]; readonly own: Buffer[] }> {
-  const byPath = new Map(given.map(({ path, leaf }) => [path, leaf]));
-  const inputs: Buffer[] = [];
-  const own: Buffer[] = [];
-  const expected = new Set(slots.map(({ path }) => path));
-  const missing = slots.flatMap(({ path }) => byPath.has(path) ? [] : [path]);
-  const unknown = given.flatMap(({ path }) => expected.has(path) ? [] : [path]);
-  if (missing.length > 0 || unknown.length > 0) {
-    const first = (paths: readonly string[]): string =>
-      paths.slice(0, 5).join(", ") + (paths.length > 5 ? ` and ${paths.length - 5} more` : "");
-    throw new TypeError(
-      `Cannot run the program: its ${slots.length} arguments ` +
-        [
-          missing.length > 0 ? `lack ${first(missing)}` : "",
-          unknown.length > 0 ? `have no place for ${first(unknown)}` : "",
-        ].filter((part) => part !== "").join(" and "),
-    );
-  }
+  const given = inOrder(slots, args);
   // All checks come before the first donation, so that a refused call leaves every argument alive.
-  for (const { path, leaf: type } of slots) {
-    const value = byPath.get(path) as DeviceArray | HostArray;
+  for (const [index, value] of given.entries()) {
+    const { path, leaf: type } = slots[index] as Named<TensorType>;
     if (ArrayBuffer.isView(value)) checkLength(value as HostArray, type, `run the program with ${path}`);
     else if (value.dtype !== type.dtype || !sameShape(value.shape, type.shape)) {
       throw new TypeError(
@@ -370,10 +391,12 @@ async function prepare(
       );
     } else value.take({ donate: false, engine });
   }
-  for (const [index, { path, leaf: type }] of slots.entries()) {
-    const value = byPath.get(path) as DeviceArray | HostArray;
+  const inputs: Buffer[] = [];
+  const own: Buffer[] = [];
+  for (const [index, value] of given.entries()) {
     if (!ArrayBuffer.isView(value)) inputs.push(value.take({ donate: donated.has(index), engine }));
     else {
+      const { leaf: type } = slots[index] as Named<TensorType>;
       const uploaded = await engine.upload(value as HostArray, type, { split: split.has(index) });
       inputs.push(uploaded);
       if (!donated.has(index)) own.push(uploaded);

@@ -1,5 +1,6 @@
 // deno task bench [name ...] [--flag=value ...]: ratios against peers measured in the same run. No time decides anything.
 import process from "node:process";
+import { dispatchBench } from "./dispatch_bench.ts";
 import { engineBench } from "./engine_bench.ts";
 import { jaxBench } from "./jax_bench.ts";
 import { learnBench } from "./learn_bench.ts";
@@ -14,6 +15,7 @@ const benches: {
 } = {
   tokenizer: tokenizerBench,
   records: recordsBench,
+  dispatch: dispatchBench,
   engine: engineBench,
   jax: jaxBench,
   learn: learnBench,
@@ -21,7 +23,7 @@ const benches: {
 };
 
 /** Benches that take many minutes: they run only when they are named. */
-const onRequest = new Set(["learn"]);
+const onRequest = new Set(["learn", "parity"]);
 
 /** `--name=value` arguments are flags of the benches that read them. */
 async function main(all: readonly string[]): Promise<number> {

@@ -77,7 +77,8 @@ function compileOptionsFor(replicas: number): Uint8Array {
 }
 
 const sizeOf = (shape: Shape): number => shape.reduce((product, size) => product * size, 1);
-const bytesOf = ({ dtype, shape }: TensorType): number => sizeOf(shape) * elementTypes[dtype].bytes;
+/** Bytes of a value on one device. */
+export const bytesOf = ({ dtype, shape }: TensorType): number => sizeOf(shape) * elementTypes[dtype].bytes;
 const describe = ({ dtype, shape }: TensorType): string => `${dtype} [${shape.join(", ")}]`;
 const equalTypes = (a: TensorType, b: TensorType): boolean =>
   a.dtype === b.dtype && a.shape.length === b.shape.length && a.shape.every((n, i) => n === b.shape[i]);
@@ -121,9 +122,9 @@ function makeBuffer(api: PjrtApi, type: TensorType, address: bigint, device: num
       .set("dst", api.ffi.addressOf(memory)).set("dst_size", BigInt(length));
     const event = api.call(args, memory).get("event");
     try {
-      api.call(api.struct("Event_Await").set("event", event), memory);
+      api.call(api.shared("Event_Await").set("event", event), memory);
     } finally {
-      api.call(api.struct("Event_Destroy").set("event", event));
+      api.call(api.shared("Event_Destroy").set("event", event));
     }
     return new Uint8Array(memory, 0, length);
   };
@@ -131,7 +132,7 @@ function makeBuffer(api: PjrtApi, type: TensorType, address: bigint, device: num
     if (live === 0n) return;
     const dead = live;
     live = 0n;
-    api.call(api.struct("Buffer_Destroy").set("buffer", dead));
+    api.call(api.shared("Buffer_Destroy").set("buffer", dead));
   };
   return { type, device, handle, download, destroy };
 }
@@ -162,7 +163,7 @@ function upload(
     .set("device", device); // Semantics 0: copied before the call returns.
   api.call(args, data, dims);
   const event = args.get("done_with_host_buffer");
-  if (event !== 0n) api.call(api.struct("Event_Destroy").set("event", event));
+  if (event !== 0n) api.call(api.shared("Event_Destroy").set("event", event));
   return makeBuffer(api, type, args.get("buffer"), number);
 }
 
@@ -210,7 +211,7 @@ function checkInputs(inputs: readonly PjrtBuffer[], signature: Signature, device
   if (inputs.length !== signature.inputs.length) {
     throw refuse(`it takes ${signature.inputs.length} arguments, ${inputs.length} are given`);
   }
-  const handles = new Map<bigint, number>();
+  const places = new Map<PjrtBuffer, number>();
   inputs.forEach((input, i) => {
     const wanted = signature.inputs[i] as TensorType;
     if (!equalTypes(input.type, wanted)) {
@@ -219,11 +220,11 @@ function checkInputs(inputs: readonly PjrtBuffer[], signature: Signature, device
     if (input.device !== device) {
       throw refuse(`argument ${i} lies on device ${input.device}, not on ${device}`);
     }
-    const earlier = handles.get(input.handle());
+    const earlier = places.get(input);
     if (earlier !== undefined && (signature.donated.includes(i) || signature.donated.includes(earlier))) {
       throw refuse(`arguments ${earlier} and ${i} are one buffer, and it is donated`);
     }
-    handles.set(input.handle(), i);
+    places.set(input, i);
   });
 }
 

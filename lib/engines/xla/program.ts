@@ -3,8 +3,9 @@
  * device, and compiled again when the process was replaced.
  */
 import { describe } from "../../tensor/mod.ts";
-import type { Buffer, Graph, Program, TensorType } from "../../tensor/mod.ts";
-import { refuseTooLarge } from "./memory.ts";
+import { sameShape } from "../../tensor/graph.ts";
+import type { Buffer, Graph, Program, MemoryNeed, TensorType } from "../../tensor/mod.ts";
+import { memoryOf, refuseTooLarge } from "./memory.ts";
 import type { Compiled } from "./messages.ts";
 import type { Signature } from "./pjrt_client.ts";
 import type { Session } from "./session.ts";
@@ -53,7 +54,12 @@ function checkRun(
   return given;
 }
 
-type Loaded = { readonly session: Session; readonly program: number; readonly hidden: readonly XlaBuffer[] };
+type Loaded = {
+  readonly session: Session;
+  readonly program: number;
+  readonly hidden: readonly XlaBuffer[];
+  readonly memory: MemoryNeed;
+};
 
 /** What a program is made of, kept to make it again in a new process. */
 type Written = {
@@ -83,14 +89,15 @@ function makeLoader(
     );
     if (message.kind !== "compiled") throw new Error(`Cannot compile: the process answered ${message.kind}`);
     onCompiled(message.compiled);
+    const memory = memoryOf(message.compiled, values.devices);
     try {
-      refuseTooLarge(graph, message.compiled);
+      refuseTooLarge(graph, memory, message.compiled);
     } catch (error) {
       owner.tell({ kind: "release", buffers: [], programs: [program] });
       constants.forEach(values.release);
       throw error;
     }
-    return { session: owner, program, hidden: constants };
+    return { session: owner, program, hidden: constants, memory };
   };
   return {
     load: () => {
@@ -171,6 +178,6 @@ export async function makeProgram(
   };
   const written = { graph, text, signature, called };
   const loader = makeLoader(values, written, onCompiled);
-  await loader.load();
-  return makeRuns(values, written, loader);
+  const { memory } = await loader.load();
+  return { ...makeRuns(values, written, loader), memory };
 }

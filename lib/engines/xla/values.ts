@@ -15,9 +15,13 @@ export type XlaBuffer = Buffer & {
   readonly session: Session;
   /** Whether each device has its part of the first dimension, rather than the whole. */
   readonly split: boolean;
-  /** Why it cannot be used, once it cannot. */
-  readonly state: { gone?: Error };
+  /** Why it cannot be used, once it cannot: an error, or the end of a sentence that becomes one when it is needed. */
+  readonly state: { gone?: string | Error };
+  /** The values made with it. Only when nobody holds any of them are those freed that nobody released. */
+  readonly group: Group;
 };
+
+type Group = { readonly ids: Set<number> };
 
 /** The type alone, fit for a message. */
 export const plainType = ({ dtype, shape }: TensorType): TensorType => ({ dtype, shape: [...shape] });
@@ -45,8 +49,8 @@ export type Values = {
   readonly devices: number;
   /** A name for a value or a program. */
   readonly newId: () => number;
-  /** A value that the process will make. */
-  readonly buffer: (type: TensorType, owner: Session, split?: boolean) => XlaBuffer;
+  /** Values that the process will make. */
+  readonly buffers: (types: readonly TensorType[], owner: Session, split?: boolean) => readonly XlaBuffer[];
   /** The buffer, if it can be used here and now; else throws why not. */
   readonly usable: (given: Buffer, action: string) => XlaBuffer;
   readonly release: (given: Buffer) => void;
@@ -82,25 +86,35 @@ function refuseWrong(values: HostArray, type: TensorType): void {
 export function makeValues(options: SessionOptions): Values {
   let session: Session | undefined;
   let nextId = 1;
-  const dropped = new FinalizationRegistry<{ readonly session: Session; readonly id: number }>(
-    ({ session: owner, id }) => {
-      // Only the net: a buffer with an owner was released long ago.
-      if (owner.death() === undefined) owner.tell({ kind: "release", buffers: [id], programs: [] });
+  // Only the net: a value with an owner was released long ago.
+  const dropped = new FinalizationRegistry<{ readonly session: Session; readonly ids: ReadonlySet<number> }>(
+    ({ session: owner, ids }) => {
+      if (owner.death() === undefined) owner.tell({ kind: "release", buffers: [...ids], programs: [] });
     },
   );
+  const lose = ({ id, group }: XlaBuffer): void => {
+    group.ids.delete(id);
+    if (group.ids.size === 0) dropped.unregister(group);
+  };
   const live = (): Session => {
     if (session === undefined || session.death() !== undefined) session = startSession(options);
     return session;
   };
-  const buffer = (type: TensorType, owner: Session, split: boolean = false): XlaBuffer => {
-    const made = { ...plainType(type), id: nextId++, session: owner, split, state: {} };
-    dropped.register(made, { session: owner, id: made.id }, made);
+  const buffers: Values["buffers"] = (types, owner, split = false) => {
+    const group: Group = { ids: new Set() };
+    const made = types.map(({ dtype, shape }) => {
+      const id = nextId++;
+      group.ids.add(id);
+      return { dtype, shape, id, session: owner, split, state: {}, group };
+    });
+    if (made.length > 0) dropped.register(group, { session: owner, ids: group.ids }, group);
     return made;
   };
   const usable = (given: Buffer, action: string): XlaBuffer => {
     const { state, session: owner } = given as Partial<XlaBuffer>;
     if (state === undefined || owner === undefined) throw foreign(given, action);
     const gone = owner.death() ?? state.gone;
+    if (typeof gone === "string") throw new Error(`Cannot use ${describe(given)}: it was ${gone}`);
     if (gone !== undefined) throw gone;
     if (owner !== session) throw foreign(given, action);
     return given as XlaBuffer;
@@ -108,28 +122,29 @@ export function makeValues(options: SessionOptions): Values {
   const release = (given: Buffer): void => {
     const { state, session: owner, id } = given as Partial<XlaBuffer>;
     if (state === undefined || owner === undefined || id === undefined) throw foreign(given, "release");
-    if (state.gone !== undefined) return;
-    dropped.unregister(given);
-    state.gone = new Error(`Cannot use ${describe(given)}: it was released`);
+    if (typeof state.gone === "string") return;
+    state.gone ??= "released";
+    lose(given as XlaBuffer);
+    // A value that could not be made stands in the process as its error.
     if (owner.death() === undefined) owner.tell({ kind: "release", buffers: [id], programs: [] });
   };
   return {
     live,
     devices: options.devices,
     newId: () => nextId++,
-    buffer,
+    buffers,
     usable,
     release,
     forget: (given) => {
-      dropped.unregister(given);
-      given.state.gone = new Error(`Cannot use ${describe(given)}: it was donated to a program`);
+      given.state.gone = "donated to a program";
+      lose(given);
     },
     upload: async (values, type, { split = false } = {}) => {
       refuseWrong(values, type);
       const parts = split && options.devices > 1;
       const onDevice = parts ? partOf(type, options.devices) : type;
       const owner = live();
-      const made = buffer(type, owner, parts);
+      const [made] = buffers([plainType(type)], owner, parts) as readonly [XlaBuffer];
       owner.tell(
         { kind: "upload", buffer: made.id, type: plainType(onDevice), split: parts },
         toDeviceBytes(values, type.dtype),
