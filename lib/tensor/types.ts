@@ -336,8 +336,37 @@ export type Program = {
    * Runs once. Inputs are given in the order of the graph's parameters; donated ones are dead afterwards.
    */
   readonly run: (inputs: readonly Buffer[]) => Promise<readonly Buffer[]>;
+  /** What it needs, where the engine knows before the first run. */
+  readonly memory?: MemoryNeed;
   /** Frees what the program holds. */
   readonly dispose: () => void;
+};
+
+/**
+ * Memory of a program, bytes, estimated before its first run.
+ *
+ * @example
+ * ```ts
+ * import type { MemoryNeed } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const fits = ({ peak, process, free }: MemoryNeed): boolean => peak - process <= free;
+ * assert.equal(typeof fits, "function");
+ * ```
+ */
+export type MemoryNeed = {
+  /** Of the whole process while the program runs. */
+  readonly peak: number;
+  /** Of the process without any values: the engine itself, and what compiling left. */
+  readonly process: number;
+  /** Values that are given to the program. */
+  readonly arguments: number;
+  /** Values that come and go during a run: activations and gradients. */
+  readonly temporary: number;
+  /** Results that do not take the place of arguments. */
+  readonly outputs: number;
+  /** Free on the machine when the program was compiled. */
+  readonly free: number;
 };
 
 /**

@@ -102,6 +102,7 @@ export async function trainLocked(
   if (start.warmStart !== undefined) controls.onNote?.(start.warmStart);
   await controls.onStart?.({ step: start.step, checkpoint: start.checkpoint });
   const trainStep = await makeTrainStep(config, run, engine);
+  if (trainStep.memory !== undefined) controls.onMemory?.(trainStep.memory);
   const evaluator = evalExamples === undefined ? undefined : makeEvaluator(config, evalExamples, {
     engine,
     batchSize: run.eval_batch_size,

@@ -3,7 +3,7 @@
  */
 import type { AlbertConfig, PretrainingConfig } from "../config/mod.ts";
 import type { OnProgress } from "../progress.ts";
-import type { Engine } from "../tensor/mod.ts";
+import type { Engine, MemoryNeed } from "../tensor/mod.ts";
 import type { TrainingExamples } from "./batches.ts";
 import type { Metrics } from "./totals.ts";
 
@@ -85,6 +85,8 @@ export type PretrainControls = {
   readonly onStart?: (
     at: { readonly step: number; readonly checkpoint: string | undefined },
   ) => void | Promise<void>;
+  /** Called when the step is compiled, before the first one, on engines that know what it needs. */
+  readonly onMemory?: (memory: MemoryNeed) => void;
   /** Called with every log line. */
   readonly onStep?: (metrics: StepMetrics) => void | Promise<void>;
   /** Called a few times a second. */

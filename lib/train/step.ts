@@ -17,6 +17,7 @@ import {
   type Engine,
   grad,
   hashBits,
+  type MemoryNeed,
   mul,
   reduceSum,
   reshape,
@@ -55,6 +56,8 @@ export type TrainStep = {
     batches: readonly BatchArrays[],
     at: { readonly step: number; readonly learningRate: number },
   ) => Promise<DeviceState>;
+  /** What the step needs, where the engine knows before the first one. */
+  readonly memory?: MemoryNeed;
   /** Frees the programs. */
   readonly dispose: () => void;
 };
@@ -163,8 +166,15 @@ async function fusedStep(
         learning_rate: Float32Array.of(learningRate),
         key: dropoutKey(run.seed, step, 0),
       }),
+    ...(program.memory === undefined ? {} : { memory: program.memory }),
     dispose: program.dispose,
   };
+}
+
+/** With both moments, which lie beside the program that adds up gradients. */
+function withMoments(need: MemoryNeed, types: Readonly<Record<string, TensorType>>): MemoryNeed {
+  const moments = 8 * Object.values(types).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return { ...need, arguments: need.arguments + moments, peak: need.peak + moments };
 }
 
 async function accumulatedStep(
@@ -209,6 +219,7 @@ async function accumulatedStep(
       }
       return await apply.run({ parameters, m, v, sum, totals, learning_rate: Float32Array.of(learningRate) });
     },
+    ...(collect.memory === undefined ? {} : { memory: withMoments(collect.memory, types) }),
     dispose: () => {
       collect.dispose();
       apply.dispose();

@@ -57,6 +57,9 @@ export type Compiled = {
   readonly memory: ProgramMemory;
   readonly cached: boolean;
   readonly milliseconds: number;
+  /** Resident memory of the process afterwards, and what the values in it take, bytes. */
+  readonly resident: number;
+  readonly held: number;
 };
 
 /** Counters of the process. */

@@ -13,7 +13,7 @@ import { frameHead, frameReader } from "./messages.ts";
 import type { Frame, Reply, Request, Status } from "./messages.ts";
 import { openPjrt, XlaError } from "./pjrt_api.ts";
 import type { PjrtApi } from "./pjrt_api.ts";
-import { openClient } from "./pjrt_client.ts";
+import { bytesOf, openClient } from "./pjrt_client.ts";
 import type { PjrtBuffer, PjrtClient, PjrtProgram } from "./pjrt_client.ts";
 import { pluginKind } from "./plugin.ts";
 import { openProgramCache, processorKey, programKey } from "./program_cache.ts";
@@ -125,7 +125,10 @@ function compile(state: State, { message, bytes }: Frame<Request & { readonly ki
   }
   state.programs.set(message.program, { program, donated: signature.donated });
   const milliseconds = performance.now() - started;
-  return { kind: "compiled", compiled: { memory: program.memory, cached, milliseconds } };
+  const { resident } = processMemory();
+  const held = [...state.buffers.values()].flatMap((values) => values instanceof Error ? [] : values)
+    .reduce((sum, { type }) => sum + bytesOf(type), 0);
+  return { kind: "compiled", compiled: { memory: program.memory, cached, milliseconds, resident, held } };
 }
 
 function bufferOf(state: State, id: number): readonly PjrtBuffer[] {
@@ -211,6 +214,14 @@ function release(state: State, request: Request & { readonly kind: "release" }):
   }
 }
 
+/** Resident memory of this process, now and at its peak, bytes. */
+function processMemory(): { readonly resident: number; readonly peak: number } {
+  const lines = readFileSync("/proc/self/status", "utf8");
+  const kilobytes = (name: string): number =>
+    1024 * Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(lines)?.[1]);
+  return { resident: kilobytes("VmRSS"), peak: kilobytes("VmHWM") };
+}
+
 function status(state: State): Status {
   const { minorPageFault, userCPUTime, systemCPUTime } = process.resourceUsage();
   const lines = readFileSync("/proc/self/status", "utf8");
@@ -224,8 +235,7 @@ function status(state: State): Status {
     minorFaults: minorPageFault || Number(fields[7] ?? 0),
     userSeconds: userCPUTime > 0 ? userCPUTime / 1e6 : Number(fields[11]) / 100,
     systemSeconds: systemCPUTime > 0 ? systemCPUTime / 1e6 : Number(fields[12]) / 100,
-    resident: kilobytes("VmRSS"),
-    peak: kilobytes("VmHWM"),
+    ...processMemory(),
   };
 }
 
