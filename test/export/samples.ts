@@ -1,6 +1,7 @@
 /** A small model of each shape with a tokenizer, for the tests of exports. */
 import { type AlbertConfig, albertPreset } from "../../lib/config/mod.ts";
 import type { ExportedModel } from "../../lib/export/mod.ts";
+import { encodeExample, type Feature, tfrecordWriter } from "../../lib/records/mod.ts";
 import { type Piece, serializeModel } from "../../lib/tokenizer/mod.ts";
 import { initialParameters } from "../../lib/train/mod.ts";
 
@@ -51,4 +52,29 @@ export function sampleModel(architecture: Partial<AlbertConfig> = {}, seed: numb
     Object.entries(parameters).map(([name, values]) => [name, values.map(() => 0.5)]),
   );
   return { config, parameters, tokenizer: sampleTokenizer(), step: 12, m: zero, v: zero };
+}
+
+/** Records of the sample model's full length with one prediction each. */
+export function writeSampleRecords(path: string, records: number): void {
+  const S = sampleModel().config.max_position_embeddings;
+  const ints = (length: number, at: (i: number) => number): Feature => ({
+    type: "int64_list",
+    values: Array.from({ length }, (_, i) => at(i)),
+  });
+  const writer = tfrecordWriter(path);
+  for (let record = 0; record < records; record++) {
+    writer.write(encodeExample({
+      input_ids: ints(S, (i) => i === 0 ? 2 : i === 3 ? 4 : i < 8 ? 9 + record + i : i === 8 ? 3 : 0),
+      input_mask: ints(S, (i) => i < 9 ? 1 : 0),
+      segment_ids: ints(S, () => 0),
+      masked_lm_positions: ints(20, (i) => i === 0 ? 3 : 0),
+      masked_lm_ids: ints(20, (i) => i === 0 ? 12 + record : 0),
+      masked_lm_weights: {
+        type: "float_list",
+        values: Array.from({ length: 20 }, (_, i) => i === 0 ? 1 : 0),
+      },
+      next_sentence_labels: ints(1, () => record % 2),
+    }));
+  }
+  writer.commit();
 }

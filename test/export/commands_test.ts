@@ -1,0 +1,146 @@
+// `albert export` and `albert import` as a user calls them.
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArguments, UsageError } from "../../lib/commands/command.ts";
+import { exportCommand } from "../../lib/commands/export.ts";
+import { importCommand } from "../../lib/commands/import.ts";
+import { albertConfigToJson } from "../../lib/config/mod.ts";
+import { writeTfCheckpoint } from "../../lib/formats/mod.ts";
+import { readCheckpoint, saveWeights } from "../../lib/train/mod.ts";
+import { sampleModel, writeSampleRecords } from "./samples.ts";
+
+async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "albert-export-"));
+  try {
+    await test(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Runs a command line and returns what it prints. */
+async function albert(name: "export" | "import", ...args: string[]): Promise<string> {
+  const command = name === "export" ? exportCommand : importCommand;
+  const { values, positionals } = parseArguments(command, args);
+  const lines: string[] = [];
+  await command.run(values, positionals, {
+    print: (line = "") => void lines.push(line),
+    onProgress: () => {},
+    endProgress: () => Promise.resolve(),
+    signal: new AbortController().signal,
+  });
+  return lines.join("\n");
+}
+
+/** A run's folder: a checkpoint with its tokenizer, and a log. */
+function trained(folder: string): string {
+  const model = sampleModel();
+  const path = join(folder, "model");
+  saveWeights(path, { ...model, attachments: { "tokenizer.model": model.tokenizer } });
+  const line = (step: number): string =>
+    JSON.stringify({ step, masked_lm_mask_loss: 7 - step, sentence_order_loss: 0.7 });
+  writeFileSync(join(path, "metrics.jsonl"), `${line(-1)}\n${line(0)}\n${line(5)}\n`);
+  return path;
+}
+
+Deno.test("export and import bring a checkpoint to Hugging Face and TensorFlow and back without a changed bit", async () => {
+  await inFolder(async (folder) => {
+    const model = trained(folder);
+    const out = join(folder, "out");
+    const said = await albert(
+      "export",
+      `--checkpoint=${model}`,
+      `--output_dir=${out}`,
+      "--format=hf,tf",
+      "--title=A B",
+    );
+    assert.match(said, /out: hf and tf of .*step-000000, step 0$/);
+    const card = readFileSync(join(out, "README.md"), "utf8");
+    assert.match(card, /^# A B$/m);
+    assert.match(card, /^albert export --checkpoint=\S+ --output_dir=\S+ --format=hf,tf '--title=A B'$/m);
+    assert.match(readFileSync(join(out, "loss.svg"), "utf8"), /^<svg[\s\S]*\[MASK\] loss, training/);
+    const { parameters } = readCheckpoint(model);
+    for (const source of [out, join(out, "tf"), join(out, "tf", "model.ckpt-0")]) {
+      const made = mkdtempSync(join(folder, "made-"));
+      assert.match(await albert("import", `--model=${source}`, `--output_dir=${made}`), /\d+ weights of /);
+      const found = readCheckpoint(made);
+      assert.deepEqual(found.parameters, parameters);
+      assert.deepEqual(
+        readFileSync(join(found.path, "tokenizer.model")),
+        readFileSync(join(out, "spiece.model")),
+      );
+      await assert.rejects(
+        albert("import", `--model=${source}`, `--output_dir=${made}`),
+        /holds .*step-000000 already/,
+      );
+    }
+  });
+});
+
+Deno.test("export names an unknown format, a missing tokenizer, a bad data card, and makes no folder", async () => {
+  await inFolder(async (folder) => {
+    const model = trained(folder);
+    const out = `--output_dir=${join(folder, "out")}`;
+    await assert.rejects(albert("export", `--checkpoint=${model}`, out, "--format=hf,onx"), UsageError);
+    writeFileSync(join(folder, "card.json"), "{");
+    const card = `--data_card=${join(folder, "card.json")}`;
+    await assert.rejects(albert("export", `--checkpoint=${model}`, out, card), /card\.json: it is no JSON/);
+    await assert.rejects(albert("export", `--checkpoint=${folder}`, out), /there is no checkpoint/);
+    const bare = join(folder, "bare");
+    saveWeights(bare, sampleModel());
+    await assert.rejects(
+      albert("export", `--checkpoint=${bare}`, out),
+      /keeps no tokenizer; .*--spm_model_file/,
+    );
+    assert.ok(!existsSync(join(folder, "out")));
+  });
+});
+
+Deno.test("export measures held-out records into eval.json and the card", async () => {
+  await inFolder(async (folder) => {
+    const model = trained(folder);
+    const records = join(folder, "held_out.tfrecord");
+    writeSampleRecords(records, 6);
+    const args = [`--checkpoint=${model}`, `--output_dir=${join(folder, "out")}`, "--engine=reference"];
+    await albert("export", ...args, `--eval_input_file=${records}`);
+    const found = JSON.parse(readFileSync(join(folder, "out", "eval.json"), "utf8"));
+    assert.equal(found.examples, 6);
+    assert.equal(found.step, 0);
+    const card = readFileSync(join(folder, "out", "README.md"), "utf8");
+    assert.ok(
+      card.includes(`| masked-LM loss on all predictions, nats | ${found.masked_lm_loss.toPrecision(4)} |`),
+    );
+  });
+});
+
+Deno.test("import says what the source lacks and what it leaves aside, and asks for a config", async () => {
+  await inFolder(async (folder) => {
+    const { config, parameters } = sampleModel();
+    const bias = {
+      dtype: "F32",
+      shape: [2],
+      data: parameters["cls/seq_relationship/output_bias"] as Float32Array,
+    } as const;
+    writeTfCheckpoint(join(folder, "tf", "a"), {
+      "cls/seq_relationship/output_bias": bias,
+      "bert/other": bias,
+    });
+    const args = [`--model=${join(folder, "tf")}`, `--output_dir=${join(folder, "out")}`];
+    await assert.rejects(albert("import", ...args), /there is no .*albert_config\.json; name the config by/);
+    writeFileSync(join(folder, "tf", "albert_config.json"), albertConfigToJson(config));
+    const said = await albert("import", ...args);
+    assert.match(said, /^fresh, as the source lacks them: bert\/embeddings\/word_embeddings, /m);
+    assert.match(said, /^left aside: bert\/other$/m);
+    assert.match(said, /^without a tokenizer/m);
+    assert.deepEqual(
+      readCheckpoint(join(folder, "out")).parameters["cls/seq_relationship/output_bias"],
+      bias.data,
+    );
+    await assert.rejects(
+      albert("import", `--model=${join(folder, "no")}`, args[1] ?? ""),
+      /neither a folder nor/,
+    );
+  });
+});
