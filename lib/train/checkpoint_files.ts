@@ -134,7 +134,15 @@ const reasons: Readonly<Record<string, string>> = {
   EROFS: "the device cannot be written to; choose another output_dir",
   EACCES: "no permission to write there; choose another output_dir",
   EPERM: "no permission to write there; choose another output_dir",
+  ENOTDIR: "a file is where a folder is needed; choose another output_dir",
+  EEXIST: "a file is where a folder is needed; choose another output_dir",
 };
+
+/** An error of the disk in words: what was tried, why it failed, what to do. */
+export function failedWrite(what: string, error: unknown, advice: string = ""): Error {
+  const { code = "", message } = error as { code?: string; message: string };
+  return new Error(`Cannot ${what}: ${reasons[code] ?? message}${advice}`, { cause: error });
+}
 
 /** Writes a checkpoint and then removes the oldest ones. Returns the path of its folder. */
 export function writeCheckpoint(
@@ -167,14 +175,13 @@ export function writeCheckpoint(
     } catch {
       // The disk that failed may fail again; the next save clears what is left.
     }
-    const { code = "", message } = error as { code?: string; message: string };
     const newest = existsSync(folder) ? stepsIn(folder).at(-1) : undefined;
-    throw new Error(
-      `Cannot save the checkpoint ${path}: ${reasons[code] ?? message}; ` +
-        (newest === undefined
-          ? "the same command begins again"
-          : `the same command goes on from ${stepName(newest)}`),
-      { cause: error },
+    throw failedWrite(
+      `save the checkpoint ${path}`,
+      error,
+      newest === undefined
+        ? "; the same command begins again"
+        : `; the same command goes on from ${stepName(newest)}`,
     );
   }
   return path;

@@ -9,6 +9,7 @@ import { pid } from "node:process";
 import type { PretrainingConfig } from "../config/mod.ts";
 import { tensorboardHeader, tensorboardScalars, writeFileAtomic } from "../formats/mod.ts";
 import type { EarlyStop } from "./checkpoint.ts";
+import { failedWrite } from "./checkpoint_files.ts";
 import type { StepMetrics } from "./run_types.ts";
 
 /** Where a run stands, as `trainer_state.json` says it; names as in the Hugging Face trainer where it has them. */
@@ -64,12 +65,16 @@ function openEvents(folder: string, step: number): (line: StepMetrics) => void {
   let path: string | undefined;
   return (line) => {
     const wallTime = Date.now() / 1000;
-    if (path === undefined) {
-      // TensorBoard orders the files of a folder by name, so the time leads.
-      path = join(folder, `events.out.tfevents.${Math.floor(wallTime)}.${hostname()}.${pid}.${step}`);
-      writeFileSync(path, tensorboardHeader({ wallTime, step: step + 1 }));
+    try {
+      if (path === undefined) {
+        // TensorBoard orders the files of a folder by name, so the time leads.
+        path = join(folder, `events.out.tfevents.${Math.floor(wallTime)}.${hostname()}.${pid}.${step}`);
+        writeFileSync(path, tensorboardHeader({ wallTime, step: step + 1 }));
+      }
+      appendFileSync(path, tensorboardScalars(curvesOf(line), { step: line.step, wallTime }));
+    } catch (error) {
+      throw failedWrite(`write the curves ${path ?? folder}`, error);
     }
-    appendFileSync(path, tensorboardScalars(curvesOf(line), { step: line.step, wallTime }));
   };
 }
 

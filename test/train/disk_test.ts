@@ -1,0 +1,213 @@
+// What a bad disk does to a run: every act of saving fails once, a full and a read-only device, two trainers in a folder.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { openEngine } from "../../lib/engines/mod.ts";
+import { packCheckpoint, saveCheckpoint } from "../../lib/train/checkpoint.ts";
+import { type Disk, disk, writeCheckpoint } from "../../lib/train/checkpoint_files.ts";
+import { lockFolder } from "../../lib/train/lock.ts";
+import { initialParameters, pretrain, readCheckpoint } from "../../lib/train/mod.ts";
+import { config, examples, runOf } from "./tiny.ts";
+
+const engine = await openEngine("tfjs-wasm");
+
+const saved = (step: number) => {
+  const [parameters, m, v] = [1, 2, 3].map((seed) => initialParameters(config, step + seed)) as [
+    Record<string, Float32Array>,
+    Record<string, Float32Array>,
+    Record<string, Float32Array>,
+  ];
+  return { config, parameters, m, v, state: { step, position: 0, totals: [], steps_in_totals: 0, run: {} } };
+};
+
+async function inScratch(test: (folder: string) => Promise<void> | void): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "albert-"));
+  try {
+    await test(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A disk on which the `failing`-th act fails; half of a file is written all the same, or nothing works from then on. */
+function failingDisk(
+  failing: number,
+  code: string,
+  forGood: boolean,
+): { readonly on: Disk; readonly acts: () => number } {
+  let acts = 0;
+  const guard = (act: () => void, half: () => void = () => {}): void => {
+    acts++;
+    if (acts !== failing && !(forGood && acts > failing)) return act();
+    half();
+    throw Object.assign(new Error(`${code}: the disk failed`), { code });
+  };
+  const on: Disk = {
+    makeFolder: (path) => guard(() => disk.makeFolder(path)),
+    write: (path, pieces) =>
+      guard(() => disk.write(path, pieces), () => disk.write(path, pieces.slice(0, pieces.length >> 1))),
+    flush: (path) => guard(() => disk.flush(path)),
+    rename: (from, to) => guard(() => disk.rename(from, to)),
+    remove: (path) => guard(() => disk.remove(path)),
+  };
+  return { on, acts: () => acts };
+}
+
+Deno.test("writeCheckpoint() leaves the old or the new step whichever act fails, and the next save clears up", async () => {
+  for (const forGood of [false, true]) {
+    for (let failing = 1;; failing++) {
+      let over = false;
+      await inScratch((folder) => {
+        saveCheckpoint(folder, saved(1), { keep: 1 });
+        const { on, acts } = failingDisk(failing, "ENOSPC", forGood);
+        let error: Error | undefined;
+        try {
+          writeCheckpoint(packCheckpoint(folder, saved(2), { keep: 1 }), on);
+        } catch (cause) {
+          error = cause as Error;
+        }
+        over = acts() < failing;
+        if (!over) {
+          assert.match(
+            error?.message ?? "",
+            /Cannot save the checkpoint .*step-000002: no space is left .* goes on from step-00000[12]/,
+          );
+        }
+        const { state, parameters } = readCheckpoint(folder); // reads every byte
+        const advised = /goes on from step-00000(\d)/.exec(error?.message ?? "")?.[1] ?? "2";
+        assert.equal(state.step, Number(advised), `act ${failing}`);
+        assert.deepEqual(parameters, saved(state.step).parameters);
+        saveCheckpoint(folder, saved(3), { keep: 1 });
+        assert.deepEqual(readdirSync(folder), ["step-000003"]);
+      });
+      if (over) {
+        assert.ok(failing > 12, `only ${failing - 1} acts were tried`);
+        break;
+      }
+    }
+  }
+});
+
+/** A small device of its own, where this process may mount one. */
+const canMount = (() => {
+  const folder = mkdtempSync(join(tmpdir(), "albert-"));
+  const made = spawnSync("mount", ["-t", "tmpfs", "-o", "size=100k", "none", folder]).status === 0;
+  if (made) spawnSync("umount", [folder]);
+  rmSync(folder, { recursive: true });
+  return made;
+})();
+
+async function onDevice(size: string, test: (folder: string) => Promise<void>): Promise<void> {
+  await inScratch(async (folder) => {
+    const mount = (...options: string[]): void => {
+      assert.equal(spawnSync("mount", [...options, folder]).status, 0);
+    };
+    mount("-t", "tmpfs", "-o", `size=${size}`, "none");
+    try {
+      await test(folder);
+    } finally {
+      spawnSync("umount", ["-l", folder]);
+    }
+  });
+}
+
+const remount = (folder: string, option: string): void => {
+  assert.equal(spawnSync("mount", ["-o", `remount,${option}`, folder]).status, 0);
+};
+
+Deno.test({
+  name:
+    "pretrain() on a device that gets full says so, keeps the last checkpoint, and goes on to the same bits",
+  ignore: !canMount,
+  fn: () =>
+    onDevice("200k", async (folder) => {
+      const changes = { save_checkpoints_steps: 1, keep_checkpoint_max: 0, num_train_steps: 30 };
+      const run = runOf({ output_dir: folder, ...changes });
+      await assert.rejects(
+        pretrain({ config, run, examples }, { engine }),
+        /(Cannot save the checkpoint .*|Cannot write .*): no space (is )?left on the device[;:] free some/,
+      );
+      const { step } = readCheckpoint(folder).state;
+      assert.ok(step > 1 && step < 30, `step ${step}`);
+      assert.deepEqual(readdirSync(folder).filter((name) => name.includes(".tmp-")), []);
+      remount(folder, "size=10m");
+      const { parameters } = await pretrain({ config, run, examples }, { engine });
+      const whole = await pretrain({ config, run: runOf({ num_train_steps: 30 }), examples }, { engine });
+      assert.deepEqual(parameters, whole.parameters);
+    }),
+});
+
+Deno.test({
+  name: "pretrain() in a folder that cannot be written says so before it begins, and when it becomes so",
+  ignore: !canMount,
+  fn: () =>
+    onDevice("10m", async (folder) => {
+      const run = runOf({ output_dir: folder, save_checkpoints_steps: 2 });
+      remount(folder, "ro");
+      const refused = /Cannot train in .*: the device cannot be written to; choose another output_dir/;
+      await assert.rejects(pretrain({ config, run, examples }, { engine }), refused);
+      remount(folder, "rw");
+      const onStep = (): void => remount(folder, "ro"); // at step 5
+      await assert.rejects(
+        pretrain({ config, run, examples }, { engine, onStep }),
+        /Cannot (save|write) .*(cannot be written to|no permission)/,
+      );
+      remount(folder, "rw");
+      assert.ok([2, 4].includes(readCheckpoint(folder).state.step)); // the save of step 4 may have been on its way
+      rmSync(join(folder, "train.lock"), { force: true });
+      assert.equal((await pretrain({ config, run, examples }, { engine })).step, 12);
+    }),
+});
+
+Deno.test("pretrain() lets one trainer into a folder: the other is told, and the first ends as if alone", async () => {
+  await inScratch(async (folder) => {
+    const run = runOf({ output_dir: folder, save_checkpoints_steps: 1, log_every: 1 });
+    let second: unknown;
+    const onStep = async ({ step }: { readonly step: number }): Promise<void> => {
+      if (step === 3) second = await pretrain({ config, run, examples }, { engine }).catch((error) => error);
+    };
+    const { parameters } = await pretrain({ config, run, examples }, { engine, onStep });
+    assert.match(String(second), /process \d+ on .* is training there; wait for it/);
+    const alone = await pretrain({ config, run: runOf({}), examples }, { engine });
+    assert.deepEqual(parameters, alone.parameters);
+  });
+});
+
+Deno.test("lockFolder() lets exactly one of ten in who find the same dead lock", async () => {
+  await inScratch(async (folder) => {
+    writeFileSync(join(folder, "train.lock"), `999999999 ${hostname()} 5\n`);
+    const script = `
+      import { lockFolder } from ${JSON.stringify(new URL("../../lib/train/lock.ts", import.meta.url).href)};
+      try {
+        lockFolder(Deno.args[0]);
+        console.log("in");
+      } catch (error) {
+        console.log(error.message);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 3000));`;
+    const file = join(folder, "take.ts");
+    writeFileSync(file, script);
+    const runs = Array.from(
+      { length: 10 },
+      () =>
+        new Deno.Command(Deno.execPath(), { args: ["run", "-A", "--no-check", file, folder], stderr: "null" })
+          .output(),
+    );
+    const said = (await Promise.all(runs)).map(({ stdout }) => new TextDecoder().decode(stdout).trim());
+    assert.equal(said.filter((line) => line === "in").length, 1, said.join("\n"));
+    assert.equal(said.filter((line) => /is training there/.test(line)).length, 9, said.join("\n"));
+  });
+});
+
+Deno.test({
+  name: "lockFolder() takes over a lock whose number is another program's by now",
+  ignore: !existsSync("/proc/1/stat"),
+  fn: () =>
+    inScratch((folder) => {
+      writeFileSync(join(folder, "train.lock"), `1 ${hostname()} 123456789\n`); // process 1 began at another time
+      const unlock = lockFolder(folder);
+      unlock();
+    }),
+});
