@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import type { AlbertConfig, PretrainingConfig } from "../config/mod.ts";
 import { measurePeak } from "../engines/mod.ts";
-import type { Engine } from "../tensor/mod.ts";
+import type { Engine, MemoryNeed } from "../tensor/mod.ts";
 import {
   estimateCost,
   evaluate,
@@ -48,6 +48,19 @@ export function describeStep(
 
 const bytes = (count: number): string =>
   count < 1e9 ? `${(count / 1e6).toFixed(0)} MB` : `${(count / 1e9).toFixed(1)} GB`;
+
+/** What the compiled step needs, against what is free. */
+export function describeMemory(
+  { peak, process, arguments: given, temporary, outputs, free }: MemoryNeed,
+): string {
+  return `memory, compiled: ${bytes(peak)} at the most, ${
+    bytes(given)
+  } of them for weights, moments and the batch, ` +
+    `${bytes(temporary + outputs)} for activations and gradients, ${
+      bytes(process)
+    } for the compiler's process; ` +
+    `${bytes(free)} are free`;
+}
 
 /** What was decided before the first step, and why. */
 export function describeRun(config: AlbertConfig, run: PretrainingConfig, engine: Engine): string[] {
@@ -134,6 +147,7 @@ async function run(
     onProgress,
     signal,
     onNote: (note) => print(note),
+    onMemory: (need) => print(describeMemory(need)),
     // Not before: what is refused is refused without a list of what would have been done.
     onStart: async ({ step, checkpoint }) => {
       if (pace !== undefined) return; // a later stage

@@ -4,7 +4,7 @@
  */
 import { describe } from "../../tensor/mod.ts";
 import { sameShape } from "../../tensor/graph.ts";
-import type { Buffer, Graph, Program, MemoryNeed, TensorType } from "../../tensor/mod.ts";
+import type { Buffer, Graph, MemoryNeed, Program, TensorType } from "../../tensor/mod.ts";
 import { memoryOf, refuseTooLarge } from "./memory.ts";
 import type { Compiled } from "./messages.ts";
 import type { Signature } from "./pjrt_client.ts";

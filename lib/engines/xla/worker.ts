@@ -224,9 +224,6 @@ function processMemory(): { readonly resident: number; readonly peak: number } {
 
 function status(state: State): Status {
   const { minorPageFault, userCPUTime, systemCPUTime } = process.resourceUsage();
-  const lines = readFileSync("/proc/self/status", "utf8");
-  const kilobytes = (name: string): number =>
-    1024 * Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(lines)?.[1]);
   const fields = readFileSync("/proc/self/stat", "utf8").split(") ").pop()?.split(" ") ?? [];
   return {
     buffers: state.buffers.size,
