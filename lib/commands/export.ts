@@ -4,12 +4,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { PretrainingConfig } from "../config/mod.ts";
-import { openEngine } from "../engines/mod.ts";
 import { type ExportFormat, exportModel, modelCard, type ModelCardFacts } from "../export/mod.ts";
 import { expandPatterns } from "../records/mod.ts";
 import { lineChart } from "../show/mod.ts";
 import { type Checkpoint, evaluateInDetail, readCheckpoint } from "../train/mod.ts";
 import { type Command, command, type Context, type FlagValues, UsageError } from "./command.ts";
+import { engineFlags, openWished } from "./engine.ts";
 import { readInput } from "./files.ts";
 import { openExamples } from "./pretrain.ts";
 import { checkRecords } from "./records_manifest.ts";
@@ -59,11 +59,7 @@ const flags = {
     help: "card: JSON about the text with title, source, licence, plain.sha256, such as data/kjv/card.json",
   },
   example: { kind: "string", help: "card: a text with one [MASK] to try" },
-  engine: {
-    kind: "string",
-    default: "auto",
-    help: "auto, xla, tfjs (wasm), tfjs-cpu, tfjs-webgpu, reference",
-  },
+  ...engineFlags,
 } as const;
 
 type Values = FlagValues<typeof flags>;
@@ -135,7 +131,7 @@ async function measured(
     tokenizer: { path, bytes: tokenizer },
   });
   const metrics = await evaluateInDetail(parameters, config, openExamples(files, lengths), {
-    engine: await openEngine(values.engine),
+    engine: await openWished(values),
     batchSize: values.eval_batch_size,
     maskTokenId: run.mask_token_id ?? 4,
     signal,

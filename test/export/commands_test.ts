@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArguments, UsageError } from "../../lib/commands/command.ts";
 import { exportCommand } from "../../lib/commands/export.ts";
+import { fillMask } from "../../lib/commands/fill_mask.ts";
 import { importCommand } from "../../lib/commands/import.ts";
 import { albertConfigToJson } from "../../lib/config/mod.ts";
 import { writeTfCheckpoint } from "../../lib/formats/mod.ts";
@@ -21,8 +22,8 @@ async function inFolder(test: (folder: string) => Promise<void>): Promise<void> 
 }
 
 /** Runs a command line and returns what it prints. */
-async function albert(name: "export" | "import", ...args: string[]): Promise<string> {
-  const command = name === "export" ? exportCommand : importCommand;
+async function albert(name: "export" | "import" | "fill-mask", ...args: string[]): Promise<string> {
+  const command = { export: exportCommand, import: importCommand, "fill-mask": fillMask }[name];
   const { values, positionals } = parseArguments(command, args);
   const lines: string[] = [];
   await command.run(values, positionals, {
@@ -112,6 +113,19 @@ Deno.test("export measures held-out records into eval.json and the card", async 
     assert.ok(
       card.includes(`| masked-LM loss on all predictions, nats | ${found.masked_lm_loss.toPrecision(4)} |`),
     );
+  });
+});
+
+Deno.test("fill-mask fills an exported folder as it fills the checkpoint", async () => {
+  await inFolder(async (folder) => {
+    const model = trained(folder);
+    const out = join(folder, "out");
+    await albert("export", `--checkpoint=${model}`, `--output_dir=${out}`);
+    const fill = (path: string): Promise<string> =>
+      albert("fill-mask", `--model=${path}`, "--engine=reference", "the a [MASK]; b");
+    const said = await fill(out);
+    assert.match(said, / 0\.\d{3}  /);
+    assert.equal(said, await fill(model));
   });
 });
 
