@@ -138,7 +138,7 @@ async function runSteps(
   const { start, stage, evaluator } = machinery;
   const now = await beginning(start, stage, options, controls.engine);
   now.stopped = isOver(now.early, run);
-  const files = openLog(run, start.step);
+  const files = openLog(run, start.pending ? start.step - 1 : start.step);
   const saver = openSaver((path) => now.checkpoint = path);
   const log: StepMetrics[] = [];
   const began = performance.now();
