@@ -96,15 +96,16 @@ const recipes: Readonly<Record<LearningPresetName, () => Recipe>> = {
       stageOf([16, 64, 1800, 3], words(1), { stop_after_steps: 1200 }), // cut, so that its rate does not end at 0
       stageOf([64, 16, 5000, 6], words(1)),
     ]),
-  best15: () => carried(0.003, 24000),
-  larger: () => carried(0.003, 24000),
+  best15: () => carried(40000, 10),
+  larger: () => carried(40000, 1),
 };
 
 /** P3's model with a quarter of its batch, half its rate, more steps, and moments carried into the second stage. */
-function carried(learning_rate: number, steps: number): Recipe {
+function carried(steps: number, passes: number): Recipe {
+  const slow = { learning_rate: 0.003, num_warmup_steps: 400 };
   return recipeOf({ layers: 3, hidden: 128, vocabulary: 4000, positions: 64, range: 0.05 }, words(1), [
-    stageOf([16, 16, 7200, 3], words(1), { learning_rate, stop_after_steps: 4800, num_warmup_steps: 400 }),
-    stageOf([64, 4, steps, 6], words(1), { learning_rate, moments: "carried" }),
+    stageOf([16, 16, 7200, Math.min(passes, 3)], words(1), { ...slow, stop_after_steps: 4800 }),
+    stageOf([64, 4, steps, passes], words(1), { ...slow, moments: "carried" }),
   ]);
 }
 
