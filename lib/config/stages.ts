@@ -80,7 +80,7 @@ const momentsField: Field = { kind: "choice", choices: ["fresh", "carried"], def
  * ], { run: { learning_rate: 0.003, train_batch_size: 16 } });
  * assert.deepEqual([short?.run.train_batch_size, long?.run.train_batch_size], [16, 4]);
  * assert.equal(long?.run.learning_rate, 0.003);
- * assert.throws(() => parseStages([{ seed: 3 }]), /stage 1.*\n.*seed/);
+ * assert.throws(() => parseStages([{ seed: 3 }]), /stage 1[^]*seed/);
  * ```
  */
 export function parseStages(
