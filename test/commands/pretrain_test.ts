@@ -8,6 +8,7 @@ import { commands, parseArguments } from "../../lib/commands/mod.ts";
 import { albertConfigToJson, albertPreset } from "../../lib/config/mod.ts";
 import { createRecords } from "../../lib/records/mod.ts";
 import { readCheckpoint } from "../../lib/train/mod.ts";
+import { xlaHere, xlaNote } from "../engines/xla.ts";
 
 const pieces = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", ..."abcdefgh".split("").map((c) => `▁${c}`)];
 const tokenizer = {
@@ -181,6 +182,45 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     assert.equal(readCheckpoint(output).state.step, step + 1);
   });
 }
+
+Deno.test({
+  name: `pretrain ends within 10 s of SIGTERM in the middle of a long step on xla${xlaNote}`,
+  ignore: !xlaHere,
+  fn: async () => {
+    const output = join(folder, "long");
+    const { vocab_size: _, ...tiny } = JSON.parse(albertConfigToJson(albertPreset("tiny")));
+    const wide = {
+      ...tiny,
+      vocab_size: 13,
+      hidden_size: 256,
+      intermediate_size: 1024,
+      num_attention_heads: 4,
+    };
+    writeFileSync(join(folder, "wide.json"), JSON.stringify({ ...wide, num_hidden_layers: 2 }));
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-A", "--no-check", new URL("../../lib/cli.ts", import.meta.url).pathname, "pretrain"],
+        ...[...flags, `--output_dir=${output}`, "--num_train_steps=1000", "--nomeasure_peak", "--engine=xla"],
+        ...[`--albert_config_file=${folder}/wide.json`, "--train_batch_size=256", "--log_every=1"],
+      ],
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const text = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let seen = "";
+    let line = 0;
+    for (let part = await text.read(); !part.done; part = await text.read()) {
+      seen += part.value;
+      if (line > 0 || !/step 2:/.test(seen)) continue;
+      line = performance.now();
+      child.kill("SIGTERM"); // a step has just begun
+    }
+    assert.equal((await child.status).code, 130, seen);
+    assert.ok(performance.now() - line < 10_000, `${performance.now() - line} ms`);
+    const { step } = readCheckpoint(output).state;
+    assert.ok(step >= 2 && step <= 4, seen);
+  },
+});
 
 const held = [`--eval_input_file=${folder}/held_out.tfrecord`, "--engine=tfjs-wasm"];
 
