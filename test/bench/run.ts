@@ -2,6 +2,7 @@
 import process from "node:process";
 import { dispatchBench } from "./dispatch_bench.ts";
 import { engineBench } from "./engine_bench.ts";
+import { graphsBench } from "./graphs_bench.ts";
 import { jaxBench } from "./jax_bench.ts";
 import { learnBench } from "./learn_bench.ts";
 import { describeRatio, type Ratio } from "./pairs.ts";
@@ -16,6 +17,7 @@ const benches: {
   tokenizer: tokenizerBench,
   records: recordsBench,
   dispatch: dispatchBench,
+  graphs: graphsBench,
   engine: engineBench,
   jax: jaxBench,
   learn: learnBench,
@@ -23,7 +25,7 @@ const benches: {
 };
 
 /** Benches that take many minutes: they run only when they are named. */
-const onRequest = new Set(["learn", "parity"]);
+const onRequest = new Set(["graphs", "learn", "parity"]);
 
 /** `--name=value` arguments are flags of the benches that read them. */
 async function main(all: readonly string[]): Promise<number> {

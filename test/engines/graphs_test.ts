@@ -4,8 +4,6 @@
 import assert from "node:assert/strict";
 import {
   add,
-  barrier,
-  broadcastTo,
   cast,
   compare,
   compile,
@@ -13,14 +11,9 @@ import {
   constant,
   deviceArray,
   div,
-  dot,
-  dropout,
   exp,
-  gather,
-  gelu,
   grad,
   iota,
-  layerNorm,
   log,
   matmul,
   maximum,
@@ -29,14 +22,10 @@ import {
   mul,
   neg,
   openEngine,
-  pad,
-  randomKey,
   reduceMax,
   reduceSum,
   reshape,
-  rsqrt,
   scan,
-  scatterAdd,
   select,
   slice,
   softmax,
@@ -47,8 +36,9 @@ import {
   transpose,
   useEngine,
 } from "albert-guide";
-import type { Engine, HostArray, Shape, Tensor, TensorType } from "albert-guide";
-import { floats, numbers } from "./cases.ts";
+import type { HostArray, Tensor, TensorType } from "albert-guide";
+import { floats } from "./cases.ts";
+import { assertAgree, randomGraph, runOn } from "./random_graphs.ts";
 import { startXla, xlaHere, xlaNote } from "./xla.ts";
 
 const engines = ["tfjs-wasm", "tfjs-cpu"] as const;
@@ -58,107 +48,6 @@ const everyEngine = [
 ] as const;
 await startXla();
 
-async function runOn(
-  engine: Engine,
-  fn: (x: Tensor, y: Tensor) => readonly Tensor[],
-  types: readonly [TensorType, TensorType],
-  values: readonly [HostArray, HostArray],
-): Promise<HostArray[]> {
-  const program = await compile(
-    ({ x, y }) => Object.fromEntries(fn(x, y).map((tensor, i) => [`out${i}`, tensor])),
-    { x: types[0], y: types[1] },
-    { engine },
-  );
-  const outputs = Object.values(await program.run({ x: values[0], y: values[1] }));
-  const data = await Promise.all(
-    outputs.map((output) => (output as { data: () => Promise<HostArray> }).data()),
-  );
-  outputs.forEach((output) => (output as { dispose: () => void }).dispose());
-  program.dispose();
-  return data;
-}
-
-function assertClose(actual: HostArray, expected: HostArray, tolerance: number, where: string): void {
-  assert.equal(actual.length, expected.length, where);
-  expected.forEach((want, i) => {
-    const got = actual[i] as number;
-    if (Object.is(got, want) || got === want) return;
-    assert.ok(
-      Math.abs(got - want) <= tolerance * Math.max(1, Math.abs(want)),
-      `${where}[${i}]: ${got}, not ${want}`,
-    );
-  });
-}
-
-/** A random graph over two matrices: every step takes earlier values and keeps them bounded. */
-function randomGraph(seed: number): (x: Tensor, y: Tensor) => Tensor[] {
-  return (x, y) => {
-    const next = numbers(seed);
-    const below = (n: number): number => Math.floor(next() * n);
-    const pool: Tensor[] = [x, y];
-    const pick = (): Tensor => pool[below(pool.length)] as Tensor;
-    const fit = (t: Tensor, shape: Shape): Tensor => {
-      // Anything to the wanted shape: through its mean, or through a slice and a broadcast.
-      if (t.shape.length === shape.length && t.shape.every((n, i) => n === shape[i])) return t;
-      return broadcastTo(reshape(mean(t), shape.map(() => 1)), shape);
-    };
-    const steps: (() => Tensor)[] = [
-      () => tanh(pick()),
-      () => gelu(pick()),
-      () => neg(pick()),
-      () => mul(pick(), 0.5),
-      () => ((a) => add(a, fit(pick(), a.shape)))(pick()),
-      () => ((a) => mul(tanh(a), tanh(fit(pick(), a.shape))))(pick()),
-      () => ((a) => maximum(a, fit(pick(), a.shape)))(pick()),
-      () => ((a) => minimum(a, fit(pick(), a.shape)))(pick()),
-      () => ((a) => select(compare(a, "gt", fit(pick(), a.shape)), a, 0.25))(pick()),
-      () => transpose(pick()),
-      () => ((a) => reshape(a, [a.shape[1] as number, a.shape[0] as number]))(pick()),
-      () => softmax(pick()),
-      () => ((a) => sub(a, reduceMax(a, [below(2)], { keepDims: true })))(pick()),
-      () => ((a) => div(a, add(1, reduceSum(mul(a, a), [below(2)], { keepDims: true }))))(pick()),
-      () => ((a) => matmul(a, transpose(tanh(fit(pick(), a.shape)))))(pick()),
-      () => ((a) => mul(matmul(transpose(a), tanh(a)), 0.1))(pick()),
-      () => ((a) => slice(a, [1, 0], [...a.shape]))(pick()),
-      () => pad(pick(), [below(2), 0], [1, below(2)], { value: 0.5 }),
-      () => ((a) => concat([a, mul(a, 2)], below(2)))(pick()),
-      () =>
-        ((a) =>
-          layerNorm(a, fit(pick(), [a.shape[1] as number]), fit(pick(), [a.shape[1] as number]), {
-            epsilon: 0.1,
-          }))(pick()),
-      () => ((a) => gather(a, constant([0, 2, 1, 0], { dtype: "int32" })))(pick()),
-      () =>
-        ((a) => scatterAdd(cast(iota([a.shape[0] as number], 0), "int32"), a, (a.shape[0] as number) + 1))(
-          pick(),
-        ),
-      () => ((a) => dropout(a, 0.25, randomKey(seed)))(pick()),
-      () => ((a) => exp(neg(mul(a, a))))(pick()),
-      () => ((a) => log(add(mul(a, a), 0.5)))(pick()),
-      () => ((a) => mul(a, rsqrt(add(mul(a, a), 1))))(pick()),
-      () => ((a) => sqrt(add(mul(a, a), 0.1)))(pick()),
-      () => barrier(pick()),
-      () => ((a) => mul(a, cast(compare(iota(a.shape, below(2)), "lt", 3), "float32")))(pick()),
-      () =>
-        ((a) => {
-          const [m, n] = a.shape as [number, number];
-          const cube = broadcastTo(reshape(a, [m, 1, n]), [m, 2, n]);
-          const product = dot(cube, cube, { batch: [[1], [1]], contract: [[0], [0]] }); // [2, n, n]
-          return mul(reshape(slice(product, [1, 0, 0], [2, n, n]), [n, n]), 1 / m);
-        })(pick()),
-    ];
-    const count = 6 + below(14);
-    for (let i = 0; i < count; i++) {
-      const made = (steps[below(steps.length)] as () => Tensor)();
-      const [m = 0, n = 0] = made.shape;
-      if (m >= 3 && n >= 1 && m * n <= 400) pool.push(made);
-    }
-    const outputs = pool.slice(-3);
-    const loss = reduceSum(outputs.map((t) => reduceSum(mul(t, t))).reduce((a, b) => add(a, b)), []);
-    return [...outputs, loss, ...grad(loss, [x, y])];
-  };
-}
-
 for (const { name, note, ignore } of everyEngine) {
   Deno.test({
     name: `${name} agrees with the reference on 100 random graphs and their gradients${note}`,
@@ -166,23 +55,8 @@ for (const { name, note, ignore } of everyEngine) {
   }, async () => {
     const [engine, reference] = [await openEngine(name), await openEngine("reference")];
     for (let seed = 1; seed <= 100; seed++) {
-      const types: [TensorType, TensorType] = [
-        { dtype: "float32", shape: [3 + seed % 5, 4 + seed % 7] },
-        { dtype: "float32", shape: [4 + seed % 6, 3 + seed % 4] },
-      ];
-      const next = numbers(seed + 500);
-      const values = types.map(({ shape }) =>
-        Float32Array.from({ length: (shape[0] as number) * (shape[1] as number) }, () => 2 * next() - 1)
-      ) as [Float32Array, Float32Array];
-      const expected = await runOn(reference, randomGraph(seed), types, values);
-      const actual = await runOn(engine, randomGraph(seed), types, values);
-      const scale = Math.max(
-        1,
-        ...expected.flatMap((array) => Array.from(array, Math.abs)).filter(Number.isFinite),
-      );
-      expected.forEach((want, i) =>
-        assertClose(actual[i] as HostArray, want, 2e-5 * scale, `graph ${seed}, output ${i}`)
-      );
+      const graph = randomGraph(seed);
+      assertAgree(await runOn(engine, graph), await runOn(reference, graph), `graph ${seed}`);
     }
   });
 }
@@ -271,9 +145,8 @@ for (const { name, note, ignore } of everyEngine) {
       { dtype: "int32", shape: [2] },
     ];
     const values: [HostArray, HostArray] = [Float32Array.of(1, 2, 3, 4, 5, 6), Int32Array.of(7, 8)];
-    const outputs = await runOn(
-      await openEngine(name),
-      (x, y) => {
+    const outputs = await runOn(await openEngine(name), {
+      fn: (x, y) => {
         const sum = add(x, 1);
         return [
           x,
@@ -289,7 +162,7 @@ for (const { name, note, ignore } of everyEngine) {
       },
       types,
       values,
-    );
+    });
     assert.deepEqual(outputs.map((array) => Array.from(array)), [
       [1, 2, 3, 4, 5, 6],
       [7, 8],

@@ -47,8 +47,39 @@ const comparedAs = {
   bool: "UNSIGNED",
 };
 
+/**
+ * A sum of bfloat16 values made in float32 and rounded once: the compiler itself would round after each addition.
+ *
+ * @param inputs The summands' types, and their names.
+ * @param sum Writes the sum of the wider summands, given their names.
+ */
+function inFloat32(
+  writer: Writer,
+  node: TensorType,
+  inputs: readonly (readonly [type: TensorType, name: string])[],
+  sum: (wide: TensorType, names: readonly string[]) => string,
+): string {
+  const wide = (type: TensorType): TensorType => ({ dtype: "float32", shape: type.shape });
+  const names = inputs.map(([type, name]) =>
+    writer.value(`stablehlo.convert ${name} : (${typeText(type)}) -> ${typeText(wide(type))}`)
+  );
+  const made = sum(wide(node), names);
+  return writer.value(`stablehlo.convert ${made} : (${typeText(wide(node))}) -> ${typeText(node)}`);
+}
+
 function reduce(fold: "add" | "maximum", start: number): Emit<"reduce_sum"> & Emit<"reduce_max"> {
-  return (writer, node, [x]) => {
+  const emit = (
+    writer: Writer,
+    node: TensorOf<"reduce_sum" | "reduce_max">,
+    [x]: readonly string[],
+  ): string => {
+    if (fold === "add" && node.dtype === "bfloat16") {
+      const input = first(node);
+      return inFloat32(writer, node, [[input, x as string]], (type, names) => {
+        const widened = { ...input, dtype: "float32" } as Tensor;
+        return emit(writer, { ...node, ...type, inputs: [widened] } as TensorOf<"reduce_sum">, names);
+      });
+    }
     const scalar = { dtype: node.dtype, shape: [] };
     const least = node.dtype === "int32" ? -(2 ** 31) : node.dtype === "uint32" ? 0 : start;
     const init = writer.splat(fold === "add" ? 0 : least, scalar);
@@ -58,6 +89,7 @@ function reduce(fold: "add" | "maximum", start: number): Emit<"reduce_sum"> & Em
       `stablehlo.reduce(${x} init: ${init}) applies stablehlo.${fold} across dimensions = [${dims}] : ${types}`,
     );
   };
+  return emit;
 }
 
 /** Indices [..] as [.., 1]: one row number per place, as gather and scatter want it. */
@@ -84,6 +116,13 @@ const gather: Emit<"gather"> = (writer, node, [table, indices]) => {
 };
 
 const scatterAdd: Emit<"scatter_add"> = (writer, node, [indices, updates]) => {
+  if (node.dtype === "bfloat16") {
+    const [rows, input] = [first(node), second(node)];
+    return inFloat32(writer, node, [[input, updates as string]], (type, [name]) => {
+      const inputs = [rows, { ...input, dtype: "float32" } as Tensor];
+      return scatterAdd(writer, { ...node, ...type, inputs }, [indices as string, name as string]);
+    });
+  }
   const leading = first(node).shape.length;
   const index = indexVectors(writer, first(node), indices as string);
   const zeros = writer.splat(0, node);
