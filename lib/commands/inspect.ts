@@ -3,7 +3,7 @@
  */
 import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { findTfCheckpoint, readSafetensorsFile, readTfCheckpoint } from "../formats/mod.ts";
+import { findTfCheckpoint, openSafetensors, readTfCheckpoint } from "../formats/mod.ts";
 import { parseModel } from "../tokenizer/mod.ts";
 import { readCheckpoint } from "../train/mod.ts";
 import { type Command, command, type Context, UsageError } from "./command.ts";
@@ -33,7 +33,7 @@ export function kindOf(path: string): "checkpoint" | "tensorflow" | "tfrecord" |
     return readdirSync(path).some((name) => name.endsWith(".index")) ? "tensorflow" : "checkpoint";
   }
   if (/\.index$|\.data-\d{5}-of-\d{5}$/.test(path)) return "tensorflow";
-  if (path.endsWith(".safetensors")) return "safetensors";
+  if (/\.safetensors(\.index\.json)?$/.test(path)) return "safetensors";
   if (path.endsWith(".model")) return "model";
   if (/\.tf_?records?(-\d+-of-\d+)?(\.gz)?$/.test(path)) return "tfrecord";
   const bytes = firstBytes(path);
@@ -71,7 +71,7 @@ function inspectModel(path: string, limit: number, print: Print): void {
 }
 
 function inspectTensors(path: string, print: Print): void {
-  const { tensors, metadata } = readSafetensorsFile(path);
+  const { tensors, metadata } = openSafetensors(path); // the values themselves say nothing about damage
   const rows = Object.entries(tensors);
   for (const [name, { dtype, shape }] of rows) print(`  ${name}\t${dtype}\t[${shape.join(", ")}]`);
   for (const [key, value] of Object.entries(metadata ?? {})) print(`  metadata ${key} = ${value}`);

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AlbertConfig } from "../config/mod.ts";
-import { CorruptFileError, readSafetensorsFile } from "../formats/mod.ts";
+import { CorruptFileError, openSafetensors } from "../formats/mod.ts";
 import { type Piece, type PieceType, serializeModel } from "../tokenizer/mod.ts";
 import { readHuggingFaceConfig } from "./hf_config.ts";
 import { fromHuggingFaceWeights, type ShapedValues } from "./names.ts";
@@ -48,15 +48,12 @@ function readJson(path: string): unknown {
   }
 }
 
-/** The files with weights: one, or those that the index of a file in parts names. */
-function weightFiles(folder: string): string[] {
-  const single = join(folder, "model.safetensors");
-  if (existsSync(single)) return [single];
-  const index = join(folder, "model.safetensors.index.json");
-  if (existsSync(index)) {
-    const { weight_map } = readJson(index) as { readonly weight_map?: { readonly [name: string]: string } };
-    return [...new Set(Object.values(weight_map ?? {}))].map((name) => join(folder, name));
-  }
+/** The file with the weights, or the index of those in parts. */
+function weightFile(folder: string): string {
+  const found = ["model.safetensors", "model.safetensors.index.json"].map((name) => join(folder, name)).find(
+    existsSync,
+  );
+  if (found !== undefined) return found;
   const old = existsSync(join(folder, "pytorch_model.bin"))
     ? "; pytorch_model.bin is not read: save the model with safe_serialization in transformers"
     : "";
@@ -64,18 +61,18 @@ function weightFiles(folder: string): string[] {
 }
 
 function readWeights(folder: string): Record<string, ShapedValues> {
-  const found: Record<string, ShapedValues> = {};
-  for (const path of weightFiles(folder)) {
-    for (const [name, { dtype, shape, data }] of Object.entries(readSafetensorsFile(path).tensors)) {
-      if (data instanceof Float32Array) found[name] = { shape, data };
-      else if (dtype === "BF16" || dtype === "F16") {
+  const { tensors, read } = openSafetensors(weightFile(folder));
+  return Object.fromEntries(
+    Object.entries(tensors).flatMap(([name, { dtype, shape, file }]) => {
+      if (dtype === "BF16" || dtype === "F16" || dtype === "F64") {
         throw new TypeError(
-          `Cannot use ${path}: tensor ${name} is ${dtype}; save the model in float32 first`,
+          `Cannot use ${file}: tensor ${name} is ${dtype}; save the model in float32 first`,
         );
-      } // whole numbers are buffers, not weights
-    }
-  }
-  return found;
+      }
+      // Whole numbers are buffers, not weights.
+      return dtype === "F32" ? [[name, { shape, data: read(name).data as Float32Array }]] : [];
+    }),
+  );
 }
 
 type TokenizerJson = {

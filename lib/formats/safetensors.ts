@@ -3,9 +3,8 @@
  * that the reference library makes; the reader trusts nothing: every rule of the format is checked before a value is
  * used. Source: the format description of huggingface/safetensors and the order its writer uses.
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { checkTensor, compareNames, count, layouts } from "./elements.ts";
-import { CorruptFileError } from "./errors.ts";
+import { checkTensor, compareNames, layouts } from "./elements.ts";
+import { headerLength, maxHeader, parseHeader, refuser, tensorOf } from "./safetensors_header.ts";
 
 /**
  * Element types this library writes and reads, in the order the reference writer sorts them; F16 and BF16 are Uint16Array of their bits.
@@ -96,8 +95,6 @@ export type SafetensorsFile = {
   readonly metadata: { readonly [key: string]: string };
 };
 
-const maxHeader = 100_000_000;
-
 const order = Object.keys(layouts);
 
 /**
@@ -180,111 +177,6 @@ export function writeSafetensors(
   return bytes;
 }
 
-type Refuse = (reason: string, byte: number) => CorruptFileError;
-const refuser = (path: string): Refuse => (reason, byte) =>
-  new CorruptFileError(`Cannot read safetensors ${path}: ${reason} (byte ${byte})`, { path, byte });
-
-/** A scanner for duplicate keys, which JSON.parse drops silently: keys of the top object and of each entry. */
-function duplicateKey(json: string): string | undefined {
-  const open: Set<string>[] = [];
-  for (const token of json.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?|[{}]/g)) {
-    const text = token[0];
-    if (text === "{") open.push(new Set());
-    else if (text === "}") open.pop();
-    else if (token[1] !== undefined) {
-      const key = JSON.parse(text.slice(0, text.lastIndexOf('"') + 1)) as string;
-      const keys = open[open.length - 1];
-      if (keys?.has(key) === true) return key;
-      keys?.add(key);
-    }
-  }
-  return undefined;
-}
-
-type Entry = {
-  readonly name: string;
-  readonly dtype: SafetensorsType;
-  readonly shape: readonly number[];
-  readonly begin: number;
-  readonly end: number;
-};
-
-const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-
-function readEntry(name: string, value: unknown, refuse: Refuse): Entry {
-  const bad = (reason: string): CorruptFileError => refuse(`tensor ${name} ${reason}`, 8);
-  if (typeof value !== "object" || value === null) throw bad("has no entry of dtype, shape and data_offsets");
-  const { dtype, shape, data_offsets: offsets, ...rest } = value as Readonly<Record<string, unknown>>;
-  const surplus = Object.keys(rest)[0];
-  if (surplus !== undefined) throw bad(`has the unknown key ${surplus}`);
-  if (typeof dtype !== "string" || !order.includes(dtype)) {
-    throw bad(`has the unknown dtype ${String(dtype)}`);
-  }
-  if (!Array.isArray(shape) || !shape.every(isSize)) throw bad("has no shape of whole numbers");
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
-    throw bad("has no pair of data_offsets");
-  }
-  const [begin, end] = offsets as [number, number];
-  if (end < begin) throw bad(`ends at ${end}, before its begin ${begin}`);
-  const bytes = count(shape as number[]) * layouts[dtype as SafetensorsType].bytes;
-  if (!Number.isSafeInteger(bytes)) throw bad("has a shape too large to count");
-  if (end - begin !== bytes) {
-    throw bad(`has ${end - begin} bytes, ${dtype} [${shape.join(", ")}] needs ${bytes}`);
-  }
-  return { name, dtype: dtype as SafetensorsType, shape: shape as number[], begin, end };
-}
-
-type Header = { readonly entries: readonly Entry[]; readonly metadata: Record<string, string> };
-
-function parseHeader(bytes: Uint8Array, buffer: number, refuse: Refuse): Header {
-  let json: string;
-  let header: unknown;
-  try {
-    json = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw refuse("the header is no UTF-8", 8);
-  }
-  if (!json.startsWith("{")) throw refuse("the header does not start with {", 8);
-  try {
-    header = JSON.parse(json);
-  } catch (error) {
-    throw refuse(`the header is no JSON: ${(error as Error).message}`, 8);
-  }
-  const twice = duplicateKey(json);
-  if (twice !== undefined) throw refuse(`the key ${twice} stands twice in the header`, 8);
-  const { __metadata__: metadata = {}, ...tensors } = header as Readonly<Record<string, unknown>>;
-  if (
-    typeof metadata !== "object" || metadata === null || Array.isArray(metadata) ||
-    !Object.values(metadata).every((value) => typeof value === "string")
-  ) throw refuse("__metadata__ is no map of text to text", 8);
-  const entries = Object.entries(tensors).map(([name, value]) => readEntry(name, value, refuse))
-    .sort((a, b) => a.begin - b.begin || a.end - b.end);
-  const start = 8 + bytes.length;
-  let at = 0;
-  for (const { name, begin, end } of entries) {
-    if (begin < at) throw refuse(`tensor ${name} overlaps the one before it`, start + begin);
-    if (begin > at) throw refuse(`${begin - at} bytes before tensor ${name} belong to no tensor`, start + at);
-    at = end;
-  }
-  if (at > buffer) {
-    throw refuse(`the tensors need ${at} bytes, the file ends after ${buffer}`, start + buffer);
-  }
-  if (at < buffer) throw refuse(`${buffer - at} bytes at the end belong to no tensor`, start + at);
-  return { entries, metadata: metadata as Record<string, string> };
-}
-
-/** The length of the header, checked against the size of the file. */
-function headerLength(first: Uint8Array, size: number, refuse: Refuse): number {
-  if (size < 8) throw refuse(`the file has ${size} bytes, a header length takes 8`, 0);
-  const length = new DataView(first.buffer, first.byteOffset, 8).getBigUint64(0, true);
-  if (length > BigInt(maxHeader)) throw refuse(`the header has ${length} bytes, at most ${maxHeader}`, 0);
-  if (length > BigInt(size - 8)) {
-    throw refuse(`the header has ${length} bytes, the file only ${size - 8} more`, 0);
-  }
-  if (length < 2n) throw refuse("the header is empty", 0);
-  return Number(length);
-}
-
 /**
  * Reads safetensors. All rules of the format are checked: header size and form, no key twice, dtype times shape equals
  * bytes, no overlap, no hole, nothing left over.
@@ -310,69 +202,11 @@ export function readSafetensors(
   const refuse = refuser(path);
   const length = headerLength(bytes, bytes.length, refuse);
   const { entries, metadata } = parseHeader(bytes.subarray(8, 8 + length), bytes.length - 8 - length, refuse);
-  return {
-    metadata,
-    // A copy also of a Buffer, whose own slice() is a view.
-    tensors: collect(
-      entries,
-      ({ begin, end }) => new Uint8Array(bytes.subarray(8 + length + begin, 8 + length + end)),
-    ),
-  };
-}
-
-function collect(
-  entries: readonly Entry[],
-  bytesOf: (entry: Entry) => Uint8Array,
-): Record<string, SafetensorsTensor> {
   // fromEntries defines own properties, so a tensor named __proto__ is only a name.
-  return Object.fromEntries(entries.map((entry) => {
-    const { name, dtype, shape } = entry;
-    const own = bytesOf(entry);
-    const data = layouts[dtype].view(own.buffer as ArrayBuffer, own.byteOffset, count(shape));
-    return [name, { dtype, shape, data }];
+  const tensors = Object.fromEntries(entries.map((entry) => {
+    // A copy also of a Buffer, whose own slice() is a view.
+    const own = new Uint8Array(bytes.subarray(8 + length + entry.begin, 8 + length + entry.end));
+    return [entry.name, tensorOf(entry, own)];
   }));
-}
-
-/**
- * Reads a safetensors file, tensor by tensor, so that memory holds each value once.
- *
- * @param path The file.
- * @returns Tensors by name.
- * @throws {CorruptFileError} When a rule of the format is broken.
- * @throws {Error} When the file cannot be opened.
- * @example
- * ```ts
- * import { readSafetensorsFile, writeFileAtomic, writeSafetensors } from "albert-guide";
- * import assert from "node:assert/strict";
- * import { mkdtempSync } from "node:fs";
- * import { tmpdir } from "node:os";
- *
- * const path = `${mkdtempSync(`${tmpdir()}/albert-`)}/model.safetensors`;
- * writeFileAtomic(path, writeSafetensors({ w: { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } }));
- * assert.deepEqual(readSafetensorsFile(path).tensors["w"]?.data, Float32Array.of(1, 2));
- * ```
- */
-export function readSafetensorsFile(path: string): SafetensorsFile {
-  const refuse = refuser(path);
-  const handle = openSync(path, "r");
-  const read = (at: number, length: number): Uint8Array => {
-    const bytes = new Uint8Array(length);
-    for (let done = 0; done < length;) {
-      const got = readSync(handle, bytes, done, length - done, at + done);
-      if (got === 0) throw refuse("the file became shorter while it was read", at + done);
-      done += got;
-    }
-    return bytes;
-  };
-  try {
-    const { size } = fstatSync(handle);
-    const length = headerLength(read(0, Math.min(8, size)), size, refuse);
-    const { entries, metadata } = parseHeader(read(8, length), size - 8 - length, refuse);
-    return {
-      metadata,
-      tensors: collect(entries, ({ begin, end }) => read(8 + length + begin, end - begin)),
-    };
-  } finally {
-    closeSync(handle);
-  }
+  return { metadata, tensors };
 }

@@ -3,16 +3,7 @@
  * `.data-00000-of-00001`. Read and written without TensorFlow, so that Google's released models can be a start and ours can
  * go on there. Facts: TensorFlow's tensor_bundle.proto and tensor_bundle.cc, checkpoint_state.proto.
  */
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  statSync,
-} from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { openAtomic, writeFileAtomic } from "./atomic.ts";
 import { maskedCrc32c } from "./crc32c.ts";
@@ -20,6 +11,7 @@ import { checkTensor, count, layouts } from "./elements.ts";
 import { CorruptFileError } from "./errors.ts";
 import { type ProtobufField, protobufWriter, readFields } from "./protobuf.ts";
 import { fieldBytes, fieldFloat, fieldNumber } from "./protobuf_fields.ts";
+import { readRange } from "./read_range.ts";
 import type { SafetensorsTensor, SafetensorsType } from "./safetensors.ts";
 import { compareBytes, readSortedTable, type TableEntry, writeSortedTable } from "./sorted_table.ts";
 
@@ -255,7 +247,7 @@ function readTensor(
   }
   if (shard < 0 || shard >= shards) throw refuse(`its entry names shard ${shard} of ${shards}`, offset);
   if (!existsSync(file)) throw refuse("the file is missing", 0);
-  const values = readRange(file, offset, bytes, refuse);
+  const values = readValues(file, offset, bytes, refuse);
   const found = maskedCrc32c(values);
   if (found !== crc) {
     const hex = (value: number): string => `0x${value.toString(16).padStart(8, "0")}`;
@@ -264,7 +256,7 @@ function readTensor(
   return { dtype, shape, data: layouts[dtype].view(values.buffer as ArrayBuffer, 0, count(shape)) };
 }
 
-function readRange(
+function readValues(
   path: string,
   offset: number,
   length: number,
@@ -276,13 +268,7 @@ function readRange(
     if (offset < 0 || offset + length > size) {
       throw refuse(`its values end at byte ${offset + length}, the file has ${size}`, size);
     }
-    const bytes = new Uint8Array(length);
-    for (let done = 0; done < length;) {
-      const got = readSync(handle, bytes, done, length - done, offset + done);
-      if (got === 0) throw refuse("the file became shorter while it was read", offset + done);
-      done += got;
-    }
-    return bytes;
+    return readRange(handle, offset, length, refuse);
   } finally {
     closeSync(handle);
   }

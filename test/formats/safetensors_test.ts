@@ -2,9 +2,10 @@ import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import {
   CorruptFileError,
+  openSafetensors,
   readSafetensors,
   readSafetensorsFile,
   type SafetensorsTensor,
@@ -163,4 +164,58 @@ Deno.test("readSafetensors() gives each tensor its own memory when it is handed 
   const { tensors } = readSafetensors(odd);
   odd.fill(0);
   assert.deepEqual(tensors["w"]?.data, Float32Array.of(5));
+});
+
+/** A model in two files with an index, in a folder of its own. */
+function inParts(change: (map: Record<string, string>) => void = () => {}): string {
+  const folder = mkdtempSync(join(tmpdir(), "albert-parts-"));
+  const tensor = (value: number): SafetensorsTensor => ({
+    dtype: "F32",
+    shape: [1],
+    data: Float32Array.of(value),
+  });
+  writeFileSync(join(folder, "1.safetensors"), writeSafetensors({ a: tensor(1), b: tensor(2) }));
+  writeFileSync(join(folder, "2.safetensors"), writeSafetensors({ c: tensor(3) }));
+  const weight_map = { a: "1.safetensors", b: "1.safetensors", c: "2.safetensors" };
+  change(weight_map);
+  const path = join(folder, "model.safetensors.index.json");
+  writeFileSync(path, JSON.stringify({ metadata: { total_size: 12 }, weight_map }));
+  return path;
+}
+
+Deno.test("openSafetensors() reads a model in several files by its index, one tensor at a time", () => {
+  const path = inParts();
+  const { tensors, read } = openSafetensors(path);
+  assert.deepEqual(Object.keys(tensors), ["a", "b", "c"]);
+  assert.ok(tensors["c"]?.file.endsWith("2.safetensors"));
+  assert.deepEqual(read("c").data, Float32Array.of(3));
+  assert.deepEqual(readSafetensorsFile(path).tensors["b"]?.data, Float32Array.of(2));
+  assert.throws(() => read("d"), /Cannot read d from .*there is no such tensor/);
+  rmSync(dirname(path), { recursive: true });
+});
+
+Deno.test("openSafetensors() refuses an index that promises what is not there or points elsewhere", () => {
+  for (
+    const [change, pattern] of [
+      [
+        (map: Record<string, string>) => void (map["d"] = "2.safetensors"),
+        /says that d is in it, and it is not/,
+      ],
+      [(map: Record<string, string>) => void (map["a"] = "../1.safetensors"), /no name of a file beside it/],
+      [(map: Record<string, string>) => void (map["a"] = "/etc/passwd"), /no name of a file beside it/],
+    ] as const
+  ) {
+    const path = inParts(change);
+    assert.throws(
+      () => openSafetensors(path),
+      (error) => error instanceof CorruptFileError && pattern.test(error.message),
+    );
+    rmSync(dirname(path), { recursive: true });
+  }
+  const path = inParts();
+  writeFileSync(path, "{}");
+  assert.throws(() => openSafetensors(path), /it has no weight_map/);
+  writeFileSync(path, "{");
+  assert.throws(() => openSafetensors(path), /it is no JSON/);
+  rmSync(dirname(path), { recursive: true });
 });

@@ -1,0 +1,20 @@
+/**
+ * A range of an open file, whole or an error. Not part of the public door.
+ */
+import { readSync } from "node:fs";
+
+/** Reads `length` bytes from `at`; `refuse` makes the error of a file that ends before. */
+export function readRange(
+  handle: number,
+  at: number,
+  length: number,
+  refuse: (reason: string, byte: number) => Error,
+): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length;) {
+    const got = readSync(handle, bytes, done, length - done, at + done);
+    if (got === 0) throw refuse("the file became shorter while it was read", at + done);
+    done += got;
+  }
+  return bytes;
+}
