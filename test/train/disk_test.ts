@@ -4,14 +4,14 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { openEngine } from "../../lib/engines/mod.ts";
 import { packCheckpoint, saveCheckpoint } from "../../lib/train/checkpoint.ts";
 import { type Disk, disk, writeCheckpoint } from "../../lib/train/checkpoint_files.ts";
 import { lockFolder } from "../../lib/train/lock.ts";
 import { initialParameters, pretrain, readCheckpoint } from "../../lib/train/mod.ts";
 import { config, examples, runOf } from "./tiny.ts";
+import { openTestEngine } from "../engine.ts";
 
-const engine = await openEngine("tfjs-wasm");
+const engine = await openTestEngine();
 
 const saved = (step: number) => {
   const [parameters, m, v] = [1, 2, 3].map((seed) => initialParameters(config, step + seed)) as [

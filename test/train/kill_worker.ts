@@ -1,7 +1,7 @@
 /** Trains in the folder given as argument and saves after every step; kill_test.ts ends it at random instants. */
-import { openEngine } from "../../lib/engines/mod.ts";
 import { pretrain } from "../../lib/train/mod.ts";
 import { config, examples, runOf } from "./tiny.ts";
+import { openTestEngine } from "../engine.ts";
 
 const run = runOf({
   output_dir: Deno.args[0] ?? "",
@@ -10,4 +10,4 @@ const run = runOf({
   keep_checkpoint_max: 2,
   log_every: 10,
 });
-await pretrain({ config, run, examples }, { engine: await openEngine("tfjs-wasm") });
+await pretrain({ config, run, examples }, { engine: await openTestEngine() });

@@ -10,8 +10,9 @@ import { add, constant, div, mul, sub } from "../../lib/tensor/mod.ts";
 import { watch } from "../../lib/train/watch.ts";
 import { startXla, xlaHere, xlaNote } from "../engines/xla.ts";
 import { config, examples, runOf } from "./tiny.ts";
+import { openTestEngine } from "../engine.ts";
 
-const engine = await openEngine("tfjs-wasm");
+const engine = await openTestEngine();
 await startXla();
 
 const block = "bert/encoder/transformer/group_0/inner_group_0";

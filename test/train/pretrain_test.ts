@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { albertPreset, type PretrainingConfig } from "../../lib/config/mod.ts";
-import { openEngine, referenceEngine } from "../../lib/engines/mod.ts";
+import { referenceEngine } from "../../lib/engines/mod.ts";
 import { CorruptFileError } from "../../lib/formats/mod.ts";
 import { initialParameters } from "../../lib/train/initial.ts";
 import {
@@ -23,10 +23,11 @@ import {
   readCheckpoint,
 } from "../../lib/train/mod.ts";
 import { config, examples, runOf } from "./tiny.ts";
+import { openTestEngine } from "../engine.ts";
 
 const scratch = (): string => mkdtempSync(join(tmpdir(), "albert-"));
 // Not the reference engine: it computes in float64, of which a checkpoint keeps float32.
-const controls = { engine: await openEngine("tfjs-wasm") };
+const controls = { engine: await openTestEngine() };
 
 /** Lines of metrics.jsonl without what depends on the clock. */
 function linesOf(folder: string): unknown[] {

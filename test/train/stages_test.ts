@@ -3,7 +3,6 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseStages, type PretrainingConfig } from "../../lib/config/mod.ts";
-import { openEngine } from "../../lib/engines/mod.ts";
 import {
   latestCheckpoint,
   learningRate,
@@ -14,8 +13,9 @@ import {
   type TrainingStage,
 } from "../../lib/train/mod.ts";
 import { config, examples, runOf } from "./tiny.ts";
+import { openTestEngine } from "../engine.ts";
 
-const engine = await openEngine("tfjs-wasm");
+const engine = await openTestEngine();
 
 /** Three stages of 6, 5 (of 9) and 4 steps; the second carries moments and reads other records in other batches. */
 function stagesOf(

@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openEngine } from "../../lib/engines/mod.ts";
 import { readFields } from "../../lib/formats/mod.ts";
 import { readTfrecords } from "../../lib/records/mod.ts";
 import { latestCheckpoint, pretrain, readCheckpoint, type StepMetrics } from "../../lib/train/mod.ts";
 import { config, examples, runOf } from "./tiny.ts";
+import { openTestEngine } from "../engine.ts";
 
-const controls = { engine: await openEngine("tfjs-wasm") };
+const controls = { engine: await openTestEngine() };
 
 async function inScratch(test: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "albert-"));
