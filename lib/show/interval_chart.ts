@@ -2,8 +2,8 @@
  * Measurements with their intervals: one panel per metric, a point with a whisker per measurement, joined by a line where the
  * x axis is a number. For comparing checkpoints over steps, or models over bands.
  */
-import { type Chart, chart, datum } from "./chart.ts";
-import { numberText } from "./numbers.ts";
+import { type Chart, chart, datum, extent } from "./chart.ts";
+import { LABEL_DIGITS, numberText, roundTo } from "./numbers.ts";
 import { FAINT, PALETTE } from "./svg.ts";
 import type { Baseline } from "./line_chart.ts";
 
@@ -95,7 +95,14 @@ function panelSpec(
     : {};
   const range = names.map((_, i) => PALETTE[i % PALETTE.length] ?? FAINT);
   const legend = names.length > 1 ? { orient: "bottom", title: null, labelLimit: 400 } : null;
-  const y = { type: "quantitative", title: null, scale: { zero: false } };
+  const levelsOf = (panel.baselines ?? []).map(({ value }) => value);
+  const [least, most] = extent([
+    ...values.flatMap(({ y, low, high }) => [y, low, high].map(Number)),
+    ...levelsOf,
+  ]);
+  const room = (most - least) * 0.05 || Math.abs(most) * 0.1 || 1;
+  const domain = [least - room, most + room].map((end) => roundTo(end, LABEL_DIGITS));
+  const y = { type: "quantitative", title: null, scale: { domain, nice: false, zero: false } };
   const encoding = {
     x: numeric
       ? { field: "x", type: "quantitative", title: xLabel, scale: { zero: false }, axis: { tickCount: 5 } }

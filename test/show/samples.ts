@@ -49,6 +49,38 @@ function topSample(lib: typeof Show): Show.Chart {
   ]);
 }
 
+function intervalsSample(lib: typeof Show): Show.Chart {
+  const steps = [500, 1000, 1500, 2000];
+  const points = (from: number, by: number) =>
+    steps.map((x, i) => ({ x, y: from - by * i, low: from - by * i - 0.1, high: from - by * i + 0.08 }));
+  return lib.intervalChart({
+    title: "Two runs",
+    panels: [
+      {
+        title: "Loss on [MASK], nats",
+        series: [{ name: "first", points: points(5.5, 0.2) }, { name: "second", points: points(5.4, 0.3) }],
+        baselines: [{ name: "U[MASK]", value: 5.52 }],
+      },
+      {
+        title: "One measurement",
+        series: [{ name: "first", points: [{ x: 500, y: 0.5, low: NaN, high: NaN }] }],
+      },
+    ],
+  });
+}
+
+function bandsSample(lib: typeof Show): Show.Chart {
+  const points = (up: number) =>
+    ["1-10", "11-100", "never counted"].map((x, i) => ({
+      x,
+      y: 0.5 - 0.2 * i + up,
+      low: 0.45 - 0.2 * i + up,
+      high: 0.55 - 0.2 * i + up,
+    }));
+  const series = [{ name: "early", points: points(0) }, { name: "late", points: points(0.1) }];
+  return lib.intervalChart({ xLabel: "rank of the piece", panels: [{ title: "Share right", series }] });
+}
+
 function piecesSample(lib: typeof Show): Show.Showable {
   const pieces = [
     "▁Tokens",
@@ -172,6 +204,8 @@ export async function sampleBundles(lib: typeof Show): Promise<Record<string, Sh
     line: await lineSample(lib).toBundle(),
     log_line: await logSample(lib).toBundle(),
     top_pieces: await topSample(lib).toBundle(),
+    intervals: await intervalsSample(lib).toBundle(),
+    interval_bands: await bandsSample(lib).toBundle(),
     histogram: await lib.histogram(lengths, { xLabel: "pieces in a sentence", title: "Lengths" }).toBundle(),
     pieces: piecesSample(lib).bundle,
     instance: instanceSample(lib).bundle,
