@@ -35,7 +35,8 @@ async function adapterName(): Promise<string> {
   const adapter = await navigator.gpu.requestAdapter().catch(() => null);
   if (adapter === null) return "none that WebGPU can use";
   const { vendor = "", description = "" } = adapter.info ?? {};
-  return `${vendor} ${description}`.trim() || "one without a name";
+  const maker = /^\d+$/.test(vendor) ? "" : vendor; // some drivers give a number
+  return `${maker} ${description}`.trim() || "one without a name";
 }
 
 /**
