@@ -13,6 +13,10 @@ type Stage = {
   readonly args: readonly string[];
   readonly quick: boolean;
   readonly counts: boolean;
+  /** Variables of its process. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Runs only where a plugin of XLA is installed. */
+  readonly xla?: boolean;
 };
 
 // Unit tests that train, kill or start kernels for more than a few seconds: not part of `ok`.
@@ -34,6 +38,15 @@ export const stages: readonly Stage[] = [
   },
   { name: "unit tests", args: unit, quick: true, counts: true },
   { name: "slow unit tests", args: ["test", "-A", ...slow], quick: false, counts: true },
+  {
+    // They run on tfjs and in float64 among the unit tests.
+    name: "model and training on xla",
+    args: ["test", "-A", "--parallel", "test/model", "test/train", `--ignore=${slow.join(",")}`],
+    quick: false,
+    counts: true,
+    env: { ALBERT_TEST_ENGINE: "xla" },
+    xla: true,
+  },
   { name: "package build", args: ["run", "-A", "lib/notebook/build.ts"], quick: false, counts: false },
   { name: "cell types", args: ["run", "-A", "lib/notebook/check_cells.ts"], quick: false, counts: false },
   { name: "notebooks", args: ["run", "-A", "lib/notebook/run.ts"], quick: false, counts: true },
@@ -61,11 +74,36 @@ export function judgeStage({ counts }: Stage, code: number, output: string): Cou
   return code !== 0 && found.failed === 0 ? { ...found, failed: 1 } : found;
 }
 
-function runStage({ name, args }: Stage): Promise<{ readonly code: number; readonly output: string }> {
+/** Sees to the plugin of XLA, as far as allowed, and says in one line what came of it. */
+async function preparePlugin({ fetch }: { readonly fetch: boolean }): Promise<boolean> {
+  const say = (line: string): void => void process.stdout.write(`${line}\n`);
+  try {
+    const { ensurePlugin, findPlugin } = await import("../lib/engines/mod.ts");
+    const known = findPlugin();
+    if (known !== undefined || !fetch) {
+      say(
+        known === undefined
+          ? "no XLA plugin is installed: its tests are left out"
+          : `XLA's plugin is ${known}`,
+      );
+      return known !== undefined;
+    }
+    const { path, note } = await ensurePlugin();
+    say(path === undefined ? `${note}; its tests are left out` : note);
+    return path !== undefined;
+  } catch (error) {
+    say(`XLA is left out: ${error instanceof Error ? error.message : String(error)}`);
+    return false;
+  }
+}
+
+function runStage(
+  { name, args, env = {} }: Stage,
+): Promise<{ readonly code: number; readonly output: string }> {
   process.stdout.write(`\n== ${name}: deno ${args.join(" ")}\n`);
   const { promise, resolve } = Promise.withResolvers<{ code: number; output: string }>();
   const child = spawn(Deno.execPath(), [...args], {
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, ...env, NO_COLOR: "1" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
@@ -84,7 +122,9 @@ async function main(args: readonly string[]): Promise<number> {
   const quick = args.includes("--quick");
   let sum: Count = { passed: 0, failed: 0, skipped: 0 };
   const rows: string[] = [];
-  for (const stage of stages.filter((stage) => stage.quick || !quick)) {
+  // Tests never fetch anything themselves.
+  const xla = await preparePlugin({ fetch: !quick });
+  for (const stage of stages.filter((stage) => (stage.quick || !quick) && (xla || stage.xla !== true))) {
     const start = Date.now();
     const { code, output } = await runStage(stage);
     const count = judgeStage(stage, code, output);
