@@ -5,8 +5,10 @@ import { engineBench } from "./engine_bench.ts";
 import { graphsBench } from "./graphs_bench.ts";
 import { jaxBench } from "./jax_bench.ts";
 import { learnBench } from "./learn_bench.ts";
+import { memoryBench } from "./memory_bench.ts";
 import { describeRatio, type Ratio } from "./pairs.ts";
 import { parityBench } from "./parity_bench.ts";
+import { pluginsBench } from "./plugins_bench.ts";
 import { recordsBench } from "./records_bench.ts";
 import { tokenizerBench } from "./tokenizer_bench.ts";
 
@@ -21,11 +23,13 @@ const benches: {
   engine: engineBench,
   jax: jaxBench,
   learn: learnBench,
+  memory: memoryBench,
   parity: parityBench,
+  plugins: pluginsBench,
 };
 
 /** Benches that take many minutes: they run only when they are named. */
-const onRequest = new Set(["graphs", "learn", "parity"]);
+const onRequest = new Set(["graphs", "learn", "parity", "plugins"]);
 
 /** `--name=value` arguments are flags of the benches that read them. */
 async function main(all: readonly string[]): Promise<number> {
