@@ -2,17 +2,24 @@
 import { spawnSync } from "node:child_process";
 import process from "node:process";
 
-const variables = {
-  tensorflow: "ALBERT_TF_PYTHON",
-  jax: "ALBERT_JAX_PYTHON",
-  transformers: "ALBERT_HF_PYTHON",
-} as const;
+const version4 = "transformers.models.albert.modeling_tf_albert"; // version 5 has no TensorFlow
+
+type Peer = { readonly variable: string; readonly modules: readonly string[] };
+
+const peers = {
+  tensorflow: { variable: "ALBERT_TF_PYTHON", modules: ["tensorflow"] } as Peer,
+  jax: { variable: "ALBERT_JAX_PYTHON", modules: ["jax"] } as Peer,
+  transformers: { variable: "ALBERT_HF_PYTHON", modules: ["torch", "transformers"] } as Peer,
+  converter: { variable: "ALBERT_CONVERTER_PYTHON", modules: ["torch", "tensorflow", version4] } as Peer,
+};
 
 /** Path of the Python, or undefined where the library is not installed. */
-export function pythonWith(library: keyof typeof variables): string | undefined {
-  const python = process.env[variables[library]] ?? "python3";
-  const look = `import importlib.util, sys; sys.exit(importlib.util.find_spec("${library}") is None)`;
-  return spawnSync(python, ["-c", look], { stdio: "ignore" }).status === 0 ? python : undefined;
+export function pythonWith(library: keyof typeof peers): string | undefined {
+  const { variable, modules } = peers[library];
+  const python = process.env[variable] ?? "python3";
+  const look =
+    "import importlib.util as u, sys; sys.exit(any(u.find_spec(name) is None for name in sys.argv[1:]))";
+  return spawnSync(python, ["-c", look, ...modules], { stdio: "ignore" }).status === 0 ? python : undefined;
 }
 
 /** Runs a script of this folder and returns what it prints; a failure carries what it said. */

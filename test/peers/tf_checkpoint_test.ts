@@ -8,6 +8,8 @@ import { albertPreset } from "../../lib/config/mod.ts";
 import { type SafetensorsTensor, writeTfCheckpoint } from "../../lib/formats/mod.ts";
 import { albertParameters } from "../../lib/model/mod.ts";
 import { initialParameters } from "../../lib/train/mod.ts";
+import { exportModel } from "../../lib/export/mod.ts";
+import { sampleModel } from "../export/samples.ts";
 import { pythonWith, runPython } from "./python.ts";
 
 const python = pythonWith("tensorflow");
@@ -34,6 +36,11 @@ Deno.test({
         const lines = runPython(python ?? "", "tf_checkpoint.py", ["read", prefix]).trim().split("\n");
         const seen = lines.map((line) => JSON.parse(line) as [string, string, number[], string]);
         assert.equal(seen.length, Object.keys(tensors).length);
+        // TensorFlow also finds it by its folder, through the file `checkpoint`.
+        assert.deepEqual(
+          runPython(python ?? "", "tf_checkpoint.py", ["read", folder]).trim().split("\n"),
+          lines,
+        );
         for (const [name, dtype, shape, digest] of seen) {
           const tensor = tensors[name];
           assert.ok(tensor !== undefined, name);
@@ -44,6 +51,28 @@ Deno.test({
           assert.equal(digest, createHash("sha256").update(bytes).digest("hex"), name);
         }
       }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+});
+
+const converter = pythonWith("converter");
+
+Deno.test({
+  name: "transformers' converter makes of the exported TensorFlow checkpoint what the exported folder holds",
+  ignore: converter === undefined,
+  fn: () => {
+    const folder = mkdtempSync(join(tmpdir(), "albert-tf-"));
+    try {
+      const model = sampleModel({ num_hidden_layers: 4, num_hidden_groups: 2 });
+      exportModel(join(folder, "a"), model, { formats: ["hf", "tf"], optimizerSlots: true });
+      const prefix = join(folder, "a", "tf", `model.ckpt-${model.step}`);
+      const { different, compared } = JSON.parse(
+        runPython(converter ?? "", "tf_converter.py", [join(folder, "a"), prefix]),
+      ) as { readonly different: string[]; readonly compared: number };
+      assert.deepEqual(different, []);
+      assert.ok(compared > 40, `${compared} were compared`);
     } finally {
       rmSync(folder, { recursive: true });
     }
