@@ -53,8 +53,6 @@ export type StagesOptions = {
   readonly attachments?: { readonly [name: string]: Uint8Array };
 };
 
-type Border = NonNullable<StagePlace["from"]>;
-
 /** Checks the stages that a folder has finished against those that are asked for. */
 function refuseOtherStages(stages: readonly TrainingStage[], state: RunState, path: string): void {
   const { number, before, moments } = state.stage ?? { number: 0, before: [], moments: "fresh" };
@@ -74,26 +72,13 @@ function refuseOtherStages(stages: readonly TrainingStage[], state: RunState, pa
   });
 }
 
-function isFinished({ step, stage, early_stop, pending }: RunState, { run }: TrainingStage): boolean {
-  if (pending === true) return false;
-  const planned = Math.min(run.num_train_steps, run.stop_after_steps || Infinity);
-  const stopped = run.early_stop > 0 && early_stop !== undefined && early_stop.waited >= run.early_stop;
-  return stopped || step - (stage?.first_step ?? 0) >= planned;
-}
-
-/** Where to begin: the number of the stage, and the border before it when it is not begun yet. */
-function beginning(stages: readonly TrainingStage[], folder: string): { number: number; from?: Border } {
+/** The number of the stage to begin with: the one of the newest checkpoint, which may have no steps left. */
+function beginning(stages: readonly TrainingStage[], folder: string): number {
   const path = folder === "" ? undefined : latestCheckpoint(folder);
-  if (path === undefined) return { number: 1 };
-  const { parameters, m, v, state } = readCheckpoint(path);
+  if (path === undefined) return 1;
+  const { state } = readCheckpoint(path);
   refuseOtherStages(stages, state, path);
-  const number = state.stage?.number ?? 1;
-  const current = stages[number - 1] as TrainingStage; // refused otherwise
-  if (number === stages.length || !isFinished(state, current)) return { number };
-  if (m === undefined || v === undefined) {
-    throw new RangeError(`Cannot begin stage ${number + 1} from ${path}: it has no moments`);
-  }
-  return { number: number + 1, from: { parameters, m, v, step: state.step, checkpoint: path } };
+  return state.stage?.number ?? 1;
 }
 
 /**
@@ -152,10 +137,9 @@ async function runStages(
   controls: PretrainControls,
   folder: string,
 ): Promise<PretrainResult> {
-  const start = beginning(stages, folder);
-  let from = start.from;
+  let from: StagePlace["from"];
   const log: StepMetrics[] = [];
-  for (let number = start.number;; number++) {
+  for (let number = beginning(stages, folder);; number++) {
     const { run, moments, ...data } = stages[number - 1] as TrainingStage; // number <= stages.length
     const place: StagePlace = {
       number,

@@ -94,7 +94,7 @@ Deno.test("pretrainStages() ends with the same bits when it is resumed at any st
   });
   assert.deepEqual(inMemory.parameters, all.parameters);
   const end = readCheckpoint(whole);
-  for (const cut of [1, 3, 5, 6, 7, 10, 11, 12, 14]) {
+  for (const cut of [3, 6, 7, 11, 12]) {
     // What a kill after this step leaves.
     const [folder = ""] = folders(1);
     cpSync(whole, folder, { recursive: true });
