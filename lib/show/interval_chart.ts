@@ -81,14 +81,11 @@ function panelSpec(
   size: { readonly width: number; readonly height: number },
   { numeric, xLabel, names }: Axis,
 ): object {
-  const values = panel.series.flatMap(({ name, points }) =>
-    points.map(({ x, y, low, high }) => ({
-      series: name,
-      x,
-      y: datum(y),
-      low: datum(Number.isFinite(low) ? low : y),
-      high: datum(Number.isFinite(high) ? high : y),
-    }))
+  const cells = panel.series.flatMap(({ name, points }) =>
+    points.map(({ x, y, low, high }) => {
+      const ends = [low, high].map((end) => datum(Number.isFinite(end) ? end : y));
+      return [name, x, datum(y), ...ends] as const;
+    })
   );
   const offset = !numeric && names.length > 1
     ? { xOffset: { field: "series", type: "nominal", scale: { domain: names } } }
@@ -97,7 +94,7 @@ function panelSpec(
   const legend = names.length > 1 ? { orient: "bottom", title: null, labelLimit: 400 } : null;
   const levelsOf = (panel.baselines ?? []).map(({ value }) => value);
   const [least, most] = extent([
-    ...values.flatMap(({ y, low, high }) => [y, low, high].map(Number)),
+    ...cells.flatMap(([, , ...measured]) => measured.map(Number)),
     ...levelsOf,
   ]);
   const room = (most - least) * 0.05 || Math.abs(most) * 0.1 || 1;
@@ -114,9 +111,9 @@ function panelSpec(
     mark: { type: "rule", strokeWidth: 1.6 },
     encoding: { y: { ...y, field: "low" }, y2: { field: "high" } },
   };
-  const points = { mark: { type: "point", filled: true, size: 45 }, encoding: { y: { ...y, field: "y" } } };
+  const points = { mark: { type: "square", opacity: 1, size: 36 }, encoding: { y: { ...y, field: "y" } } };
   const line = {
-    mark: { type: "line", strokeWidth: 1.2, opacity: 0.6 },
+    mark: { type: "line", strokeWidth: 1.2, opacity: 0.5 },
     encoding: { y: { ...y, field: "y" } },
   };
   const levels = (panel.baselines ?? []).flatMap(({ name, value }) => {
@@ -134,7 +131,11 @@ function panelSpec(
     };
     return [rule, { mark: text, data, encoding: { ...at, x: { value: size.width } } }];
   });
-  const measured = { data: { values }, encoding, layer: [...(numeric ? [line] : []), whisker, points] };
+  const measured = {
+    data: csvData(cells, numeric),
+    encoding,
+    layer: [...(numeric ? [line] : []), whisker, points],
+  };
   return {
     ...size,
     title: { text: panel.title, anchor: "start", fontSize: 13 },
@@ -182,4 +183,13 @@ export function intervalChart(options: IntervalChartOptions): Chart {
     ...(title === undefined ? {} : { title: { text: title, anchor: "start", offset: 16 } }),
     ...spec,
   }, text);
+}
+
+/** Rows as CSV inside the specification: a stored notebook would give every object of a list seven lines. */
+function csvData(rows: readonly (readonly (string | number | null)[])[], numeric: boolean): object {
+  const cell = (value: string | number | null): string => `"${String(value ?? "").replaceAll('"', '""')}"`;
+  const lines = rows.map((row) => row.map(cell).join(","));
+  const numbers = { y: "number", low: "number", high: "number" };
+  const format = { type: "csv", parse: { ...numbers, x: numeric ? "number" : "string" } };
+  return { values: ["series,x,y,low,high", ...lines].join("\n"), format };
 }
