@@ -3,6 +3,7 @@
  * the kernel for ever; tslab prints a line in both cases. This installs listeners that print the same lines.
  */
 import { detectHost } from "./host.ts";
+import { listenToStop } from "./stop.ts";
 
 const MARK: unique symbol = Symbol.for("albert-guide.kernel-guard") as never;
 
@@ -26,7 +27,7 @@ function errorText(error: unknown): string {
 
 /**
  * Makes the Deno kernel report failures outside a cell's own course (unawaited rejections, exceptions in timers) on
- * standard error and live on. `show` calls it; calling it again, or elsewhere than in that kernel, does nothing.
+ * standard error and live on, and lets the stop button end a cell at its next output. `show` calls it; calling it again, or elsewhere than in that kernel, does nothing.
  *
  * @returns Whether the kernel is guarded now.
  *
@@ -40,6 +41,7 @@ function errorText(error: unknown): string {
  */
 export function guardKernel(): boolean {
   if (detectHost().kind !== "deno") return false;
+  listenToStop();
   // The kernel sends console.error to the cell; process.stderr would go to the kernel's own log.
   // deno-lint-ignore no-console
   return installGuard(globalThis as unknown as Guarded, (line) => console.error(line));

@@ -4,6 +4,7 @@
 import type { Chart } from "./chart.ts";
 import { lineChart, type LineChartOptions } from "./line_chart.ts";
 import { type LiveOptions, liveSlot } from "./live.ts";
+import { throwIfStopped } from "./stop.ts";
 
 /**
  * One point of a live chart.
@@ -79,6 +80,7 @@ export function makeLiveChart(options: Omit<LineChartOptions, "series">, live: L
   let drawing = false;
   return {
     add: async ({ x, y, series = "loss" }) => {
+      throwIfStopped();
       const line = lines.get(series) ?? { x: [], y: [] };
       lines.set(series, line);
       line.x.push(x);

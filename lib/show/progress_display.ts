@@ -9,6 +9,7 @@ import { detectHost, type Host, isHeadless } from "./host.ts";
 import { type LiveSlot, liveSlot } from "./live.ts";
 import { shortCount } from "./numbers.ts";
 import { clip } from "./svg.ts";
+import { throwIfStopped } from "./stop.ts";
 
 const BAR = 20;
 
@@ -211,6 +212,7 @@ export function makeProgressDisplay(label: string | undefined, output: ProgressO
   let failed = false;
   return {
     onProgress: (progress) => {
+      throwIfStopped();
       const at = now();
       current = stages.get(progress.stage) ??
         { name: progress.stage, first: progress.done, from: at, last: progress, at };

@@ -5,6 +5,7 @@
 import type { Bundle } from "./bundle.ts";
 import { guardKernel } from "./guard.ts";
 import { detectHost, pause } from "./host.ts";
+import { throwIfStopped } from "./stop.ts";
 import { isTensorLike, tensorText, valueText } from "./text.ts";
 
 /**
@@ -88,6 +89,7 @@ export async function show(
   { id, update, volatile, settleMs = 25 }: ShowOptions = {},
 ): Promise<void> {
   guardKernel();
+  throwIfStopped();
   const bundle = await bundleFor(value);
   await detectHost().send(bundle, {
     ...(id === undefined ? {} : { id }),

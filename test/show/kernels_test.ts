@@ -103,3 +103,25 @@ Deno.test("guardKernel() makes the Deno kernel report and survive failures outsi
     await kernel.kill();
   }
 });
+
+Deno.test("the stop button ends a cell of the Deno kernel at its next output, and nothing else", async () => {
+  const kernel = await startKernel("deno", { cwd: root });
+  try {
+    await kernel.execute(
+      `const s = await import(${
+        JSON.stringify(`file://${root}lib/show/mod.ts`)
+      }); const kept = 7; await s.show(kept);`,
+    );
+    const pressed = setTimeout(kernel.interrupt, 300);
+    const { status, why } = await kernel.execute(
+      `for (let i = 0; i < 200; i++) { await s.show(i, { settleMs: 50 }); }`,
+    );
+    clearTimeout(pressed);
+    assert.deepEqual([status, why], ["error", "Error: Interrupted: the stop button was pressed"]);
+    const { messages, status: after } = await kernel.execute(`await s.show(kept)`);
+    assert.equal(after, "ok");
+    assert.deepEqual(messages[0]?.content["data"], { "text/plain": "7" });
+  } finally {
+    await kernel.kill();
+  }
+});

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { bundleFor, html, table } from "../../lib/show/mod.ts";
 import { escapeMarkup, svgPicture } from "../../lib/show/bundle.ts";
 import { installGuard } from "../../lib/show/guard.ts";
+import { listenToStop, throwIfStopped } from "../../lib/show/stop.ts";
 import { detectHost } from "../../lib/show/host.ts";
 import { numberText, roundTo } from "../../lib/show/numbers.ts";
 import { valueText } from "../../lib/show/text.ts";
@@ -171,4 +172,18 @@ Deno.test("installGuard() listens once and prints what tslab prints", () => {
   target.dispatchEvent(error);
   assert.deepEqual(lines, ["UnhandledPromiseRejection: RangeError: r", "UncaughtException: Error: e"]);
   assert.ok(rejection.defaultPrevented && error.defaultPrevented, "the kernel lives on");
+});
+
+Deno.test("throwIfStopped() throws once for each press", () => {
+  const target = {};
+  const listeners: (() => void)[] = [];
+  const signals = { addSignalListener: (_: "SIGINT", listener: () => void) => void listeners.push(listener) };
+  throwIfStopped(target);
+  listenToStop(target, signals);
+  listenToStop(target, signals);
+  assert.equal(listeners.length, 1, "it listens once");
+  throwIfStopped(target);
+  listeners[0]?.();
+  assert.throws(() => throwIfStopped(target), /^Error: Interrupted: the stop button was pressed$/);
+  throwIfStopped(target);
 });

@@ -4,6 +4,8 @@
  * that kernel, the signal is heard here and ends the waiting instead.
  */
 
+const mark: unique symbol = Symbol.for("albert-guide.stop") as never;
+
 type Listener = () => void;
 type DenoKernel = {
   readonly jupyter: unknown;
@@ -30,8 +32,12 @@ export function stopButton(
   stopped: (why: Error) => void,
 ): { readonly ref: () => void; readonly unref: () => void } {
   const kernel = denoKernel();
-  const listener = (): void =>
+  const listener = (): void => {
     stopped(new Error("Interrupted: the stop button was pressed; the step that runs on XLA ends by itself"));
+    // `show` notes presses too (lib/show/stop.ts): this one has done its work, the next output shall not throw.
+    const noted = (globalThis as { [mark]?: { pressed: unknown } })[mark];
+    if (noted !== undefined) setTimeout(() => noted.pressed = undefined, 0);
+  };
   return {
     ref: () => kernel?.addSignalListener("SIGINT", listener),
     unref: () => kernel?.removeSignalListener("SIGINT", listener),
