@@ -1,10 +1,10 @@
 /** The process behind the XLA engine: determinism, its end and its new start, memory, and a caller that is never blocked. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { add, compile, deviceArray, grad, matmul, mean, mul, softmax, sub, tanh } from "albert-guide";
+import { add, compile, deviceArray, grad, matmul, mean, mul, scan, softmax, sub, tanh } from "albert-guide";
 import type { Engine, Tensor, TensorType } from "albert-guide";
 import { xlaEngineOn } from "../../lib/engines/xla/engine.ts";
 import { findPlugin } from "../../lib/engines/xla/plugin.ts";
@@ -91,19 +91,71 @@ Deno.test({ name: `xla compiles again when a cached program is damaged${xlaNote}
   });
 });
 
-Deno.test({ name: `xla says that its process ended, and starts another one${xlaNote}`, ignore }, async () => {
-  const engine = xlaEngineOn({ plugin });
-  const program = await compile(({ x }) => ({ y: mul(x, x) }), { x: vector }, { engine });
-  const x = await deviceArray(new Float32Array(256).fill(3), { engine });
-  const { pid } = await engine.status();
-  process.kill(pid, "SIGKILL");
-  await assert.rejects(x.data(), /its process ended \(signal SIGKILL\), values on the device are lost/);
-  await assert.rejects(program.run({ x }), /its process ended/);
-  const { y } = await program.run({ x: new Float32Array(256).fill(4) });
-  assert.equal((await y.data())[0], 16);
-  assert.notEqual((await engine.status()).pid, pid);
-  await engine.dispose();
-});
+/** Sends a signal until it works: V8 takes the first SIGSEGV for a trap of WebAssembly, a fault would come again at once. */
+async function strike(pid: number, signal: "SIGKILL" | "SIGSEGV" | "SIGABRT"): Promise<void> {
+  for (let i = 0; i < 100 && existsSync(`/proc/${pid}`); i++) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      return; // It is gone.
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+for (const signal of ["SIGKILL", "SIGSEGV", "SIGABRT"] as const) {
+  Deno.test(
+    { name: `xla says that its process ended by ${signal}, and starts another${xlaNote}`, ignore },
+    async () => {
+      const engine = xlaEngineOn({ plugin });
+      const program = await compile(({ x }) => ({ y: mul(x, x) }), { x: vector }, { engine });
+      const x = await deviceArray(new Float32Array(256).fill(3), { engine });
+      const { pid } = await engine.status();
+      await strike(pid, signal);
+      await assert.rejects(
+        x.data(),
+        new RegExp(`its process ended \\(signal ${signal}\\), values on the device are lost`),
+      );
+      await assert.rejects(program.run({ x }), /its process ended/);
+      x.dispose();
+      const { y } = await program.run({ x: new Float32Array(256).fill(4) });
+      assert.equal((await y.data())[0], 16);
+      assert.notEqual((await engine.status()).pid, pid);
+      await engine.dispose();
+    },
+  );
+}
+
+Deno.test(
+  { name: `xla's process may die in the middle of a step: all who wait are told${xlaNote}`, ignore },
+  async () => {
+    const engine = xlaEngineOn({ plugin });
+    const type: TensorType = { dtype: "float32", shape: [256, 256] };
+    const program = await compile(
+      ({ x }) => ({
+        y: scan(([h]) => ({ carries: [tanh(matmul(h as Tensor, x))] }), { carries: [x], length: 20_000 })
+          .carries[0] as Tensor,
+      }),
+      { x: type },
+      { engine },
+    );
+    const { pid } = await engine.status();
+    const { y } = await program.run({ x: new Float32Array(65536) });
+    const waiting = Promise.allSettled([
+      y.data(),
+      program.run({ x: new Float32Array(65536) }),
+      engine.status(),
+    ]);
+    await strike(pid, "SIGSEGV");
+    const results = [...await waiting, ...await Promise.allSettled([y.data()])];
+    const told = results.map((each) => each.status === "rejected" ? String(each.reason) : "no error");
+    // The second run may be told when its result is read.
+    assert.match(told[0] as string, /its process ended \(signal SIGSEGV\)/);
+    assert.match(told[2] as string, /its process ended/);
+    assert.match(told[3] as string, /its process ended/);
+    await engine.dispose();
+  },
+);
 
 Deno.test(
   { name: `xla's process ends with its caller, also in the middle of a step${xlaNote}`, ignore },
@@ -157,40 +209,16 @@ Deno.test({ name: `xla runs 10,000 steps at constant memory${xlaNote}`, ignore }
   };
   await steps(2000);
   const before = await engine.status();
+  const caller = process.memoryUsage().rss;
   await steps(8000);
   const after = await engine.status();
+  const grown = process.memoryUsage().rss - caller;
+  assert.ok(grown < 96e6, `the caller grew by ${grown} bytes`); // 12 kB a step would be kept values; the rest is garbage.
   assert.equal(after.buffers, before.buffers);
   assert.ok(after.resident - before.resident < 32e6, `grew by ${after.resident - before.resident} bytes`);
   assert.equal((await x.data())[0], 2);
   await engine.dispose();
 });
-
-Deno.test(
-  { name: `xla leaves the caller's event loop alone while it compiles and runs${xlaNote}`, ignore },
-  async () => {
-    const engine = xlaEngineOn({ plugin, programCache: false });
-    await engine.status();
-    let ticks = 0;
-    const timer = setInterval(() => ticks++, 5);
-    const type: TensorType = { dtype: "float32", shape: [512, 512] };
-    const started = performance.now();
-    const program = await compile(
-      ({ x }) => {
-        let y: Tensor = x;
-        for (let i = 0; i < 30; i++) y = tanh(matmul(y, x));
-        return { y };
-      },
-      { x: type },
-      { engine },
-    );
-    for (let i = 0; i < 5; i++) await (await program.run({ x: new Float32Array(512 * 512) })).y.data();
-    const passed = performance.now() - started;
-    clearInterval(timer);
-    await engine.dispose();
-    // A blocked loop would have ticked once a call.
-    assert.ok(ticks > passed / 100, `${ticks} ticks in ${passed} ms`);
-  },
-);
 
 Deno.test({ name: `xla keeps its memory from step to step${xlaNote}`, ignore }, async () => {
   const engine = xlaEngineOn({ plugin });
