@@ -140,7 +140,9 @@ export function readInitialWeights(
   });
   if (wrong.length > 0) {
     throw new RangeError(
-      `Cannot start from ${source.path}: ${wrong.join("; ")}; give the config the checkpoint was made with`,
+      `Cannot start from ${source.path}: ${wrong.slice(0, 8).join("; ")}${
+        wrong.length > 8 ? `; and ${wrong.length - 8} more` : ""
+      }; give the config the checkpoint was made with`,
     );
   }
   const taken = new Set(found.map(({ from }) => from));

@@ -72,6 +72,11 @@ Deno.test("readInitialWeights() lists what is missing, what is unexpected and ev
       assert.match(error.message, /cls\/predictions\/output_bias is \[20\] there and \[21\] here/);
       return true;
     });
+    const wider = albertPreset("tiny", { vocab_size: 20, hidden_size: 2 * config.hidden_size });
+    assert.throws(
+      () => readInitialWeights(folder, wider),
+      /; and \d+ more; give the config the checkpoint was/,
+    );
   });
 });
 
