@@ -5,6 +5,7 @@
 import { topological } from "../../tensor/mod.ts";
 import type { Graph } from "../../tensor/mod.ts";
 import { mergeEqual, unroll } from "../../tensor/rebuild.ts";
+import { faster } from "./algebra.ts";
 import { onlyReadRows } from "./sparse_rows.ts";
 
 /**
@@ -15,7 +16,7 @@ const unrolledLength = 12;
 
 /** The graph without scans, in the form in which it is written. */
 export function simplified(graph: Graph): Graph {
-  return mergeEqual(onlyReadRows(mergeEqual(unroll(graph))));
+  return mergeEqual(faster(mergeEqual(onlyReadRows(mergeEqual(unroll(graph))))));
 }
 
 /** The graph as this engine writes it; with long loops it stays as it is. */
