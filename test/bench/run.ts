@@ -4,7 +4,9 @@ import { dispatchBench } from "./dispatch_bench.ts";
 import { engineBench } from "./engine_bench.ts";
 import { graphsBench } from "./graphs_bench.ts";
 import { jaxBench } from "./jax_bench.ts";
+import { killBench } from "./kill_bench.ts";
 import { learnBench } from "./learn_bench.ts";
+import { loopBench } from "./loop_bench.ts";
 import { memoryBench } from "./memory_bench.ts";
 import { describeRatio, type Ratio } from "./pairs.ts";
 import { parityBench } from "./parity_bench.ts";
@@ -22,6 +24,8 @@ const benches: {
   graphs: graphsBench,
   engine: engineBench,
   jax: jaxBench,
+  loop: loopBench,
+  kill: killBench,
   learn: learnBench,
   memory: memoryBench,
   parity: parityBench,
@@ -29,7 +33,7 @@ const benches: {
 };
 
 /** Benches that take many minutes: they run only when they are named. */
-const onRequest = new Set(["graphs", "learn", "parity", "plugins"]);
+const onRequest = new Set(["graphs", "kill", "learn", "parity", "plugins"]);
 
 /** `--name=value` arguments are flags of the benches that read them. */
 async function main(all: readonly string[]): Promise<number> {

@@ -201,7 +201,7 @@ Deno.test({
       args: [
         ...["run", "-A", "--no-check", new URL("../../lib/cli.ts", import.meta.url).pathname, "pretrain"],
         ...[...flags, `--output_dir=${output}`, "--num_train_steps=1000", "--nomeasure_peak", "--engine=xla"],
-        ...[`--albert_config_file=${folder}/wide.json`, "--train_batch_size=256", "--log_every=1"],
+        ...[`--albert_config_file=${folder}/wide.json`, "--train_batch_size=128", "--log_every=1"],
       ],
       stdout: "piped",
       stderr: "null",

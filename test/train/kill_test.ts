@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { latestCheckpoint, readCheckpoint } from "../../lib/train/mod.ts";
+import { killSaves } from "./kill_saves.ts";
 
 const worker = new URL("kill_worker.ts", import.meta.url).pathname;
 
@@ -61,41 +62,7 @@ function stepPath(folder: string, step: number): string {
 
 Deno.test("saveCheckpoint() leaves the old or the new step when it is killed at 50 random instants", async () => {
   const folder = mkdtempSync(join(tmpdir(), "albert-"));
-  const saver = new URL("save_worker.ts", import.meta.url).pathname;
-  let [kept, kills, torn] = [0, 0, 0];
-  while (kills < 50) {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", saver, folder],
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    const reader = child.stdout.getReader();
-    let [lines, done] = ["", false];
-    const reading = (async () => {
-      for (let part = await reader.read(); !part.done; part = await reader.read()) {
-        lines += new TextDecoder().decode(part.value);
-      }
-      done = true;
-    })();
-    while (lines === "" && !done) await new Promise((resolve) => setTimeout(resolve, 1));
-    // The first one is let through, so that there is a step to keep.
-    while (kills === 0 && !lines.includes("end 1")) await new Promise((resolve) => setTimeout(resolve, 1));
-    // Random instants of the saves that follow each other: a save takes a few milliseconds.
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * 25));
-    child.kill("SIGKILL");
-    await child.status;
-    await reading;
-    kills++;
-    const begun = Number(/begin (\d+)\n(?!.*begin)/s.exec(lines)?.[1] ?? kept);
-    const ended = Number(/end (\d+)\n(?!.*end)/s.exec(lines)?.[1] ?? kept);
-    if (readdirSync(folder).some((name) => name.includes(".tmp-"))) torn++;
-    const latest = readCheckpoint(folder).state.step; // reads every byte
-    assert.ok(
-      latest >= Math.max(kept, ended) && latest <= begun,
-      `${kept}, ${ended} <= ${latest} <= ${begun}`,
-    );
-    kept = latest;
-  }
+  const { torn } = await killSaves(folder, 50);
   assert.ok(torn > 0, "no kill came inside a save");
   rmSync(folder, { recursive: true });
 });
