@@ -89,6 +89,54 @@ guarded("refuses values that do not fill their shape", async (engine) => {
   await assert.rejects(engine.upload(Float32Array.of(1), vector), /Cannot upload float32 \[4\]: 1 values/);
 });
 
+guarded("refuses types that no device has, and shapes that are none", async (engine) => {
+  for (
+    const type of [
+      { dtype: "float64", shape: [4] },
+      { dtype: "toString", shape: [4] },
+      { dtype: "float32", shape: [-4] },
+      { dtype: "float32", shape: [NaN] },
+      { dtype: "float32", shape: [0.5, 8] },
+      { dtype: "float32", shape: [2 ** 53, 2 ** 53] },
+    ] as unknown as TensorType[]
+  ) {
+    await assert.rejects(
+      engine.upload(new Float32Array(4), type),
+      (error) =>
+        (error instanceof TypeError || error instanceof RangeError) && /Cannot upload/.test(error.message),
+    );
+  }
+});
+
+guarded("refuses to free values of another engine", async (engine) => {
+  assert.throws(
+    () => engine.release({ ...vector }),
+    /Cannot release float32 \[4\]: it belongs to another engine/,
+  );
+  await Promise.resolve();
+});
+
+guarded("runs a program while its arguments are freed and it is disposed", async (engine) => {
+  const program = await engine.compile(trace((x) => [mul(x as Tensor, 2)], [vector]), { donate: [] });
+  const x = await engine.upload(Float32Array.of(1, 2, 3, 4), vector);
+  const running = program.run([x]);
+  const late = program.run([x]);
+  engine.release(x);
+  program.dispose();
+  const values = async (run: typeof running): Promise<unknown> => {
+    try {
+      const [y] = await run;
+      return Array.from(await engine.download(y as NonNullable<typeof y>));
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  // Either it was sent before the release, or it is refused; nothing dead reaches the plugin.
+  for (const run of [running, late]) {
+    assert.match(String(await values(run)), /^2,4,6,8$|it was released|it was disposed/);
+  }
+});
+
 guarded("refuses a program that was disposed", async (engine) => {
   const program = await square(engine);
   program.dispose();
@@ -102,7 +150,7 @@ guarded("refuses a program that needs more memory than there is, before the firs
     compile(({ x }) => ({ y: mul(x, 2) }), { x: big }, { engine }),
     (error) =>
       error instanceof XlaError && error.code === "RESOURCE_EXHAUSTED" &&
-      /it needs .* GiB beside its arguments.*largest values: .*mul float32.*smaller batch/.test(
+      /it needs .* GiB .* are free.*largest values: .*mul float32.*smaller batch/.test(
         error.message,
       ),
   );
@@ -203,4 +251,78 @@ raw("refuses wrong arguments of a program", async (session) => {
     session.ask({ kind: "run", program: 1, inputs, outputs: [7] });
   await assert.rejects(run([3]), /argument 0 must be float32 \[4\], it is int32 \[4\]/);
   await assert.rejects(run([]), /takes 1 arguments, 0 are given/);
+});
+
+raw("refuses types that no device has", async (session) => {
+  const type = { dtype: "float64", shape: [4] } as unknown as TensorType;
+  session.tell({ kind: "upload", buffer: 3, type, split: false }, new Uint8Array(32));
+  await assert.rejects(session.ask({ kind: "download", buffer: 3, device: 0 }));
+  session.tell(
+    { kind: "upload", buffer: 4, type: { dtype: "float32", shape: [-4] }, split: false },
+    new Uint8Array(16),
+  );
+  await assert.rejects(session.ask({ kind: "download", buffer: 4, device: 0 }));
+});
+
+raw("refuses devices that are not there, and a second client", async (session) => {
+  session.tell({ kind: "upload", buffer: 3, type: vector, split: false }, new Uint8Array(16));
+  for (const device of [1, -1, 0.5]) {
+    await assert.rejects(session.ask({ kind: "download", buffer: 3, device }), /there is no device/);
+  }
+  const again = { kind: "open", plugin, devices: 1, cache: "", cacheBytes: 0, parent: process.pid } as const;
+  await assert.rejects(session.ask(again as Parameters<Session["ask"]>[0]), /has one already/);
+});
+
+raw("reports unknown calls and values that no memory holds", async (session) => {
+  await assert.rejects(
+    compileText(
+      session,
+      "func.func @main(%arg0: tensor<4xf32>) -> (tensor<4xf32>) {\n" +
+        "%0 = stablehlo.custom_call @nobody(%arg0) : (tensor<4xf32>) -> tensor<4xf32>\n" +
+        "return %0 : tensor<4xf32>\n}\n",
+    ).then(async () => {
+      session.tell({ kind: "upload", buffer: 3, type: vector, split: false }, new Uint8Array(16));
+      return await session.ask({ kind: "run", program: 1, inputs: [3], outputs: [7] });
+    }),
+    (error) => error instanceof XlaError && /nobody/.test(error.message),
+  );
+  const huge: TensorType = { dtype: "float32", shape: [300_000_000_000] };
+  const text = "func.func @main(%arg0: tensor<4xf32>) -> (tensor<300000000000xf32>) {\n" +
+    "%0 = stablehlo.iota dim = 0 : tensor<300000000000xf32>\nreturn %0 : tensor<300000000000xf32>\n}\n";
+  await compileText(session, text, [huge]);
+  session.tell({ kind: "upload", buffer: 3, type: vector, split: false }, new Uint8Array(16));
+  await assert.rejects(
+    session.ask({ kind: "run", program: 1, inputs: [3], outputs: [8] }),
+    (error) => error instanceof XlaError && error.code === "RESOURCE_EXHAUSTED",
+  );
+  await assert.rejects(session.ask({ kind: "download", buffer: 8, device: 0 }), XlaError);
+});
+
+raw("reports a value that a program has taken, whoever knew of it", async (session) => {
+  // The text donates, the signature does not say so: the plugin alone knows.
+  await compileText(
+    session,
+    "func.func @main(%arg0: tensor<4xf32> {tf.aliasing_output = 0 : i32}) -> (tensor<4xf32>) {\n" +
+      "%0 = stablehlo.add %arg0, %arg0 : tensor<4xf32>\nreturn %0 : tensor<4xf32>\n}\n",
+  );
+  session.tell({ kind: "upload", buffer: 3, type: vector, split: false }, new Uint8Array(16));
+  const run = (outputs: readonly number[]): Promise<unknown> =>
+    session.ask({ kind: "run", program: 1, inputs: [3], outputs });
+  await run([7]);
+  await assert.rejects(run([9]), /deleted or donated/);
+  await assert.rejects(session.ask({ kind: "download", buffer: 3, device: 0 }), XlaError);
+  session.tell({ kind: "release", buffers: [3, 3, 7, 7], programs: [1, 1] });
+});
+
+raw("refuses a wrong number of results", async (session) => {
+  await compileText(session, identity);
+  session.tell({ kind: "upload", buffer: 3, type: vector, split: false }, new Uint8Array(16));
+  for (const outputs of [[], [7, 8]]) {
+    await assert.rejects(
+      session.ask({ kind: "run", program: 1, inputs: [3], outputs }),
+      /it gives 1 values, names for/,
+    );
+  }
+  await assert.rejects(session.ask({ kind: "download", buffer: 8, device: 0 }), /names for 2/);
+  session.tell({ kind: "release", buffers: [7, 8], programs: [] });
 });

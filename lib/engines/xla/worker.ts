@@ -14,7 +14,7 @@ import type { Frame, Reply, Request, Status } from "./messages.ts";
 import { openPjrt, XlaError } from "./pjrt_api.ts";
 import type { PjrtApi } from "./pjrt_api.ts";
 import { bytesOf, openClient } from "./pjrt_client.ts";
-import type { PjrtBuffer, PjrtClient, PjrtProgram } from "./pjrt_client.ts";
+import type { PjrtBuffer, PjrtClient, PjrtProgram, Signature } from "./pjrt_client.ts";
 import { pluginKind } from "./plugin.ts";
 import { openProgramCache, processorKey, programKey } from "./program_cache.ts";
 import type { ProgramCache } from "./program_cache.ts";
@@ -26,7 +26,7 @@ type State = {
   identity: string;
   /** A value on each device; one that could not be made stands here as the error that its readers meet. */
   readonly buffers: Map<number, readonly PjrtBuffer[] | Error>;
-  readonly programs: Map<number, { readonly program: PjrtProgram; readonly donated: readonly number[] }>;
+  readonly programs: Map<number, { readonly program: PjrtProgram; readonly signature: Signature }>;
 };
 
 const noBytes = new Uint8Array(0);
@@ -71,6 +71,10 @@ function openWith(api: PjrtApi, plugin: string, count: number): PjrtClient {
 }
 
 async function open(state: State, request: Request & { readonly kind: "open" }): Promise<Reply> {
+  if (state.client !== undefined) {
+    // Values of two clients must not meet.
+    throw new XlaError("Cannot open a plugin: this process has one already", "FAILED_PRECONDITION");
+  }
   const ffi = await openFfi();
   try {
     ffi.prctl(1, 9); // PR_SET_PDEATHSIG, SIGKILL: a long step does not outlive the caller.
@@ -123,7 +127,7 @@ function compile(state: State, { message, bytes }: Frame<Request & { readonly ki
       }
     }
   }
-  state.programs.set(message.program, { program, donated: signature.donated });
+  state.programs.set(message.program, { program, signature });
   const milliseconds = performance.now() - started;
   const { resident } = processMemory();
   const held = [...state.buffers.values()].flatMap((values) => values instanceof Error ? [] : values)
@@ -150,6 +154,13 @@ function run(state: State, request: Request & { readonly kind: "run" }): Reply {
     if (entry === undefined) {
       throw new XlaError(`Cannot run program ${request.program}: it is freed`, "INVALID_ARGUMENT");
     }
+    const { outputs } = entry.signature;
+    if (request.outputs.length !== outputs.length) {
+      throw new XlaError(
+        `Cannot run the program: it gives ${outputs.length} values, names for ${request.outputs.length} are given`,
+        "INVALID_ARGUMENT",
+      );
+    }
     const inputs = request.inputs.map((id) => bufferOf(state, id));
     const results = entry.program.run(
       clientOf(state).devices.map((_, device) => inputs.map((each) => each[device] as PjrtBuffer)),
@@ -162,7 +173,7 @@ function run(state: State, request: Request & { readonly kind: "run" }): Reply {
     throw kept;
   } finally {
     // The caller has given these up, whatever happened.
-    entry?.donated.forEach((i) => freeBuffer(state, request.inputs[i] as number));
+    entry?.signature.donated.forEach((i) => freeBuffer(state, request.inputs[i] as number));
   }
 }
 
