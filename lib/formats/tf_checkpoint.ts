@@ -90,7 +90,7 @@ const shardOf = (prefix: string, shard: number, shards: number): string =>
 
 type Place = TfVariable & { readonly offset: number; readonly crc: number; readonly typeNumber: number };
 
-/** Fields of a small message by number; a repeated one keeps all. */
+/** Fields of a small message by number; of one that may stand once the last counts. */
 function fieldsOf(bytes: Uint8Array, path: string): Map<number, ProtobufField[]> {
   const found = new Map<number, ProtobufField[]>();
   for (const field of readFields(bytes, { path })) {
@@ -105,7 +105,7 @@ function readShape(bytes: Uint8Array, path: string): number[] {
     throw new TypeError("its rank is unknown");
   }
   return (fields.get(2) ?? []).map((dim) => {
-    const size = fieldsOf(fieldBytes(dim), path).get(1)?.[0];
+    const size = fieldsOf(fieldBytes(dim), path).get(1)?.at(-1);
     return size === undefined ? 0 : fieldNumber(size);
   });
 }
@@ -113,11 +113,11 @@ function readShape(bytes: Uint8Array, path: string): number[] {
 function readPlace(name: string, value: Uint8Array, path: string): Place {
   const fields = fieldsOf(value, path);
   const number = (field: number): number => {
-    const found = fields.get(field)?.[0];
+    const found = fields.get(field)?.at(-1);
     return found === undefined ? 0 : fieldNumber(found);
   };
-  const shape = fields.get(2)?.[0];
-  const crc = fields.get(6)?.[0];
+  const shape = fields.get(2)?.at(-1);
+  const crc = fields.get(6)?.at(-1);
   return {
     name,
     typeNumber: number(1),
@@ -144,14 +144,14 @@ function readHeader(entry: TableEntry | undefined, path: string): number {
   if (entry === undefined || entry.key.length > 0) throw refuse("it has no header entry");
   const fields = fieldsOf(entry.value, path);
   const number = (field: number): number => {
-    const found = fields.get(field)?.[0];
+    const found = fields.get(field)?.at(-1);
     return found === undefined ? 0 : fieldNumber(found);
   };
   if (number(2) !== 0) {
     throw new RangeError(`Cannot read ${path}: its values are big-endian, only little-endian ones are read`);
   }
-  const version = fields.get(3)?.[0];
-  const least = version === undefined ? undefined : fieldsOf(fieldBytes(version), path).get(2)?.[0];
+  const version = fields.get(3)?.at(-1);
+  const least = version === undefined ? undefined : fieldsOf(fieldBytes(version), path).get(2)?.at(-1);
   if (least !== undefined && fieldNumber(least) > 1) {
     throw new RangeError(
       `Cannot read ${path}: it asks for a reader of version ${fieldNumber(least)}, this is 1`,
