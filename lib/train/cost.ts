@@ -20,7 +20,7 @@ import { sizeOf } from "../tensor/mod.ts";
  * ```
  */
 export type RunCost = {
-  /** Weights by part: embeddings, encoder, pooler, heads. */
+  /** Weights by part: embeddings, mapping (from E to H, where they differ), layers (shared), pooler, heads. */
   readonly parameters: { readonly [part: string]: number };
   /** Weights in all. */
   readonly total: number;
@@ -47,14 +47,15 @@ export type RunCost = {
  *
  * const { total, parameters, tokens } = estimateCost(albertPreset("base"), parsePretrainingConfig({ train_batch_size: 8 }));
  * assert.equal(total, 11_813_810);
- * assert.equal(parameters["encoder"], 98_304 + 768 + 7_087_872); // 128 to 768, and one shared block
+ * assert.equal(parameters["mapping"], 98_304 + 768); // 128 to 768
+ * assert.equal(parameters["layers"], 7_087_872); // one block, shared by all
  * assert.equal(tokens, 8 * 512);
  * ```
  */
 export function estimateCost(config: AlbertConfig, run: PretrainingConfig): RunCost {
   const parameters: Record<string, number> = {};
   for (const { name, shape } of albertParameters(config)) {
-    const part = name.startsWith("cls/") ? "heads" : name.split("/")[1] ?? name;
+    const part = partOf(name);
     parameters[part] = (parameters[part] ?? 0) + sizeOf(shape);
   }
   const total = Object.values(parameters).reduce((sum, count) => sum + count, 0);
@@ -68,6 +69,13 @@ export function estimateCost(config: AlbertConfig, run: PretrainingConfig): RunC
     stateBytes: 4 * copies * total,
     activationBytes: 4 * run.train_batch_size * activations(config, run),
   };
+}
+
+/** The part of the model that a weight belongs to. */
+function partOf(name: string): string {
+  if (name.startsWith("cls/")) return "heads";
+  const [, part = name, inner] = name.split("/");
+  return part !== "encoder" ? part : inner === "transformer" ? "layers" : "mapping";
 }
 
 /** Operations of the forward pass of one record of S pieces and P predictions. */

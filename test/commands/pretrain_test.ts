@@ -83,7 +83,7 @@ Deno.test("pretrain says what it decided, takes TPU flags with a word, and keeps
     const part of [
       /^--use_tpu is left aside/,
       /--tpu_name is left aside/,
-      /parameters \(embeddings [\d,]+, encoder [\d,]+, pooler [\d,]+, heads [\d,]+\)/,
+      /parameters \(embeddings [\d,]+, mapping [\d,]+, layers [\d,]+, pooler [\d,]+, heads [\d,]+\)/,
       /memory: \d+ MB for weights, moments and gradients, about \d+ MB for activations/,
       /products reach .* GFLOP\/s here, so 4 steps take .* at the least/,
       /step 2: .* MFU \d+\.\d %.* left/,
