@@ -86,8 +86,10 @@ export const environment: Command = command({
     const { print } = context;
     if (wanted !== undefined) await install(wanted as PluginName, context);
     for (const { what, here } of await describeMachine()) print(`${what}: ${here}`);
+    let own: { readonly plugin?: string } = {};
     if (plugin !== undefined) {
       const { works, reason } = await testPlugin(plugin);
+      if (works) own = { plugin };
       print(`plugin ${plugin}: ${works ? "works" : "does not work"}, ${reason}`);
     }
     for (const { name, engine, state } of await surveyEngines()) {
@@ -99,9 +101,7 @@ export const environment: Command = command({
     }
     await tellAccelerators(print);
     print(
-      `--engine=auto: ${
-        describeChoice(await chooseEngine(plugin === undefined ? {} : { plugin })).replace(/^engine: /, "")
-      }`,
+      `--engine=auto: ${describeChoice(await chooseEngine(own)).replace(/^engine: /, "")}`,
     );
   },
 });

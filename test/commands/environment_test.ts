@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { environment } from "../../lib/commands/environment.ts";
+import { engineFlags, openWished } from "../../lib/commands/engine.ts";
+import { parseArguments } from "../../lib/commands/mod.ts";
+
+const context = (lines: string[]) => ({
+  print: (line: string = "") => void lines.push(line),
+  onProgress: () => {},
+  endProgress: () => Promise.resolve(),
+  signal: new AbortController().signal,
+});
+
+Deno.test("openWished() tells auto's choice in one line, and nothing without a place to print", async () => {
+  const lines: string[] = [];
+  const engine = await openWished({ engine: "auto" }, context(lines).print);
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? "", new RegExp(`^engine: ${engine.name}, because .*GFLOP/s`));
+  assert.equal(await openWished({ engine: "auto" }), engine);
+  assert.equal((await openWished({ engine: "reference" }, context(lines).print)).name, "reference");
+  assert.equal(lines.length, 1);
+  await assert.rejects(openWished({ engine: "auto", plugin: "/no/such.so" }), /no such file/);
+});
+
+Deno.test("environment marks what nobody could run, and refuses to install what it does not know", async () => {
+  const lines: string[] = [];
+  await environment.run(parseArguments(environment, ["--plugin=/no/such.so"]).values, [], context(lines))
+    .catch(
+      (error: Error) => lines.push(error.message),
+    );
+  for (const name of ["xla-cuda", "xla-rocm", "xla-tpu"]) {
+    assert.ok(lines.some((line) => line.startsWith(`engine ${name}: `) && /not run|works/.test(line)), name);
+  }
+  assert.ok(lines.some((line) => /^plugin \/no\/such\.so: does not work, .*no such file/.test(line)));
+  assert.ok(lines.some((line) => line.startsWith("engine reference: works")));
+  assert.match(lines.at(-1) ?? "", /^--engine=auto: (xla-.*|tfjs-wasm), because /);
+  assert.throws(() => parseArguments(environment, ["--install=xla-metal"]), /one of xla-cpu, xla-cuda/);
+  assert.equal(engineFlags.engine.default, "auto");
+});
