@@ -40,6 +40,6 @@ function plainEntries(text: string): string {
     entry.replace(/\s+/g, " ").replace(/\\[^\\]*\\|\[[^\]]*\]/g, " ").replace(/[{}]/g, "")
       .replace(/\s*--[A-Z][\w.' ]{0,30}\.( \.)?/g, ".").replace(/\s+([.,;])/g, "$1").replace(/\s+/g, " ")
       .trim()
-  ).filter((entry) => entry.length > 40);
+  ).filter((entry) => entry.length > 40 && !entry.startsWith("00-database"));
   return entries.map((entry, i) => `${entry}\n${i % 20 === 19 ? "\n" : ""}`).join("");
 }
