@@ -22,8 +22,8 @@ export const layouts: Readonly<Record<SafetensorsType, Layout>> = {
   F16: { bytes: 2, view: (b, at, n) => new Uint16Array(b, at, n) },
   U16: { bytes: 2, view: (b, at, n) => new Uint16Array(b, at, n) },
   I16: { bytes: 2, view: (b, at, n) => new Int16Array(b, at, n) },
-  U8: { bytes: 1, view: (b, at, n) => new Uint8Array(b, at, n) },
   I8: { bytes: 1, view: (b, at, n) => new Int8Array(b, at, n) },
+  U8: { bytes: 1, view: (b, at, n) => new Uint8Array(b, at, n) },
   BOOL: { bytes: 1, view: (b, at, n) => new Uint8Array(b, at, n) },
 };
 

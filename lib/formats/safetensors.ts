@@ -30,8 +30,8 @@ export type SafetensorsType =
   | "F16"
   | "U16"
   | "I16"
-  | "U8"
   | "I8"
+  | "U8"
   | "BOOL";
 
 /**

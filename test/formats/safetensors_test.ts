@@ -219,3 +219,32 @@ Deno.test("openSafetensors() refuses an index that promises what is not there or
   assert.throws(() => openSafetensors(path), /it is no JSON/);
   rmSync(dirname(path), { recursive: true });
 });
+
+Deno.test("writeSafetensors() sorts types as the reference library does, signed bytes before unsigned ones", () => {
+  // The order that safetensors 0.6 wrote (test/peers/safetensors_copy.py), largest alignment first.
+  const order = ["I64", "F64", "F32", "I32", "BF16", "F16", "I16", "I8", "U8", "BOOL"] as const;
+  const arrays = {
+    I64: BigInt64Array,
+    F64: Float64Array,
+    F32: Float32Array,
+    I32: Int32Array,
+    I16: Int16Array,
+  };
+  const tensors = Object.fromEntries(order.map((dtype, i): [string, SafetensorsTensor] => {
+    const Values = {
+      ...arrays,
+      BF16: Uint16Array,
+      F16: Uint16Array,
+      I8: Int8Array,
+      U8: Uint8Array,
+      BOOL: Uint8Array,
+    }[dtype];
+    return [`t${9 - i}`, { dtype, shape: [1], data: new Values(1) }];
+  }));
+  const bytes = writeSafetensors(tensors);
+  const header = new TextDecoder().decode(
+    bytes.subarray(8, 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true))),
+  );
+  const { __metadata__: _, ...entries } = JSON.parse(header) as Record<string, { readonly dtype: string }>;
+  assert.deepEqual(Object.values(entries).map(({ dtype }) => dtype), order);
+});
