@@ -221,7 +221,7 @@ Deno.test("openSafetensors() refuses an index that promises what is not there or
 });
 
 Deno.test("writeSafetensors() sorts types as the reference library does, signed bytes before unsigned ones", () => {
-  // The order that safetensors 0.6 wrote (test/peers/safetensors_copy.py), largest alignment first.
+  // The order that safetensors 0.8 wrote (test/peers/safetensors_copy.py), largest alignment first.
   const order = ["I64", "F64", "F32", "I32", "BF16", "F16", "I16", "I8", "U8", "BOOL"] as const;
   const arrays = {
     I64: BigInt64Array,
