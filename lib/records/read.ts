@@ -149,7 +149,7 @@ function emptyRecord({ maxSeqLength, maxPredictionsPerSeq }: RecordLengths): Rec
   };
 }
 
-/** The regular layout with all eight features, or undefined for whatever is not exactly that. */
+/** The regular layout with all features, or all but token_boundary; undefined for whatever is not exactly that. */
 function readQuickly(data: Uint8Array, lengths: RecordLengths): RecordArrays | undefined {
   const record = emptyRecord(lengths);
   let seen = 0;
@@ -188,7 +188,11 @@ function readQuickly(data: Uint8Array, lengths: RecordLengths): RecordArrays | u
     if (!fits) return undefined;
     at = entryEnd;
   }
-  return seen === (1 << KEYS.length) - 1 ? record : undefined;
+  const missing = ~seen & (1 << KEYS.length) - 1;
+  if (missing === 0) return record;
+  return missing === 1 << KEYS.indexOf("token_boundary")
+    ? { ...record, token_boundary: undefined }
+    : undefined;
 }
 
 function hasName(data: Uint8Array, at: number, key: string): boolean {

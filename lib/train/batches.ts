@@ -117,25 +117,8 @@ const keys = [
   "next_sentence_labels",
 ] as const;
 
-async function* epochs(source: TrainingExamples, repeat: boolean): AsyncGenerator<TrainingExample> {
-  do {
-    let count = 0;
-    for await (const example of typeof source === "function" ? source() : source) {
-      count++;
-      yield example;
-    }
-    if (count === 0 && repeat) {
-      throw new RangeError("Cannot read batches: the source holds no example; make records first");
-    }
-  } while (repeat);
-}
-
-/** Examples in shuffled order: example n is taken from a random place of the buffer, drawn by hash of seed and n. */
-async function* shuffled(
-  examples: AsyncIterable<TrainingExample>,
-  size: number,
-  seed: number,
-): AsyncGenerator<TrainingExample> {
+/** Hands out examples in shuffled order: example n comes from a random place of the buffer, drawn by hash of seed and n. */
+function openShuffle(size: number, seed: number) {
   const buffer: TrainingExample[] = [];
   let n = 0;
   const take = (): TrainingExample => {
@@ -146,11 +129,16 @@ async function* shuffled(
     if (place < buffer.length) buffer[place] = last;
     return taken;
   };
-  for await (const example of examples) {
-    buffer.push(example);
-    if (buffer.length >= size) yield take();
-  }
-  while (buffer.length > 0) yield take();
+  return {
+    /** Takes one in; gives one out when the buffer is full. */
+    push: (example: TrainingExample): TrainingExample | undefined => {
+      if (size <= 1) return example;
+      buffer.push(example);
+      return buffer.length >= size ? take() : undefined;
+    },
+    /** Gives out the rest. */
+    rest: (): TrainingExample[] => Array.from({ length: buffer.length }, take),
+  };
 }
 
 /** Stacks examples of equal lengths. */
@@ -218,16 +206,40 @@ export async function* readBatches(
   if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
     throw new RangeError(`Cannot read batches: batchSize must be a whole number from 1, it is ${batchSize}`);
   }
-  const ordered = epochs(source, repeat);
-  const examples = shuffleBuffer > 1 ? shuffled(ordered, shuffleBuffer, seed) : ordered;
+  const { push, rest } = openShuffle(shuffleBuffer, seed);
   let rows: TrainingExample[] = [];
   let read = 0;
-  for await (const example of examples) {
-    if (++read <= position) continue;
+  // One generator and no chain of them: a hop of an async generator costs as much as stacking a record.
+  const add = (example: TrainingExample | undefined): Batch | undefined => {
+    if (example === undefined || ++read <= position) return undefined;
     rows.push(example);
-    if (rows.length < batchSize) continue;
-    yield stackExamples(rows, read);
+    if (rows.length < batchSize) return undefined;
+    const batch = stackExamples(rows, read);
     rows = [];
+    return batch;
+  };
+  do {
+    let count = 0;
+    if (typeof source === "function") {
+      for await (const example of source()) {
+        count++;
+        const batch = add(push(example));
+        if (batch !== undefined) yield batch;
+      }
+    } else {
+      for (const example of source) {
+        count++;
+        const batch = add(push(example));
+        if (batch !== undefined) yield batch;
+      }
+    }
+    if (count === 0 && repeat) {
+      throw new RangeError("Cannot read batches: the source holds no example; make records first");
+    }
+  } while (repeat);
+  for (const example of rest()) {
+    const batch = add(example);
+    if (batch !== undefined) yield batch;
   }
   if (rows.length > 0 && !dropRemainder) yield stackExamples(rows, read);
 }
