@@ -75,6 +75,13 @@ function bytesIn(folder: string): number {
   return sum;
 }
 
+/** The line of pip's words that says most. */
+function reasonOf(said: string): string {
+  const lines = said.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  const error = lines.filter((line) => line.startsWith("ERROR")).pop() ?? lines.pop() ?? "it said nothing";
+  return `${error.slice(0, 300)}${/Retrying/.test(said) ? " (the package index does not answer)" : ""}`;
+}
+
 type PipOptions = InstallOptions & {
   readonly python: string;
   readonly folder: string;
@@ -124,7 +131,7 @@ function runPip(
     child.stdout.on("data", add);
     child.stderr.on("data", add);
     child.on("error", (error) => done(null, error.message));
-    child.on("close", (code) => done(code ?? 1, said.trim()));
+    child.on("close", (code) => done(code ?? 1, reasonOf(said)));
   });
 }
 
@@ -355,7 +362,7 @@ export async function ensurePlugin(options: InstallOptions = {}): Promise<Ensure
     const path = await installPlugin("xla-cpu", { stallSeconds: 20, ...options, signal: limit.signal });
     return { path, note: `XLA's plugin was installed: ${path}` };
   } catch (error) {
-    const reason = (error as Error).message.split("\n")[0] ?? "";
+    const reason = (error as Error).message.split("; ")[0] ?? ""; // of the first package
     return { path: undefined, note: `XLA is left out: ${reason}` };
   } finally {
     clearTimeout(timer);
