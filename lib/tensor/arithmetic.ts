@@ -3,7 +3,7 @@
  * in NumPy: by explicit `broadcast` nodes, so an engine never has to guess. A number stands for a scalar of the other
  * operand's type.
  */
-import { describe, isFloat, node } from "./graph.ts";
+import { asTensor, describe, floating, isFloat, node } from "./graph.ts";
 import { broadcastTo, constant } from "./layout.ts";
 import type { DType, Shape, Tensor } from "./types.ts";
 
@@ -75,6 +75,8 @@ export function operands(action: string, a: Operand, b: Operand): readonly [Tens
   if (typeof a === "number" && typeof b === "number") {
     throw new TypeError(`Cannot ${action} two numbers: at least one operand must be a tensor`);
   }
+  if (typeof a !== "number") asTensor(a, action);
+  if (typeof b !== "number") asTensor(b, action);
   const dtype = typeof a === "number" ? (b as Tensor).dtype : a.dtype;
   const left = typeof a === "number" ? constant(a, { dtype }) : a;
   const right = typeof b === "number" ? constant(b, { dtype }) : b;
@@ -86,22 +88,27 @@ export function operands(action: string, a: Operand, b: Operand): readonly [Tens
 }
 
 function unary(op: Unary, x: Tensor): Tensor {
-  if (!isFloat(x.dtype) && !(x.dtype === "int32" && ["neg", "abs", "sign"].includes(op))) {
-    throw new TypeError(`Cannot ${op} ${describe(x)}: it takes floating values, cast it first`);
-  }
+  const whole = asTensor(x, op).dtype === "int32" && ["neg", "abs", "sign"].includes(op);
+  if (!whole) floating(x, op);
   return node(op, [x], {}, x);
 }
 
-function binary(op: Binary, a: Operand, b: Operand, allowed: (dtype: DType) => boolean): Tensor {
-  const [left, right] = operands(op, a, b);
-  if (!allowed(left.dtype)) {
-    throw new TypeError(`Cannot ${op} ${describe(left)} and ${describe(right)}: wrong type`);
+type Kind = { readonly words: string; readonly has: (dtype: DType) => boolean };
+
+function binary(op: Binary, a: Operand, b: Operand, allowed: Kind, name: string = op): Tensor {
+  const [left, right] = operands(name, a, b);
+  if (!allowed.has(left.dtype)) {
+    throw new TypeError(
+      `Cannot ${name} ${describe(left)} and ${describe(right)}: it takes ${allowed.words}, cast them first`,
+    );
   }
   return node(op, [left, right], {}, left);
 }
 
-const arithmetic = (dtype: DType): boolean => dtype !== "bool";
-const logical = (dtype: DType): boolean => dtype === "bool" || dtype === "uint32" || dtype === "int32";
+const arithmetic: Kind = { words: "numbers", has: (dtype) => dtype !== "bool" };
+const fractions: Kind = { words: "floating values", has: isFloat };
+const logical: Kind = { words: "bool or integer values", has: (dtype) => !isFloat(dtype) };
+const bits: Kind = { words: "uint32 values", has: (dtype) => dtype === "uint32" };
 
 /**
  * -x, same shape.
@@ -299,7 +306,7 @@ export function mul(a: Operand, b: Operand): Tensor {
  * ```
  */
 export function div(a: Operand, b: Operand): Tensor {
-  return binary("div", a, b, isFloat);
+  return binary("div", a, b, fractions);
 }
 /**
  * The larger of both, broadcast.
@@ -313,7 +320,7 @@ export function div(a: Operand, b: Operand): Tensor {
  * ```
  */
 export function maximum(a: Operand, b: Operand): Tensor {
-  return binary("max", a, b, arithmetic);
+  return binary("max", a, b, arithmetic, "maximum");
 }
 /**
  * The smaller of both, broadcast.
@@ -327,7 +334,7 @@ export function maximum(a: Operand, b: Operand): Tensor {
  * ```
  */
 export function minimum(a: Operand, b: Operand): Tensor {
-  return binary("min", a, b, arithmetic);
+  return binary("min", a, b, arithmetic, "minimum");
 }
 /**
  * a to the power b, broadcast, floating values only.
@@ -341,7 +348,7 @@ export function minimum(a: Operand, b: Operand): Tensor {
  * ```
  */
 export function pow(a: Operand, b: Operand): Tensor {
-  return binary("pow", a, b, isFloat);
+  return binary("pow", a, b, fractions);
 }
 /**
  * Logical or bitwise and, broadcast.
@@ -400,7 +407,7 @@ export function xor(a: Operand, b: Operand): Tensor {
  * ```
  */
 export function shiftRightLogical(a: Operand, b: Operand): Tensor {
-  return binary("shift_right_logical", a, b, (dtype) => dtype === "uint32");
+  return binary("shift_right_logical", a, b, bits, "shiftRightLogical");
 }
 /**
  * Logical not of bool values.
@@ -414,6 +421,8 @@ export function shiftRightLogical(a: Operand, b: Operand): Tensor {
  * ```
  */
 export function not(x: Tensor): Tensor {
-  if (x.dtype !== "bool") throw new TypeError(`Cannot negate ${describe(x)}: not() takes bool values`);
+  if (asTensor(x, "not").dtype !== "bool") {
+    throw new TypeError(`Cannot not ${describe(x)}: it takes bool values, compare it first`);
+  }
   return node("not", [x], {}, x);
 }

@@ -3,7 +3,7 @@
  */
 import { broadcastShapes, div, exp, log, mul, neg, operands, pow, sign, sub } from "./arithmetic.ts";
 import type { Binary, Operand, Unary } from "./arithmetic.ts";
-import { describe, isFloat, node } from "./graph.ts";
+import { asTensor, describe, isFloat, node } from "./graph.ts";
 import { broadcastTo, constant } from "./layout.ts";
 import type { GradientRules } from "./rules.ts";
 import type { Comparison, DType, Tensor, TensorType } from "./types.ts";
@@ -25,6 +25,9 @@ import type { Comparison, DType, Tensor, TensorType } from "./types.ts";
  */
 export function compare(a: Operand, direction: Comparison, b: Operand): Tensor {
   const [left, right] = operands("compare", a, b);
+  if (!["eq", "ne", "lt", "le", "gt", "ge"].includes(direction)) {
+    throw new TypeError(`Cannot compare by ${direction}: choose one of eq, ne, lt, le, gt, ge`);
+  }
   return node("compare", [left, right], { direction }, { dtype: "bool", shape: left.shape });
 }
 /**
@@ -45,7 +48,7 @@ export function compare(a: Operand, direction: Comparison, b: Operand): Tensor {
  * ```
  */
 export function select(condition: Tensor, a: Operand, b: Operand): Tensor {
-  if (condition.dtype !== "bool") {
+  if (asTensor(condition, "select by").dtype !== "bool") {
     throw new TypeError(`Cannot select by ${describe(condition)}: the condition must be bool`);
   }
   const [left, right] = operands("select", a, b);
@@ -75,7 +78,7 @@ export function select(condition: Tensor, a: Operand, b: Operand): Tensor {
  * ```
  */
 export function cast(x: Tensor, dtype: DType): Tensor {
-  return x.dtype === dtype ? x : node("cast", [x], {}, { dtype, shape: x.shape });
+  return asTensor(x, "cast").dtype === dtype ? x : node("cast", [x], {}, { dtype, shape: x.shape });
 }
 
 const like = (value: number, { dtype }: TensorType): Tensor => constant(value, { dtype });

@@ -4,7 +4,7 @@
  */
 import { add, div, erf, exp, log, maximum, mul, rsqrt, sub, tanh } from "./arithmetic.ts";
 import { cast, compare } from "./elementwise.ts";
-import { describe, isFloat } from "./graph.ts";
+import { describe, floating, isFloat } from "./graph.ts";
 import { axisOf, iota, reshape } from "./layout.ts";
 import { reduceMax, reduceSum, stopGradient } from "./linear.ts";
 import type { Tensor } from "./types.ts";
@@ -25,6 +25,7 @@ export function mean(
   axes: readonly number[] = x.shape.map((_, axis) => axis),
   { keepDims = false }: { readonly keepDims?: boolean } = {},
 ): Tensor {
+  floating(x, "average");
   const count = axes.reduce(
     (product, axis) => product * (x.shape[axisOf(axis, x.shape, "average")] as number),
     1,
@@ -46,6 +47,7 @@ export function mean(
  * ```
  */
 export function softmax(x: Tensor): Tensor {
+  axisOf(-1, floating(x, "softmax").shape, "softmax");
   const shifted = exp(sub(x, stopGradient(reduceMax(x, [-1], { keepDims: true }))));
   return div(shifted, reduceSum(shifted, [-1], { keepDims: true }));
 }
@@ -63,6 +65,7 @@ export function softmax(x: Tensor): Tensor {
  * ```
  */
 export function logSoftmax(x: Tensor): Tensor {
+  axisOf(-1, floating(x, "logSoftmax").shape, "logSoftmax");
   const shifted = sub(x, stopGradient(reduceMax(x, [-1], { keepDims: true })));
   return sub(shifted, log(reduceSum(exp(shifted), [-1], { keepDims: true })));
 }
@@ -79,6 +82,9 @@ export function logSoftmax(x: Tensor): Tensor {
  * ```
  */
 export function oneHot(labels: Tensor, count: number, dtype: "float32" | "int32" = "float32"): Tensor {
+  if (labels.dtype !== "int32") {
+    throw new TypeError(`Cannot oneHot ${describe(labels)}: labels must be int32`);
+  }
   const shape = [...labels.shape, count];
   return cast(compare(iota(shape, -1), "eq", reshape(labels, [...labels.shape, 1])), dtype);
 }
@@ -100,7 +106,9 @@ export function oneHot(labels: Tensor, count: number, dtype: "float32" | "int32"
  * ```
  */
 export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
-  if (labels.dtype !== "int32" || labels.shape.length !== 1 || logits.shape.length !== 2) {
+  const fits = labels.dtype === "int32" && labels.shape.length === 1 && logits.shape.length === 2 &&
+    labels.shape[0] === logits.shape[0];
+  if (!fits) {
     throw new TypeError(
       `Cannot compute the cross-entropy of ${describe(logits)} and ${describe(labels)}: ` +
         "logits must be [n, classes], labels int32 [n]",
@@ -133,6 +141,15 @@ export function layerNorm(
   beta: Tensor,
   { epsilon = 1e-12 }: { readonly epsilon?: number } = {},
 ): Tensor {
+  const width = floating(x, "layerNorm").shape[x.shape.length - 1];
+  if (
+    width === undefined || [gamma, beta].some(({ shape }) => shape.length > 1 || (shape[0] ?? 1) !== width)
+  ) {
+    throw new RangeError(
+      `Cannot layerNorm ${describe(x)} with ${describe(gamma)} and ${describe(beta)}: ` +
+        `both must be [${width ?? ""}]`,
+    );
+  }
   const centred = sub(x, mean(x, [-1], { keepDims: true }));
   const variance = mean(mul(centred, centred), [-1], { keepDims: true });
   return add(mul(mul(centred, rsqrt(add(variance, epsilon))), gamma), beta);
@@ -151,6 +168,7 @@ export function layerNorm(
  * ```
  */
 export function gelu(x: Tensor): Tensor {
+  floating(x, "gelu");
   const inner = mul(Math.sqrt(2 / Math.PI), add(x, mul(0.044715, mul(x, mul(x, x)))));
   return mul(mul(x, 0.5), add(tanh(inner), 1));
 }
@@ -168,6 +186,7 @@ export function gelu(x: Tensor): Tensor {
  * ```
  */
 export function geluErf(x: Tensor): Tensor {
+  floating(x, "geluErf");
   return mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
 }
 
@@ -183,7 +202,7 @@ export function geluErf(x: Tensor): Tensor {
  * ```
  */
 export function relu(x: Tensor): Tensor {
-  return maximum(x, 0);
+  return maximum(floating(x, "relu"), 0);
 }
 
 /**

@@ -24,13 +24,23 @@ export function serialOf(tensor?: Tensor): number {
   return tensor === undefined ? made : serials.get(tensor) ?? 0;
 }
 
-/** Makes a node. Operations call this after their shape rule has passed. */
+const dtypes: ReadonlySet<string> = new Set<DType>(["float32", "bfloat16", "int32", "uint32", "bool"]);
+
+/** Makes a node. Operations call this after their shape rule has passed; what no rule looks at is refused here. */
 export function node<Name extends OperationName>(
   op: Name,
   inputs: readonly Tensor[],
   attributes: OperationAttributes[Name],
   { dtype, shape }: TensorType,
 ): TensorOf<Name> {
+  if (!dtypes.has(dtype)) {
+    throw new TypeError(`Cannot ${op} to ${dtype}: element types are ${[...dtypes].join(", ")}`);
+  }
+  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
+    throw new RangeError(
+      `Cannot make ${dtype} [${shape.join(", ")}] by ${op}: sizes must be whole numbers from 0 on`,
+    );
+  }
   const self: TensorOf<Name> = {
     op,
     inputs,
@@ -82,6 +92,24 @@ export function isFloat(dtype: DType): boolean {
  */
 export function describe({ dtype, shape }: TensorType): string {
   return `${dtype} [${shape.join(", ")}]`;
+}
+
+/** Refuses what is no tensor, or none of floating values, in the words of the operation that was given it. */
+export function floating(x: Tensor, action: string): Tensor {
+  if (!isFloat(asTensor(x, action).dtype)) {
+    throw new TypeError(`Cannot ${action} ${describe(x)}: it takes floating values, cast it first`);
+  }
+  return x;
+}
+
+/** Refuses what is no tensor; types say so too, but not in every notebook. */
+export function asTensor(x: Tensor, action: string): Tensor {
+  if (typeof x !== "object" || x === null || typeof x.op !== "string") {
+    throw new TypeError(
+      `Cannot ${action} ${Array.isArray(x) ? "a list" : String(x)}: it is no tensor, make one by constant()`,
+    );
+  }
+  return x;
 }
 
 /** A value that only a caller can give: the `index`-th argument of a program. */

@@ -3,7 +3,7 @@
  * say where values come from and how they are arranged.
  */
 import { add } from "./arithmetic.ts";
-import { describe, hostArray, node, sameShape, sizeOf } from "./graph.ts";
+import { asTensor, describe, hostArray, node, sameShape, sizeOf } from "./graph.ts";
 import { reduceSum } from "./linear.ts";
 import type { GradientRules } from "./rules.ts";
 import type { DType, HostArray, Shape, Tensor } from "./types.ts";
@@ -48,6 +48,9 @@ export function constant(
   { dtype, shape }: { readonly dtype?: DType; readonly shape?: Shape } = {},
 ): Tensor {
   if (typeof value === "number") {
+    if ((dtype === "int32" || dtype === "uint32") && !Number.isInteger(value)) {
+      throw new RangeError(`Cannot make a constant: ${value} is no ${dtype}, cast the other operand first`);
+    }
     return node("constant", [], { value }, { dtype: dtype ?? "float32", shape: shape ?? [] });
   }
   if (ArrayBuffer.isView(value)) return fromArray(value as HostArray, dtype, shape);
@@ -128,6 +131,7 @@ export function iota(
   axis: number,
   { dtype = "int32" }: { readonly dtype?: DType } = {},
 ): Tensor {
+  if (dtype === "bool") throw new TypeError("Cannot make an iota of bool: compare one of int32 instead");
   return node("iota", [], { axis: axisOf(axis, shape, "make an iota") }, { dtype, shape });
 }
 
@@ -156,6 +160,7 @@ export function axisOf(axis: number, shape: Shape, action: string): number {
  * ```
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  asTensor(x, "reshape");
   const known = shape.reduce((product, size) => size === -1 ? product : product * size, 1);
   const full = shape.map((size) => size === -1 ? sizeOf(x.shape) / known : size);
   if (sizeOf(full) !== sizeOf(x.shape) || full.some((size) => !Number.isInteger(size) || size < 0)) {
@@ -291,12 +296,12 @@ export function pad(
 ): Tensor {
   if (
     low.length !== x.shape.length || high.length !== x.shape.length ||
-    [...low, ...high].some((count) => !(count >= 0))
+    [...low, ...high].some((count) => !(Number.isInteger(count) && count >= 0))
   ) {
     throw new RangeError(
       `Cannot pad ${describe(x)} by [${low.join(", ")}] and [${
         high.join(", ")
-      }]: one count >= 0 per dimension`,
+      }]: one whole count >= 0 per dimension`,
     );
   }
   if ([...low, ...high].every((count) => count === 0)) return x;
@@ -322,13 +327,16 @@ export function pad(
 export function concat(parts: readonly Tensor[], axis: number = 0): Tensor {
   const first = parts[0];
   if (first === undefined) throw new RangeError("Cannot concatenate: there is no tensor");
+  const along = axisOf(axis, asTensor(first, "concatenate").shape, "concatenate");
   if (parts.length === 1) return first;
-  const along = axisOf(axis, first.shape, "concatenate");
   for (const part of parts) {
     const fits = part.dtype === first.dtype && part.shape.length === first.shape.length &&
       part.shape.every((size, i) => i === along || size === first.shape[i]);
     if (!fits) {
-      throw new RangeError(`Cannot concatenate ${describe(first)} and ${describe(part)} along axis ${along}`);
+      throw new RangeError(
+        `Cannot concatenate ${describe(first)} and ${describe(part)} along axis ${along}: ` +
+          "types and all other sizes must be equal",
+      );
     }
   }
   const shape = first.shape.map((size, i) =>

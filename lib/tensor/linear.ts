@@ -4,7 +4,7 @@
  */
 import { div, mul } from "./arithmetic.ts";
 import { cast, compare } from "./elementwise.ts";
-import { describe, node } from "./graph.ts";
+import { asTensor, describe, node } from "./graph.ts";
 import { axisOf, broadcastTo, reshape, transpose } from "./layout.ts";
 import type { GradientRules } from "./rules.ts";
 import type { DotDims, Shape, Tensor } from "./types.ts";
@@ -28,6 +28,15 @@ export function freeDims(a: Shape, b: Shape, { batch, contract }: DotDims): read
   return [without(a.length, [...batch[0], ...contract[0]]), without(b.length, [...batch[1], ...contract[1]])];
 }
 
+function refuseFactors(action: string, a: Tensor, b: Tensor): void {
+  const [left, right] = [asTensor(a, action), asTensor(b, action)];
+  if (left.dtype === right.dtype && left.dtype !== "bool") return;
+  throw new TypeError(
+    `Cannot ${action} ${describe(left)} with ${describe(right)}: ` +
+      (left.dtype === right.dtype ? "they must be numbers, cast them first" : "cast one first"),
+  );
+}
+
 /**
  * The general product: sums over pairs of contracted dimensions, one product per index of the batch dimensions.
  *
@@ -47,8 +56,13 @@ export function freeDims(a: Shape, b: Shape, { batch, contract }: DotDims): read
  */
 export function dot(a: Tensor, b: Tensor, dims: DotDims): Tensor {
   const { batch, contract } = dims;
-  if (a.dtype !== b.dtype) {
-    throw new TypeError(`Cannot multiply ${describe(a)} by ${describe(b)}: cast one first`);
+  refuseFactors("dot", a, b);
+  for (const used of [[...batch[0], ...contract[0]], [...batch[1], ...contract[1]]]) {
+    if (new Set(used).size < used.length) {
+      throw new RangeError(
+        `Cannot dot ${describe(a)} with ${describe(b)}: [${used.join(", ")}] names a dimension twice`,
+      );
+    }
   }
   for (const [left, right] of [batch, contract]) {
     const fits = left.length === right.length && left.every((axis, i) => {
@@ -57,7 +71,7 @@ export function dot(a: Tensor, b: Tensor, dims: DotDims): Tensor {
     });
     if (!fits) {
       throw new RangeError(
-        `Cannot multiply ${describe(a)} by ${describe(b)}: dimensions [${left.join(", ")}] and ` +
+        `Cannot dot ${describe(a)} with ${describe(b)}: dimensions [${left.join(", ")}] and ` +
           `[${right.join(", ")}] must have equal sizes`,
       );
     }
@@ -87,12 +101,15 @@ export function dot(a: Tensor, b: Tensor, dims: DotDims): Tensor {
  * ```
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
+  refuseFactors("matmul", a, b);
   const rank = a.shape.length;
-  if (rank < 2 || b.shape.length < 2) {
-    throw new RangeError(
-      `Cannot multiply ${describe(a)} by ${describe(b)}: both need at least two dimensions`,
-    );
-  }
+  const refuse = (reason: string): RangeError =>
+    new RangeError(`Cannot matmul ${describe(a)} with ${describe(b)}: ${reason}`);
+  if (rank < 2 || b.shape.length < 2) throw refuse("both need at least two dimensions");
+  const [columns, rows] = [a.shape[rank - 1], b.shape[b.shape.length - 2]];
+  if (columns !== rows) throw refuse(`the left has ${columns} columns, the right ${rows} rows`);
+  const sameLeading = b.shape.length === rank && a.shape.slice(0, -2).every((size, i) => size === b.shape[i]);
+  if (b.shape.length > 2 && !sameLeading) throw refuse("leading sizes differ");
   if (b.shape.length === 2) {
     // One large product instead of many small ones.
     const rows = reshape(a, [-1, a.shape[rank - 1] as number]);
@@ -110,7 +127,10 @@ function reduce(
   keepDims: boolean,
 ): Tensor {
   const sorted = [...new Set(axes.map((axis) => axisOf(axis, x.shape, "reduce")))].sort((a, b) => a - b);
-  if (x.dtype === "bool") throw new TypeError(`Cannot reduce ${describe(x)}: cast it to a number first`);
+  if (x.dtype === "bool") {
+    const name = op === "reduce_sum" ? "reduceSum" : "reduceMax";
+    throw new TypeError(`Cannot ${name} ${describe(x)}: cast it to a number first`);
+  }
   const shape = without(x.shape.length, sorted).map((axis) => x.shape[axis] as number);
   const reduced = sorted.length === 0 ? x : node(op, [x], { axes: sorted }, { dtype: x.dtype, shape });
   return keepDims ? reshape(reduced, x.shape.map((size, axis) => sorted.includes(axis) ? 1 : size)) : reduced;
@@ -222,6 +242,9 @@ export function scatterAdd(indices: Tensor, updates: Tensor, rows: number): Tens
   const leading = indices.shape.length;
   if (indices.dtype !== "int32") {
     throw new TypeError(`Cannot scatter by ${describe(indices)}: indices must be int32`);
+  }
+  if (updates.dtype === "bool") {
+    throw new TypeError(`Cannot scatter ${describe(updates)}: cast it to a number first`);
   }
   if (indices.shape.some((size, axis) => size !== updates.shape[axis])) {
     throw new RangeError(`Cannot scatter ${describe(updates)} by ${describe(indices)}: leading sizes differ`);

@@ -9,7 +9,7 @@
  */
 import { mul, shiftRightLogical } from "./arithmetic.ts";
 import { cast, compare, select } from "./elementwise.ts";
-import { describe, node } from "./graph.ts";
+import { describe, floating, node } from "./graph.ts";
 import { constant, reshape, slice } from "./layout.ts";
 import type { GradientRules } from "./rules.ts";
 import type { Shape, Tensor } from "./types.ts";
@@ -120,6 +120,9 @@ export function randomBits(
  * ```
  */
 export function splitKey(key: Tensor, count: number): readonly Tensor[] {
+  if (!(Number.isInteger(count) && count >= 1)) {
+    throw new RangeError(`Cannot split a key into ${count}: the count must be a whole number from 1 on`);
+  }
   const words = randomBits(key, [count, 2]);
   return Array.from({ length: count }, (_, i) => reshape(slice(words, [i, 0], [i + 1, 2]), [2]));
 }
@@ -163,6 +166,7 @@ export function dropout(x: Tensor, rate: number, key: Tensor): Tensor {
     throw new RangeError(`Cannot drop out: the rate must be in [0, 1), it is ${rate}`);
   }
   if (rate === 0) return x;
+  floating(x, "drop out");
   return select(compare(randomUniform(key, x.shape, { split: true }), "ge", rate), mul(x, 1 / (1 - rate)), 0);
 }
 

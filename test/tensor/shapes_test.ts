@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import {
   add,
+  allReduce,
   and,
   argmax,
   broadcastTo,
@@ -15,10 +16,16 @@ import {
   dropout,
   exp,
   gather,
+  gelu,
+  geluErf,
   iota,
   keyWords,
+  layerNorm,
+  logSoftmax,
   matmul,
   maximum,
+  mean,
+  minimum,
   neg,
   not,
   oneHot,
@@ -27,6 +34,7 @@ import {
   randomKey,
   reduceMax,
   reduceSum,
+  relu,
   reshape,
   scan,
   scatterAdd,
@@ -34,6 +42,7 @@ import {
   shiftRightLogical,
   slice,
   softmax,
+  splitKey,
   stack,
   transpose,
   zeros,
@@ -54,14 +63,19 @@ const refused: readonly (readonly [what: string, fn: () => unknown, error: typeo
     ],
     ["add() of two types", () => add(f(2), i(2)), TypeError, /cast one of them first/],
     ["add() of two numbers", () => add(1, 2), TypeError, /at least one operand/],
-    ["add() of bool", () => add(b(2), b(2)), TypeError, /wrong type/],
-    ["div() of integers", () => div(i(2), i(2)), TypeError, /wrong type/],
+    ["add() of bool", () => add(b(2), b(2)), TypeError, /it takes numbers/],
+    ["div() of integers", () => div(i(2), i(2)), TypeError, /it takes floating values/],
     ["exp() of integers", () => exp(i(2)), TypeError, /takes floating values/],
     ["neg() of bool", () => neg(b(2)), TypeError, /takes floating values/],
-    ["maximum() of bool", () => maximum(b(2), b(2)), TypeError, /wrong type/],
-    ["and() of floats", () => and(f(2), f(2)), TypeError, /wrong type/],
+    ["maximum() of bool", () => maximum(b(2), b(2)), TypeError, /Cannot maximum .* it takes numbers/],
+    ["and() of floats", () => and(f(2), f(2)), TypeError, /it takes bool or integer values/],
     ["not() of integers", () => not(i(2)), TypeError, /takes bool values/],
-    ["shiftRightLogical() of int32", () => shiftRightLogical(i(2), i(2)), TypeError, /wrong type/],
+    [
+      "shiftRightLogical() of int32",
+      () => shiftRightLogical(i(2), i(2)),
+      TypeError,
+      /it takes uint32 values/,
+    ],
     ["select() by a float", () => select(f(2), f(2), f(2)), TypeError, /condition must be bool/],
     ["constant() of ragged lists", () => constant([[1, 2], [3]]), RangeError, /a list of 1 stands where/],
     ["constant() of unequal depth", () => constant([[1], 2]), RangeError, /unequal depth/],
@@ -81,7 +95,7 @@ const refused: readonly (readonly [what: string, fn: () => unknown, error: typeo
     ],
     ["broadcastTo() a smaller shape", () => broadcastTo(f(2, 3), [3]), RangeError, /sizes do not fit/],
     ["slice() out of bounds", () => slice(f(4), [2], [5]), RangeError, /out of bounds/],
-    ["pad() by a negative count", () => pad(f(4), [-1], [0]), RangeError, /one count >= 0/],
+    ["pad() by a negative count", () => pad(f(4), [-1], [0]), RangeError, /one whole count >= 0/],
     ["concat() of nothing", () => concat([]), RangeError, /there is no tensor/],
     ["concat() of unequal sizes", () => concat([f(2, 3), f(2, 4)]), RangeError, /along axis 0/],
     ["stack() of unequal shapes", () => stack([f(2), f(3)]), RangeError, /along axis 0/],
@@ -132,6 +146,107 @@ const refused: readonly (readonly [what: string, fn: () => unknown, error: typeo
 for (const [what, fn, error, message] of refused) {
   Deno.test(`${what} is refused`, () => {
     assert.throws(fn, (thrown) => thrown instanceof error && message.test(thrown.message));
+  });
+}
+
+const none = undefined as unknown as Tensor;
+const plain = { batch: [[], []], contract: [[1], [0]] } as const;
+const f64 = "float64" as unknown as "float32";
+
+/** The whole message of every kind of mistake, in the words of the operation that was given it. */
+const words: readonly (readonly [message: string, fn: () => unknown])[] = [
+  [
+    "Cannot matmul float32 [8, 128] with float32 [64, 32]: the left has 128 columns, the right 64 rows",
+    () => matmul(f(8, 128), f(64, 32)),
+  ],
+  [
+    "Cannot matmul float32 [2, 8, 128] with float32 [64, 32]: the left has 128 columns, the right 64 rows",
+    () => matmul(f(2, 8, 128), f(64, 32)),
+  ],
+  [
+    "Cannot matmul float32 [2, 3] with float32 [2, 3, 4]: leading sizes differ",
+    () => matmul(f(2, 3), f(2, 3, 4)),
+  ],
+  [
+    "Cannot matmul float32 [2, 2, 3] with float32 [4, 3, 2]: leading sizes differ",
+    () => matmul(f(2, 2, 3), f(4, 3, 2)),
+  ],
+  ["Cannot matmul float32 [2, 2] with int32 [2, 2]: cast one first", () => matmul(f(2, 2), i(2, 2))],
+  [
+    "Cannot matmul bool [2, 2] with bool [2, 2]: they must be numbers, cast them first",
+    () => matmul(b(2, 2), b(2, 2)),
+  ],
+  ["Cannot matmul undefined: it is no tensor, make one by constant()", () => matmul(none, f(2, 2))],
+  [
+    "Cannot dot float32 [2, 2] with float32 [2, 2]: [0, 0] names a dimension twice",
+    () => dot(f(2, 2), f(2, 2), { batch: [[0], [0]], contract: [[0], [0]] }),
+  ],
+  [
+    "Cannot dot float32 [2, 3] with float32 [4, 5]: dimensions [1] and [0] must have equal sizes",
+    () => dot(f(2, 3), f(4, 5), plain),
+  ],
+  ["Cannot make float32 [-1] by constant: sizes must be whole numbers from 0 on", () => zeros([-1])],
+  ["Cannot make float32 [1.5] by constant: sizes must be whole numbers from 0 on", () => zeros([1.5])],
+  [
+    "Cannot make uint32 [-1] by random_bits: sizes must be whole numbers from 0 on",
+    () => randomBits(randomKey(1), [-1]),
+  ],
+  [
+    "Cannot make float32 [-1] by scatter_add: sizes must be whole numbers from 0 on",
+    () => scatterAdd(i(2), f(2), -1),
+  ],
+  ["Cannot make int32 [2, -1] by iota: sizes must be whole numbers from 0 on", () => oneHot(i(2), -1)],
+  ["Cannot make an iota of bool: compare one of int32 instead", () => iota([2], 0, { dtype: "bool" })],
+  [
+    "Cannot cast to float64: element types are float32, bfloat16, int32, uint32, bool",
+    () => cast(f(2), f64),
+  ],
+  ["Cannot make a constant: 0.5 is no int32, cast the other operand first", () => add(i(2), 0.5)],
+  [
+    "Cannot pad float32 [4] by [0.5] and [0]: one whole count >= 0 per dimension",
+    () => pad(f(4), [0.5], [0]),
+  ],
+  ["Cannot concatenate: axis 3 is not a dimension of [2]", () => concat([f(2)], 3)],
+  ["Cannot scatter bool [2]: cast it to a number first", () => scatterAdd(i(2), b(2), 3)],
+  ["Cannot reduceSum bool [2]: cast it to a number first", () => reduceSum(b(2))],
+  ["Cannot allReduce bool [2]: cast it to a number first", () => allReduce(b(2))],
+  ["Cannot split a key into 0: the count must be a whole number from 1 on", () => splitKey(randomKey(1), 0)],
+  [
+    "Cannot drop out int32 [2]: it takes floating values, cast it first",
+    () => dropout(i(2), 0.5, randomKey(1)),
+  ],
+  ["Cannot average int32 [2]: it takes floating values, cast it first", () => mean(i(2))],
+  ["Cannot softmax int32 [2, 2]: it takes floating values, cast it first", () => softmax(i(2, 2))],
+  ["Cannot softmax: axis -1 is not a dimension of []", () => softmax(f())],
+  ["Cannot logSoftmax bool [2]: it takes floating values, cast it first", () => logSoftmax(b(2))],
+  ["Cannot gelu int32 [2]: it takes floating values, cast it first", () => gelu(i(2))],
+  ["Cannot geluErf int32 [2]: it takes floating values, cast it first", () => geluErf(i(2))],
+  ["Cannot relu bool [2]: it takes floating values, cast it first", () => relu(b(2))],
+  ["Cannot oneHot float32 [2]: labels must be int32", () => oneHot(f(2), 3)],
+  [
+    "Cannot layerNorm float32 [2, 3] with float32 [4] and float32 [3]: both must be [3]",
+    () => layerNorm(f(2, 3), f(4), f(3)),
+  ],
+  [
+    "Cannot compute the cross-entropy of float32 [2, 3] and int32 [3]: logits must be [n, classes], labels int32 [n]",
+    () => crossEntropy(f(2, 3), i(3)),
+  ],
+  ["Cannot compare by less: choose one of eq, ne, lt, le, gt, ge", () => compare(f(2), "less" as "lt", f(2))],
+  ["Cannot minimum float32 [2] and int32 [2]: cast one of them first", () => minimum(f(2), i(2))],
+  ["Cannot add undefined: it is no tensor, make one by constant()", () => add(f(2), none)],
+  ["Cannot exp a list: it is no tensor, make one by constant()", () => exp([1, 2] as unknown as Tensor)],
+  [
+    "Cannot not uint32 [2]: it takes bool values, compare it first",
+    () => not(zeros([2], { dtype: "uint32" })),
+  ],
+];
+
+for (const [message, fn] of words) {
+  Deno.test(`an operation says "${message}"`, () => {
+    assert.throws(
+      fn,
+      (thrown) => (thrown instanceof TypeError || thrown instanceof RangeError) && thrown.message === message,
+    );
   });
 }
 
