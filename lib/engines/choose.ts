@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, statSync } from "node:fs";
+import { loadavg } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { writeFileAtomic } from "../formats/mod.ts";
@@ -18,6 +19,9 @@ const version = 1;
 
 /** Rows and columns of the product: it must end soon on the slow engine. */
 const size = 512;
+
+/** Hours that a measurement on a busy machine is kept. */
+const busyHours = 1;
 
 /**
  * How fast an engine is.
@@ -71,17 +75,19 @@ function noteFile(name: string, plugin: string | undefined): string {
 async function speedOf(name: EngineName, options: OpenOptions): Promise<EngineSpeed> {
   const note = noteFile(name, options.plugin);
   try {
-    const { product, step } = JSON.parse(readFileSync(note, "utf8")) as EngineSpeed;
-    if (product > 0 && step > 0) return { name, product, step };
+    const { product, step, busy } = JSON.parse(readFileSync(note, "utf8")) as EngineSpeed & { busy: boolean };
+    const fresh = !busy || Date.now() - statSync(note).mtimeMs < busyHours * 3.6e6;
+    if (product > 0 && step > 0 && fresh) return { name, product, step };
   } catch {
     // Not measured yet.
   }
+  const busy = (loadavg()[0] ?? 0) > usableProcessors(); // what is measured then says little
   const engine = await openEngine(name, options);
   const step = await measureStep(engine, { seconds: 0.1 });
   const product = await measurePeak(engine, { smallest: size, largest: size });
   try {
     mkdirSync(cacheFolder("speeds"), { recursive: true });
-    writeFileAtomic(note, `${JSON.stringify({ name, product, step })}\n`);
+    writeFileAtomic(note, `${JSON.stringify({ name, product, step, busy })}\n`);
   } catch {
     // A cache folder that cannot be written costs a measurement at each start.
   }
