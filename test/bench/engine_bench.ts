@@ -1,57 +1,132 @@
-// One training step of the guide's model on every engine that works here, against tfjs' plain JavaScript backend.
-import {
-  albertPreset,
-  openEngine,
-  parsePretrainingConfig,
-  pretrain,
-  type TrainingExample,
-} from "../../lib/mod.ts";
-import { inPairs, type Ratio } from "./pairs.ts";
+// One ALBERT training step (LAMB, forward to update) on the xla engine, in plain JAX and in PyTorch with its fused attention,
+// one step each in turn. The peers run in the Pythons that ALBERT_JAX_PYTHON and ALBERT_TORCH_PYTHON name, default python3.
+//   --only=small,base,...  which sizes    --rounds=N  how many rounds of each
+import { findPlugin } from "../../lib/mod.ts";
+import { xlaEngineOn } from "../../lib/engines/xla/engine.ts";
+import { inTurn, type Ratio, ratioOf, type Side } from "./pairs.ts";
+import { type Peer, startPeer } from "./step_peer.ts";
+import { type Size, xlaStep } from "./xla_step.ts";
 
-const S = 16;
-const P = 4;
+const small: Size = {
+  ...{ layers: 4, hidden: 256, heads: 4, intermediate: 1024, pieces: 8192 },
+  ...{ batch: 8, sequence: 128, predictions: 20, dropout: 0, threads: 2 },
+};
+const base: Size = { ...small, layers: 12, hidden: 768, heads: 12, intermediate: 3072, pieces: 30000 };
 
-function examples(count: number): TrainingExample[] {
-  return Array.from({ length: count }, (_, n) => ({
-    input_ids: Int32Array.from({ length: S }, (_, i) => 5 + (n * 31 + i * 7) % 900),
-    input_mask: new Int32Array(S).fill(1),
-    segment_ids: Int32Array.from({ length: S }, (_, i) => i < S / 2 ? 0 : 1),
-    masked_lm_positions: Int32Array.from({ length: P }, (_, i) => 1 + 3 * i),
-    masked_lm_ids: Int32Array.from({ length: P }, (_, i) => 5 + (n + i) % 900),
-    masked_lm_weights: new Float32Array(P).fill(1),
-    next_sentence_labels: Int32Array.of(n % 2),
-  }));
+/** Sizes by name, with their rounds. `small-512` has the small width. */
+const sizes: { readonly [name: string]: readonly [Size, number] } = {
+  small: [small, 20],
+  "small-dropout": [{ ...small, dropout: 0.1 }, 12],
+  "small-512": [{ ...small, batch: 2, sequence: 512, predictions: 76 }, 12],
+  "small-1-thread": [{ ...small, threads: 1 }, 8],
+  base: [base, 4],
+};
+
+const least = (values: readonly number[]): number => Math.min(...values);
+
+/** A side of the comparison that counts its own processor time. */
+type Counted = Side & {
+  readonly spent: () => number | Promise<number>;
+  readonly peak: () => number | Promise<number>;
+};
+
+function counted(name: string, peer: Peer): Counted {
+  let [total, highest] = [0, 0];
+  const run = async (): Promise<void> => {
+    const { seconds, peak } = await peer.step();
+    total += seconds;
+    highest = peak;
+  };
+  return { name, run, spent: () => total, peak: () => highest };
 }
 
-/** Twenty steps, compilation included once in the warm-up's share. */
-export async function* engineBench(): AsyncGenerator<Ratio | string> {
-  const run = parsePretrainingConfig({
-    max_seq_length: S,
-    max_predictions_per_seq: P,
-    train_batch_size: 16,
-    num_train_steps: 20,
-    num_warmup_steps: 2,
-    learning_rate: 0.003,
-    log_every: 0,
-  });
-  const config = albertPreset("guide");
-  const data = examples(64);
-  const peer = await openEngine("tfjs-cpu");
-  const steps = (name: string) => async (): Promise<void> => {
-    await pretrain({ config, run, examples: data }, {
-      engine: name === peer.name ? peer : await openEngine(name),
-    });
-  };
-  for (const name of ["tfjs-wasm", "xla"]) {
+/** Peers that work here, and a line for each that does not. */
+async function peersFor(
+  size: Size,
+): Promise<{ readonly peers: Peer[]; readonly sides: Counted[]; readonly notes: string[] }> {
+  const peers: Peer[] = [];
+  const sides: Counted[] = [];
+  const notes: string[] = [];
+  for (
+    const [name, script, variable] of [
+      ["JAX", "jax_step.py", "ALBERT_JAX_PYTHON"],
+      ["PyTorch", "torch_step.py", "ALBERT_TORCH_PYTHON"],
+    ] as const
+  ) {
+    const peer = startPeer(script, variable, size);
     try {
-      await openEngine(name);
+      await peer.step();
+      await peer.step();
+      peers.push(peer);
+      sides.push(counted(name, peer));
     } catch (error) {
-      yield `${name}: skipped, ${error instanceof Error ? error.message : String(error)}`;
-      continue;
+      peer.stop();
+      notes.push(`${name}: skipped, ${error instanceof Error ? error.message : String(error)}`);
     }
-    yield await inPairs("20 steps of the guide's model", { name, run: steps(name) }, {
-      name: peer.name,
-      run: steps(peer.name),
-    }, 3);
+  }
+  return { peers, sides, notes };
+}
+
+async function* compare(
+  name: string,
+  size: Size,
+  rounds: number,
+  plugin: string,
+): AsyncGenerator<Ratio | string> {
+  const engine = xlaEngineOn({ plugin, threads: size.threads, programCache: false });
+  const { peers, sides, notes } = await peersFor(size);
+  try {
+    yield* notes;
+    const step = await xlaStep(engine, size);
+    await step();
+    await step();
+    const compiled = engine.lastCompiled();
+    const ours: Counted = {
+      name: "xla",
+      run: step,
+      spent: async () => {
+        const { userSeconds, systemSeconds } = await engine.status();
+        return userSeconds + systemSeconds;
+      },
+      peak: async () => (await engine.status()).peak,
+    };
+    const all = [ours, ...sides];
+    const before = await Promise.all(all.map(({ spent }) => spent()));
+    const times = await inTurn(all, rounds);
+    const spent = await Promise.all(
+      all.map(async ({ spent }, i) => (await spent() - (before[i] as number)) / rounds),
+    );
+    for (const [i, side] of all.entries()) {
+      if (i > 0) yield ratioOf(`${name}: xla / ${side.name}`, times[0] as number[], times[i] as number[]);
+      yield `  ${side.name.padEnd(8)} least ${least(times[i] as number[]).toFixed(3)} s, processor ${
+        (spent[i] as number).toFixed(3)
+      } s a step${
+        i > 0 ? ` (ratio ${((spent[0] as number) / (spent[i] as number)).toFixed(2)})` : ""
+      }, peak ${(await side.peak() / 1e6).toFixed(0)} MB${
+        i === 0 && compiled !== undefined
+          ? `, compiled in ${(compiled.milliseconds / 1000).toFixed(1)} s`
+          : ""
+      }`;
+    }
+  } finally {
+    peers.forEach((peer) => peer.stop());
+    await engine.dispose();
+  }
+}
+
+/** Ratios of wall time; minima, processor seconds and peak memory beside them. */
+export async function* engineBench(
+  flags: { readonly [name: string]: string },
+): AsyncGenerator<Ratio | string> {
+  const plugin = findPlugin();
+  if (plugin === undefined) {
+    yield "xla: skipped, no plugin is installed (albert environment --install=xla-cpu)";
+    return;
+  }
+  const only = flags["only"]?.split(",") ?? Object.keys(sizes);
+  for (const name of only) {
+    const found = sizes[name];
+    if (found === undefined) yield `${name}: skipped, known sizes are ${Object.keys(sizes).join(", ")}`;
+    else yield* compare(name, found[0], Number(flags["rounds"] ?? found[1]), plugin);
   }
 }

@@ -1,7 +1,7 @@
-"""The training step of jax_bench.ts in plain JAX: one jitted, donated function; one step for each line of input.
+"""The training step of engine_bench.ts in plain JAX: one jitted, donated function; one step for each line of input.
 
-Usage: python jax_step.py LAYERS HIDDEN HEADS INTERMEDIATE VOCABULARY. Prints the loss, the processor seconds of the step
-and the peak of resident bytes.
+Usage: python jax_step.py LAYERS HIDDEN HEADS INTERMEDIATE PIECES BATCH SEQUENCE PREDICTIONS DROPOUT THREADS (the last is
+read by XLA from NPROC). Prints the loss, the processor seconds of the step and the peak of resident bytes.
 """
 import resource
 import sys
@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-L, H, A, F, V = (int(x) for x in sys.argv[1:6])
-B, S, P, E = 8, 128, 20, 128
+L, H, A, F, V, B, S, P = (int(x) for x in sys.argv[1:9])
+E, RATE = 128, float(sys.argv[9])
 rng = np.random.default_rng(0)
 
 
@@ -42,7 +42,14 @@ batch = {
 batch = {name: jnp.asarray(value, jnp.int32) for name, value in batch.items()}
 
 
-def loss_of(w, batch):
+def loss_of(w, batch, key):
+    keys = iter(jax.random.split(key, 3 * L + 1))
+
+    def drop(x):
+        if RATE == 0:
+            return x
+        return jnp.where(jax.random.bernoulli(next(keys), 1 - RATE, x.shape), x / (1 - RATE), 0.0)
+
     def linear(name, x):
         return x @ w[name + "/k"] + w[name + "/b"]
 
@@ -57,14 +64,14 @@ def loss_of(w, batch):
         return -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], -1).mean()
 
     x = w["word"][batch["ids"]] + w["type"][batch["types"]] + w["position"][:S]
-    x = linear("map", normed("embedded", x).reshape(B * S, E))
+    x = linear("map", drop(normed("embedded", x)).reshape(B * S, E))
     bias = (1.0 - batch["mask"].reshape(B, 1, 1, S)) * -10000.0
     for _ in range(L):
         q, k, v = (linear(n, x).reshape(B, S, A, H // A).transpose(0, 2, 1, 3) for n in "qkv")
         p = jax.nn.softmax(jnp.einsum("bhqd,bhkd->bhqk", q, k) / np.sqrt(H // A) + bias)
-        mixed = jnp.einsum("bhqk,bhkd->bhqd", p, v).transpose(0, 2, 1, 3).reshape(B * S, H)
-        a = normed("attended", x + linear("o", mixed))
-        x = normed("layer", a + linear("outer", gelu(linear("inner", a))))
+        mixed = jnp.einsum("bhqk,bhkd->bhqd", drop(p), v).transpose(0, 2, 1, 3).reshape(B * S, H)
+        a = normed("attended", x + drop(linear("o", mixed)))
+        x = normed("layer", a + drop(linear("outer", gelu(linear("inner", a)))))
     rows = x[(batch["positions"] + jnp.arange(B)[:, None] * S).reshape(-1)]
     t = normed("transformed", gelu(linear("transform", rows)))
     pooled = jnp.tanh(linear("pooler", x.reshape(B, S, H)[:, 0]))
@@ -72,8 +79,8 @@ def loss_of(w, batch):
     return masked + entropy(linear("order", pooled), batch["orders"])
 
 
-def step(w, m, v, batch):
-    loss, g = jax.value_and_grad(loss_of)(w, batch)
+def step(w, m, v, batch, key):
+    loss, g = jax.value_and_grad(loss_of)(w, batch, key)
     scale = 1 / jnp.maximum(jnp.sqrt(sum((x * x).sum() for x in g.values())), 1)
     new_w, new_m, new_v = {}, {}, {}
     for n in w:
@@ -91,9 +98,9 @@ def step(w, m, v, batch):
 run = jax.jit(step, donate_argnums=(0, 1, 2))
 m = jax.tree.map(jnp.zeros_like, weights)
 v = jax.tree.map(jnp.zeros_like, weights)
-for _ in sys.stdin:
+for number, _ in enumerate(sys.stdin):
     before = resource.getrusage(resource.RUSAGE_SELF)
-    weights, m, v, loss = run(weights, m, v, batch)
+    weights, m, v, loss = run(weights, m, v, batch, jax.random.key(number))
     loss = float(loss)
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

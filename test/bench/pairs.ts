@@ -27,21 +27,34 @@ async function seconds(run: Side["run"]): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
-/** Runs both sides `rounds` times in turn, after one warm-up each; the ratio is ours / peer, below 1 is faster. */
-export async function inPairs(what: string, ours: Side, peer: Side, rounds: number = 5): Promise<Ratio> {
-  await ours.run();
-  await peer.run();
-  const pairs: (readonly [number, number])[] = [];
-  for (let i = 0; i < rounds; i++) pairs.push([await seconds(ours.run), await seconds(peer.run)]);
-  const ratios = pairs.map(([a, b]) => a / b);
+/** Runs all sides once each in turn, `rounds` times; seconds of every round, side by side. */
+export async function inTurn(sides: readonly Side[], rounds: number): Promise<number[][]> {
+  const times: number[][] = sides.map(() => []);
+  for (let i = 0; i < rounds; i++) {
+    for (const [k, { run }] of sides.entries()) times[k]?.push(await seconds(run));
+  }
+  return times;
+}
+
+/** Compares what two sides took in the same rounds. */
+export function ratioOf(what: string, ours: readonly number[], peer: readonly number[]): Ratio {
+  const ratios = ours.map((time, i) => time / (peer[i] as number));
   return {
-    what: `${what}: ${ours.name} / ${peer.name}`,
-    ours: median(pairs.map(([a]) => a)),
-    peer: median(pairs.map(([, b]) => b)),
+    what,
+    ours: median(ours),
+    peer: median(peer),
     ratio: median(ratios),
     low: Math.min(...ratios),
     high: Math.max(...ratios),
   };
+}
+
+/** Runs both sides `rounds` times in turn, after one warm-up each; the ratio is ours / peer, below 1 is faster. */
+export async function inPairs(what: string, ours: Side, peer: Side, rounds: number = 5): Promise<Ratio> {
+  await ours.run();
+  await peer.run();
+  const [a = [], b = []] = await inTurn([ours, peer], rounds);
+  return ratioOf(`${what}: ${ours.name} / ${peer.name}`, a, b);
 }
 
 /** `encode: ours / sentencepiece-js  0.42 (0.40 to 0.47)`. */

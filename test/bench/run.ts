@@ -3,7 +3,6 @@ import process from "node:process";
 import { dispatchBench } from "./dispatch_bench.ts";
 import { engineBench } from "./engine_bench.ts";
 import { graphsBench } from "./graphs_bench.ts";
-import { jaxBench } from "./jax_bench.ts";
 import { killBench } from "./kill_bench.ts";
 import { learnBench } from "./learn_bench.ts";
 import { loopBench } from "./loop_bench.ts";
@@ -12,6 +11,7 @@ import { describeRatio, type Ratio } from "./pairs.ts";
 import { parityBench } from "./parity_bench.ts";
 import { pluginsBench } from "./plugins_bench.ts";
 import { recordsBench } from "./records_bench.ts";
+import { tfjsBench } from "./tfjs_bench.ts";
 import { tokenizerBench } from "./tokenizer_bench.ts";
 
 /** The benches by name; each yields its ratios as they are measured, or a line that says what is skipped. */
@@ -22,8 +22,8 @@ const benches: {
   records: recordsBench,
   dispatch: dispatchBench,
   graphs: graphsBench,
+  tfjs: tfjsBench,
   engine: engineBench,
-  jax: jaxBench,
   loop: loopBench,
   kill: killBench,
   learn: learnBench,
