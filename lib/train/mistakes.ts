@@ -117,9 +117,9 @@ function mistakeOf(
     record.subarray(from, at + 9),
     (id, i) => from + i === at ? "▁[MASK]" : pieceOf(id),
   );
-  const context = pieces.map((piece) => /^\[(CLS|SEP)\]$/.test(piece) ? ` ${piece}` : piece).join("");
+  const context = pieces.map((piece) => /^\[(CLS|SEP)\]$/.test(piece) ? `▁${piece}▁` : piece).join("");
   return {
-    context: context.replaceAll("▁", " ").trim(),
+    context: context.replace(/▁+/g, " ").trim(),
     truth: pieceOf(label),
     truth_probability: truthP,
     guess: pieceOf(guess),
