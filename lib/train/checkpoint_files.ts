@@ -16,6 +16,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -100,7 +101,7 @@ export const stepName = (step: number): string => `step-${String(step).padStart(
 
 /** Steps of the finished checkpoints in a folder, oldest first; they are not verified. */
 export function stepsIn(folder: string): number[] {
-  if (!existsSync(folder)) return [];
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
   return readdirSync(folder).flatMap((name) => {
     const found = /^step-(\d{6,})$/.exec(name);
     return found === null ? [] : [Number(found[1])];
@@ -175,7 +176,7 @@ export function writeCheckpoint(
     } catch {
       // The disk that failed may fail again; the next save clears what is left.
     }
-    const newest = existsSync(folder) ? stepsIn(folder).at(-1) : undefined;
+    const newest = stepsIn(folder).at(-1);
     throw failedWrite(
       `save the checkpoint ${path}`,
       error,
