@@ -8,6 +8,7 @@
  * [MASK], turn two apostrophes into a quotation mark and leave out the segment ids.
  */
 import { Buffer } from "node:buffer";
+import { combiningMarkClass } from "../text/mod.ts";
 import type { SentencePieceModel } from "../tokenizer/mod.ts";
 
 /** How text was prepared for training. */
@@ -62,8 +63,16 @@ function normalizers(model: SentencePieceModel, { doLowerCase, keepAccents }: Pr
   const oneBlank = { type: "Replace", pattern: { Regex: "[\\s\\x1c-\\x1f]+" }, content: " " };
   return [
     oneBlank,
-    ...(keepAccents ? [] : [{ type: "NFKD" }, { type: "StripAccents" }]),
-    ...(doLowerCase ? [{ type: "Lowercase" }] : []),
+    // Not StripAccents, which would also take vowel signs of Indic scripts.
+    ...(keepAccents
+      ? []
+      : [{ type: "NFKD" }, { type: "Replace", pattern: { Regex: combiningMarkClass() }, content: "" }]),
+    // Lowercase looks at single letters; the sigma at the end of a word has its own small form.
+    ...(doLowerCase
+      ? [{ type: "Replace", pattern: { Regex: "(?<=\\p{L})Σ(?!\\p{L})" }, content: "ς" }, {
+        type: "Lowercase",
+      }]
+      : []),
     ...(charsmap instanceof Uint8Array && charsmap.length > 0
       ? [{ type: "Precompiled", precompiled_charsmap: Buffer.from(charsmap).toString("base64") }, oneBlank]
       : []),

@@ -91,17 +91,33 @@ function collapseSpace(text: string): string {
 
 let marks: RegExp | undefined;
 
-/** The class of combining characters, built at first use. */
+/** The marks as a regular expression, built at first use. */
 function combiningMarks(): RegExp {
-  if (marks) return marks;
+  return marks ??= new RegExp(combiningMarkClass(), "gu");
+}
+
+/**
+ * The characters that `preprocessText` removes as accents: those of a canonical combining class other than 0, as a class of a
+ * regular expression. The characters stand in it as they are, so that other programs' expressions can take it too.
+ *
+ * @returns A character class, such as `[\u0300-\u034e…]` but with the characters themselves.
+ * @example
+ * ```ts
+ * import { combiningMarkClass } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal("a\u0308".replace(new RegExp(combiningMarkClass(), "gu"), ""), "a");
+ * assert.equal("\u0941".replace(new RegExp(combiningMarkClass(), "gu"), ""), "\u0941"); // an Indic vowel stays
+ * ```
+ */
+export function combiningMarkClass(): string {
   const ranges: string[] = [];
   let last = 0;
   for (const entry of COMBINING.split(" ")) {
     const [gap = "", more = "0"] = entry.split("-");
     const first = last + parseInt(gap, 36);
     last = first + parseInt(more, 36);
-    ranges.push(`\\u{${first.toString(16)}}-\\u{${last.toString(16)}}`);
+    ranges.push(`${String.fromCodePoint(first)}-${String.fromCodePoint(last)}`);
   }
-  marks = new RegExp(`[${ranges.join("")}]`, "gu");
-  return marks;
+  return `[${ranges.join("")}]`;
 }

@@ -10,6 +10,7 @@ const peers = {
   tensorflow: { variable: "ALBERT_TF_PYTHON", modules: ["tensorflow"] } as Peer,
   jax: { variable: "ALBERT_JAX_PYTHON", modules: ["jax"] } as Peer,
   transformers: { variable: "ALBERT_HF_PYTHON", modules: ["torch", "transformers"] } as Peer,
+  tokenizers: { variable: "ALBERT_HF_PYTHON", modules: ["tokenizers"] } as Peer,
   safetensors: { variable: "ALBERT_HF_PYTHON", modules: ["torch", "safetensors"] } as Peer,
   converter: { variable: "ALBERT_CONVERTER_PYTHON", modules: ["torch", "tensorflow", version4] } as Peer,
 };
