@@ -5,6 +5,7 @@
  */
 import {
   add,
+  barrier,
   broadcastTo,
   dot,
   freeDims,
@@ -125,7 +126,8 @@ const narrowLeft: Rule = (x) => {
     contract[0].join() === "0" && contract[1].join() === "0";
   if (!overRows || (a.shape[1] as number) <= (b.shape[1] as number)) return undefined;
   const [[free]] = freeDims(a.shape, b.shape, x.attributes);
-  return free === 1 ? transpose(dot(b, a, x.attributes)) : undefined;
+  // Without the barrier the compiler turns operands instead of the product, and the slow form is back.
+  return free === 1 ? transpose(barrier(dot(b, a, x.attributes))) : undefined;
 };
 
 /** aᵀ + bᵀ = (a + b)ᵀ; and 0 + b = b, which is where sums over layers start. */

@@ -167,9 +167,16 @@ function makeStore(plan: Plan, sparse: Sparse) {
   const part = (x: Tensor, layout: Layout): Tensor => {
     const made = parts.get(x)?.find((each) => sameLayout(each.layout, layout));
     if (made !== undefined) return made.value;
-    const value = takeRows(full(x), layout, index());
+    const value = repeated(x, layout) ?? takeRows(full(x), layout, index());
     parts.set(x, [...parts.get(x) ?? [], { layout, value }]);
     return value;
+  };
+  // Where all rows are one, fewer are made anew: layers share such values, some for all rows and some for a few.
+  const repeated = (x: Tensor, layout: Layout): Tensor | undefined => {
+    const reads = readings(x, layout, plan);
+    if (reads === undefined || reads.some((each) => each !== "all")) return undefined;
+    const type = { dtype: x.dtype, shape: shapeOfRows(x.shape, layout, plan) };
+    return node(x.op, x.inputs.map(full), x.attributes, type) as Tensor;
   };
   // What a sparse value is the sum of: a row that is read twice has two terms, where `part` has its sum twice.
   const term = (x: Tensor, layout: Layout): Tensor => terms.get(x) ?? part(x, layout);

@@ -145,7 +145,7 @@ const scatterAdd: Emit<"scatter_add"> = (writer, node, [indices, updates]) => {
 };
 
 /** Left operands of at least so many rows are turned around when they are contracted over their rows. */
-const turnedRows = 512;
+const turnedRows = 128;
 
 const dot: Emit<"dot"> = (writer, node, [a, b]) => {
   const { batch, contract } = node.attributes;
