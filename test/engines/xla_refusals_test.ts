@@ -3,6 +3,7 @@
  * live on: the list of crashes in the notes on the PJRT C API, one test each.
  */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
 import process from "node:process";
 import { add, compile, deviceArray, mul, trace, xlaEngine, XlaError } from "albert-guide";
@@ -325,4 +326,17 @@ raw("refuses a wrong number of results", async (session) => {
   }
   await assert.rejects(session.ask({ kind: "download", buffer: 8, device: 0 }), /names for 2/);
   session.tell({ kind: "release", buffers: [7, 8], programs: [] });
+});
+
+Deno.test("what calls the PJRT C API needs nothing of the rest of the library but types", () => {
+  const folder = new URL("../../lib/engines/xla/", import.meta.url);
+  for (
+    const name of ["ffi", "pjrt_api", "pjrt_client", "pjrt_layout", "messages", "worker", "program_cache"]
+  ) {
+    const source = readFileSync(new URL(`${name}.ts`, folder), "utf8");
+    const outside = source.split("\n").filter((line) =>
+      /from "\.\.\//.test(line) && !line.startsWith("import type")
+    );
+    assert.deepEqual(outside, [], name);
+  }
 });
