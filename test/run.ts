@@ -21,7 +21,13 @@ type Stage = {
 
 // Unit tests that train, kill or start kernels for more than a few seconds: not part of `ok`.
 const slow = [
-  ...["train/learns_test.ts", "train/kill_test.ts", "show/kernels_test.ts", "show/figure_test.ts"],
+  ...[
+    "train/learns_test.ts",
+    "train/kill_test.ts",
+    "train/resume_test.ts",
+    "show/kernels_test.ts",
+    "show/figure_test.ts",
+  ],
   ...["engines/xla_runtimes_test.ts", "engines/xla_caller_test.ts", "engines/xla_devices_test.ts"],
 ].map((name) => `test/${name}`);
 const elsewhere = ["test/notebooks", "test/e2e", "test/bench", ...slow];
