@@ -213,14 +213,14 @@ export async function* loopBench(): AsyncGenerator<Ratio | string> {
   const folder = mkdtempSync(join(tmpdir(), "albert-"));
   try {
     for (const line of await collating(folder)) yield line;
-    const guide: Case = { name: "guide", config: albertPreset("guide"), batch: 16, S: 16, P: 4, steps: 300 };
+    const guide: Case = { name: "guide", config: albertPreset("guide"), batch: 16, S: 16, P: 4, steps: 150 };
     const wide = albertPreset("base", {
       hidden_size: 256,
       intermediate_size: 1024,
       num_attention_heads: 4,
       num_hidden_layers: 4,
     });
-    const small: Case = { name: "4 layers of 256", config: wide, batch: 8, S: 128, P: 20, steps: 30 };
+    const small: Case = { name: "4 layers of 256", config: wide, batch: 8, S: 128, P: 20, steps: 20 };
     for (const [name, one] of [["tfjs-wasm", guide], ["xla", guide], ["xla", small]] as const) {
       let engine: Engine;
       try {
@@ -229,7 +229,7 @@ export async function* loopBench(): AsyncGenerator<Ratio | string> {
         yield `${name}: skipped, ${error instanceof Error ? error.message : String(error)}`;
         continue;
       }
-      for (const result of await compare(one, engine, folder, 5)) yield result;
+      for (const result of await compare(one, engine, folder, 3)) yield result;
     }
   } finally {
     rmSync(folder, { recursive: true });
