@@ -15,11 +15,13 @@ import {
   layerNorm,
   matmul,
   mul,
+  randomBits,
   reduceSum,
   referenceEngine,
   reshape,
   scan,
   slice,
+  splitKey,
   sub,
   tanh,
   topological,
@@ -49,6 +51,16 @@ async function inFolder(fn: (folder: string) => Promise<void> | void): Promise<v
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+Deno.test("toStableHlo() computes a key once, however many numbers are drawn with it", () => {
+  const graph = trace(
+    (key) => splitKey(key as Tensor, 2).map((own) => randomBits(own, [100, 100])),
+    [{ dtype: "uint32", shape: [2] }],
+  );
+  const kept = toStableHlo(graph).text.split("\n").filter((line) => line.includes("optimization_barrier"));
+  assert.equal(kept.length, 1);
+  assert.match(kept[0] as string, /: tensor<4xui32>$/);
+});
 
 Deno.test("toStableHlo() writes one line per operation and donates by aliasing", () => {
   const graph = trace((x, y) => [add(mul(x as Tensor, y as Tensor), 0.5)], [matrix, matrix]);

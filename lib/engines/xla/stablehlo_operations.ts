@@ -198,6 +198,9 @@ const allReduce: Emit<"all_reduce"> = (writer, node, [x]) => {
   return `%${made}`;
 };
 
+/** Draws of at most so many numbers are kept as they are made: they may be keys. */
+const keyBits = 4096;
+
 /** The hash of random_bits.ts: h = mix(i × 0x9E3779B9 + k0), then mix((h ^ k1) + i). */
 const randomBits: Emit<"random_bits"> = (writer, node, [key]) => {
   const count = node.shape.reduce((product, size) => product * size, 1);
@@ -218,7 +221,9 @@ const randomBits: Emit<"random_bits"> = (writer, node, [key]) => {
   const index = indices(writer, count, type, node.attributes.split);
   const h = mix(binary("add", times(index, 0x9e3779b9), word(0)));
   const bits = mix(binary("add", binary("xor", h, word(1)), index));
-  return writer.value(`stablehlo.reshape ${bits} : (${type}) -> ${typeText(node)}`);
+  // Keys are few bits from which many are made: without the barrier their hash is computed anew for each of those.
+  const made = count > keyBits ? bits : writer.value(`stablehlo.optimization_barrier ${bits} : ${type}`);
+  return writer.value(`stablehlo.reshape ${made} : (${type}) -> ${typeText(node)}`);
 };
 
 const slice: Emit<"slice"> = (writer, node, [x]) => {
