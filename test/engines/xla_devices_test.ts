@@ -5,6 +5,7 @@ import {
   albertPreset,
   allReduce,
   compile,
+  constant,
   deviceArray,
   dropout,
   grad,
@@ -14,10 +15,12 @@ import {
   pretrain,
   randomKey,
   reduceSum,
+  scan,
   sub,
+  tanh,
   xlaEngine,
 } from "albert-guide";
-import type { TensorType, TrainingExample } from "albert-guide";
+import type { Tensor, TensorType, TrainingExample } from "albert-guide";
 import { xlaEngineOn } from "../../lib/engines/xla/engine.ts";
 import { findPlugin } from "../../lib/engines/xla/plugin.ts";
 import { numbers } from "./cases.ts";
@@ -59,6 +62,46 @@ Deno.test(
       // Each device's copy of the sum counts: the gradient of the first row is theirs together.
       close(await out.dx.data(), [devices * 2 * 0.5 * (x[0] as number), devices * 2 * -2 * (x[1] as number)]);
       await engine.dispose();
+    }
+  },
+);
+
+Deno.test(
+  {
+    name: `allReduce() in the body of a scan gives what one device gives, with its gradient${xlaNote}`,
+    ignore,
+  },
+  async () => {
+    const [x, w, rates] = [values(2, 24), values(3, 3), values(4, 13)];
+    for (const length of [3, 13]) { // The first is written out, the second is a loop.
+      const results: (readonly number[])[] = [];
+      for (const devices of [1, 2]) {
+        const engine = xlaEngineOn({ plugin, devices });
+        const program = await compile(
+          ({ x, w, rates }) => {
+            const { carries, stacked } = scan(([c], [rate]) => {
+              const sum = allReduce(reduceSum(tanh(mul(mul(x, w), c as Tensor))));
+              const next = add(mul(c as Tensor, 0.5), mul(rate as Tensor, mul(sum, 0.1)));
+              return { carries: [next], stacked: [sum] };
+            }, { carries: [constant(1)], sliced: [rates], length });
+            const [last, sums] = [carries[0] as Tensor, stacked[0] as Tensor];
+            const [dw] = grad(add(last, reduceSum(mul(sums, sums))), [w]);
+            return { last, sums, dw: mul(allReduce(dw as Tensor), 1 / devices) };
+          },
+          { x: float(8, 3), w: float(3), rates: float(length) },
+          { engine, split: ["x"] },
+        );
+        const { last, sums, dw } = await program.run({ x, w, rates: rates.slice(0, length) });
+        results.push([...await last.data(), ...await sums.data(), ...await dw.data()]);
+        await engine.dispose();
+      }
+      const [one, two] = results as [number[], number[]];
+      assert.equal(two.length, 1 + length + 3);
+      assert.ok(one.some((each) => Math.abs(each) > 0.1));
+      two.forEach((each, i) => {
+        const want = one[i] as number;
+        assert.ok(Math.abs(each - want) <= 1e-5 * Math.max(1, Math.abs(want)), `${i}: ${each}, not ${want}`);
+      });
     }
   },
 );
