@@ -158,11 +158,7 @@ function cutSotu(folder: string): Cut[] {
   return files.map((file) => {
     const [year = "", ...words] = file.replace(/_[a-z]+\.txt$/, "").split("_");
     const president = words.at(-1) ?? "";
-    // deno-lint-ignore no-control-regex -- control characters are what it removes
-    const text = readFileSync(join(folder, "data", file), "utf8").replace(
-      /[\u0000-\u0009\u000b-\u001f\u007f]/g,
-      "",
-    );
+    const text = readFileSync(join(folder, "data", file), "utf8").replace(/[^\P{Cc}\n]/gu, "");
     return {
       name: `${year} ${president.charAt(0).toUpperCase()}${president.slice(1)}`,
       paragraphs: text.split("\n").map((line) => line.trim()).filter((line) => line !== ""),
