@@ -161,6 +161,8 @@ export async function makeProgram(
   onCompiled: (info: Compiled) => void,
 ): Promise<Program> {
   const { devices } = values;
+  values.live(); // The process starts while the graph is prepared.
+  await Promise.resolve(); // What opens the plugin is on its way.
   const graph = prepared(whole);
   const text = toStableHlo(graph, { donate, replicas: devices });
   const parts = new Set(devices > 1 ? split : []);
