@@ -145,6 +145,35 @@ export function failedWrite(what: string, error: unknown, advice: string = ""): 
   return new Error(`Cannot ${what}: ${reasons[code] ?? message}${advice}`, { cause: error });
 }
 
+/** The one text of a manifest; its last key is the SHA-256 of the rest. */
+function manifestText(files: { readonly [name: string]: Entry }): string {
+  const rest = { format: "albert-guide checkpoint", version: 2, files };
+  const sha256 = createHash("sha256").update(JSON.stringify(rest)).digest("hex");
+  return `${JSON.stringify({ ...rest, sha256 }, null, 2)}\n`;
+}
+
+/**
+ * The entries of a manifest, once it holds against itself: version 2 must be, to the byte, the text that was written;
+ * version 1 had no checksum, so it must at least have the keys of a version 1.
+ */
+function readManifest(path: string, bad: (reason: string) => CorruptFileError): Record<string, Entry> {
+  let text: string;
+  let manifest: { readonly version?: unknown; readonly files?: Record<string, Entry> | null } | null;
+  try {
+    text = readFileSync(path, "utf8");
+    manifest = JSON.parse(text);
+  } catch (error) {
+    throw bad(`its manifest cannot be read, it may be unfinished (${(error as Error).message})`);
+  }
+  const files = manifest?.files;
+  if (typeof files !== "object" || files === null) throw bad("its manifest lists no files");
+  const old = manifest?.version === 1 && Object.keys(manifest).sort().join() === "files,format,version";
+  if (!old && text !== manifestText(files)) {
+    throw bad("manifest.json is damaged, it is not what its own SHA-256 says");
+  }
+  return files;
+}
+
 /** Writes a checkpoint and then removes the oldest ones. Returns the path of its folder. */
 export function writeCheckpoint(
   { folder, step, files, keep, protect }: PackedCheckpoint,
@@ -162,8 +191,7 @@ export function writeCheckpoint(
       on.write(join(temporary, file.name), pieces);
       manifest[file.name] = entry;
     }
-    const json = JSON.stringify({ format: "albert-guide checkpoint", version: 1, files: manifest }, null, 2);
-    on.write(join(temporary, "manifest.json"), [new TextEncoder().encode(`${json}\n`)]);
+    on.write(join(temporary, "manifest.json"), [new TextEncoder().encode(manifestText(manifest))]);
     on.flush(temporary);
     // Only a damaged or older copy of the same step can stand in the way.
     on.remove(path);
@@ -241,13 +269,7 @@ export function verifyCheckpoint(path: string): void {
   const manifest = join(path, "manifest.json");
   const bad = (reason: string, file: string = manifest): CorruptFileError =>
     new CorruptFileError(`Cannot use the checkpoint ${path}: ${reason}`, { path: file });
-  let files: Record<string, Entry>;
-  try {
-    files = (JSON.parse(readFileSync(manifest, "utf8")) as { files: Record<string, Entry> }).files;
-  } catch (error) {
-    throw bad(`its manifest cannot be read, it may be unfinished (${(error as Error).message})`);
-  }
-  if (typeof files !== "object" || files === null) throw bad("its manifest lists no files");
+  const files = readManifest(manifest, bad);
   for (const [name, entry] of Object.entries(files)) {
     const file = join(path, name);
     if (!existsSync(file)) throw bad(`${name} is missing`, file);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { CorruptFileError, writeSafetensors } from "../../lib/formats/mod.ts";
 import { initialParameters } from "../../lib/train/initial.ts";
 import { saveCheckpoint } from "../../lib/train/checkpoint.ts";
+import { verifyCheckpoint, writeCheckpoint } from "../../lib/train/checkpoint_files.ts";
 import { lockFolder } from "../../lib/train/lock.ts";
 import { latestCheckpoint, readCheckpoint } from "../../lib/train/mod.ts";
 import { config } from "./tiny.ts";
@@ -31,8 +32,14 @@ function save(folder: string, step: number, attachments: Record<string, Uint8Arr
 /** Replaces a file and makes the manifest fit again, so that only the content is wrong. */
 function forge(path: string, name: string, bytes: Uint8Array): void {
   writeFileSync(join(path, name), bytes);
-  const manifest = JSON.parse(readFileSync(join(path, "manifest.json"), "utf8"));
-  manifest.files[name] = { bytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
+  const { files } = JSON.parse(readFileSync(join(path, "manifest.json"), "utf8"));
+  files[name] = { bytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
+  writeOldManifest(path, files);
+}
+
+/** A manifest of before it had a checksum of itself. */
+function writeOldManifest(path: string, files: object): void {
+  const manifest = { format: "albert-guide checkpoint", version: 1, files };
   writeFileSync(join(path, "manifest.json"), JSON.stringify(manifest));
 }
 
@@ -119,9 +126,9 @@ Deno.test("readCheckpoint() names the tensor of a flipped byte, in weights and m
 Deno.test("readCheckpoint() reads weights without moments", () => {
   const folder = scratch();
   const path = save(folder, 1);
-  const manifest = JSON.parse(readFileSync(join(path, "manifest.json"), "utf8"));
-  delete manifest.files["optimizer.safetensors"];
-  writeFileSync(join(path, "manifest.json"), JSON.stringify(manifest));
+  const { files } = JSON.parse(readFileSync(join(path, "manifest.json"), "utf8"));
+  delete files["optimizer.safetensors"];
+  writeOldManifest(path, files);
   rmSync(join(path, "optimizer.safetensors"));
   assert.equal(readCheckpoint(path).m, undefined);
   rmSync(folder, { recursive: true });
@@ -137,5 +144,55 @@ Deno.test("lockFolder() takes over a dead process's lock and respects a living o
   assert.equal(existsSync(path), false);
   writeFileSync(path, `1 ${hostname()}\n`); // process 1 lives
   assert.throws(() => lockFolder(folder), /process 1/);
+  rmSync(folder, { recursive: true });
+});
+
+Deno.test("readCheckpoint() refuses a manifest with any bit flipped, by name, and offers the one before", () => {
+  const folder = scratch();
+  const before = save(folder, 1);
+  const content = { bytes: Uint8Array.of(1, 2, 3) };
+  const small = writeCheckpoint({ folder, step: 3, files: [{ name: "a", content }], keep: 0, protect: [] });
+  for (const path of [small, before]) {
+    const file = join(path, "manifest.json");
+    const bytes = readFileSync(file);
+    const taken: string[] = [];
+    for (let bit = 0; bit < 8 * bytes.length; bit += path === small ? 1 : 97) {
+      const flipped = Uint8Array.from(bytes);
+      flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      writeFileSync(file, flipped);
+      try {
+        verifyCheckpoint(path);
+        taken.push(`byte ${bit >> 3}, bit ${bit & 7}`);
+      } catch (error) {
+        if (!(error instanceof CorruptFileError)) throw error;
+      }
+    }
+    assert.deepEqual(taken, []);
+    writeFileSync(file, bytes);
+  }
+  rmSync(small, { recursive: true });
+  const path = save(folder, 2);
+  const file = join(path, "manifest.json");
+  const bytes = readFileSync(file);
+  const digit = Uint8Array.from(bytes);
+  const at = bytes.indexOf('"bytes": ') + 9;
+  digit[at] = (digit[at] ?? 0) ^ 1;
+  writeFileSync(file, digit);
+  assert.throws(
+    () => readCheckpoint(path),
+    (error) =>
+      error instanceof CorruptFileError && error.message.includes(before) &&
+      /manifest\.json/.test(error.message),
+  );
+  assert.equal(latestCheckpoint(folder), before);
+  rmSync(folder, { recursive: true });
+});
+
+Deno.test("readCheckpoint() reads a checkpoint of before the manifest had a checksum of itself", () => {
+  const folder = scratch();
+  const path = save(folder, 1);
+  const { files } = JSON.parse(readFileSync(join(path, "manifest.json"), "utf8"));
+  writeOldManifest(path, files);
+  assert.equal(readCheckpoint(folder).state.step, 1);
   rmSync(folder, { recursive: true });
 });
