@@ -4,7 +4,20 @@
  * P is the number of predictions of a record, the other letters are those of the encoder.
  */
 import type { AlbertConfig } from "../config/mod.ts";
-import { add, allReduce, cast, crossEntropy, div, dot, gather, iota, mean, mul } from "../tensor/mod.ts";
+import {
+  add,
+  allReduce,
+  cast,
+  crossEntropy,
+  div,
+  dot,
+  gather,
+  iota,
+  maximum,
+  mean,
+  minimum,
+  mul,
+} from "../tensor/mod.ts";
 import { reduceSum, reshape, type Tensor } from "../tensor/mod.ts";
 import { activate, albertEncoder, denseLayer, normLayer, weight } from "./encoder.ts";
 import type { EncoderInputs, EncoderOptions, EncoderOutputs, NamedTensors } from "./encoder.ts";
@@ -42,7 +55,8 @@ export function maskedLmLogits(
 ): Tensor {
   const [B, S, H] = sequence.shape as readonly [number, number, number];
   const P = positions.shape[1] as number;
-  const rows = add(positions, mul(iota([B, P], 0), S)); // row of [B*S, H] that each position means
+  const within = minimum(maximum(positions, 0), S - 1); // no position leads into another sequence
+  const rows = add(within, mul(iota([B, P], 0), S)); // row of [B*S, H] that each position means
   const chosen = gather(reshape(sequence, [B * S, H]), reshape(rows, [B * P])); // [B*P, H]
   const net = { parameters, dtype: computeDtype };
   const dense = denseLayer(net, "cls/predictions/transform/dense", chosen); // [B*P, E]

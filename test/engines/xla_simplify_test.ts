@@ -6,13 +6,20 @@ import {
   albertPreset,
   crossEntropy,
   dot,
+  gather,
   grad,
+  iota,
+  matmul,
+  maximum,
+  minimum,
   mul,
   pretrainingLoss,
   reduceSum,
   referenceEngine,
+  reshape,
   sizeOf,
   softmax,
+  tanh,
   topological,
   trace,
 } from "albert-guide";
@@ -109,6 +116,53 @@ Deno.test("simplified() computes queries and attention of the last layer at the 
   assert.equal(count(B, 2, P + 1, S), 2);
   assert.ok(count(B, 2, P + 1, d) >= 2, shapes.join(" "));
 });
+
+/** tanh(x · w) at the rows that a list names, squared and summed, with the gradients of w and x. */
+function readGraph(list: readonly number[], rowsOf: (list: Tensor, y: Tensor) => Tensor): Graph {
+  return trace((...all) => {
+    const [x, w, places] = all as [Tensor, Tensor, Tensor];
+    const read = rowsOf(places, tanh(matmul(x, w)));
+    const loss = reduceSum(mul(read, read));
+    return [loss, ...grad(loss, [w, x])];
+  }, [float(64, 4), float(4, 4), { dtype: "int32", shape: list }]);
+}
+
+const outside = Int32Array.of(-5, 2, 999, 7, 2, 64);
+
+Deno.test("simplified() keeps values and gradients of rows whose number is outside the table", async () => {
+  const graph = readGraph([outside.length], (list, y) => gather(y, list));
+  const simple = simplified(graph);
+  assert.ok(
+    topological(simple.outputs).some(({ op, shape }) => op === "tanh" && shape[0] === outside.length),
+  );
+  const inputs = [random(1, float(64, 4)), random(2, float(4, 4)), outside];
+  sameValues(await valuesOf(simple, inputs), await valuesOf(graph, inputs), 1e-12);
+});
+
+for (const held of [false, true]) {
+  const how = held ? "held within them" : "in other sequences";
+  Deno.test(`simplified() keeps attention for places outside their sequence, ${how}`, async () => {
+    const heads = { batch: [[0], [0]] } as const;
+    const graph = readGraph([4, 2], (list, y) => {
+      const sequences = reshape(y, [4, 16, 4]);
+      const scores = softmax(dot(sequences, sequences, { ...heads, contract: [[2], [2]] }));
+      const mixed = reshape(dot(scores, sequences, { ...heads, contract: [[2], [1]] }), [64, 4]);
+      const places = held ? minimum(maximum(list, 0), 15) : list;
+      return gather(mixed, add(places, mul(iota([4, 2], 0), 16)));
+    });
+    const simple = simplified(graph);
+    const inputs = [
+      random(1, float(64, 4)),
+      random(2, float(4, 4)),
+      Int32Array.of(3, 16, -1, 2, 40, 5, 15, 99),
+    ];
+    sameValues(await valuesOf(simple, inputs), await valuesOf(graph, inputs), 1e-12);
+    const few = topological(simple.outputs).some(({ op, shape }) =>
+      op === "dot" && shape.join() === "4,2,16"
+    );
+    assert.equal(few, held, "scores of the read places only");
+  });
+}
 
 const float = (...shape: number[]): TensorType => ({ dtype: "float32", shape });
 

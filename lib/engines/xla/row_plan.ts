@@ -1,13 +1,18 @@
 /**
  * Finds which rows of a table are read: the lists of row numbers by which gathers read values that a program makes. Lists
  * of the form `place + S · iota` read a fixed number of places in each of G groups of S rows (a batch of sequences); then
- * rows keep their group, and operations that work group by group, as attention does, can work on the read rows too.
+ * rows keep their group, and operations that work group by group, as attention does, can work on the read rows too. That
+ * holds for places that are sure to lie within 0 .. S-1: a number, or one held there by a minimum and a maximum.
  */
 import {
+  and,
+  broadcastTo,
+  compare,
   concat,
   gather,
   reshape,
   scatterAdd,
+  select,
   slice,
   topological,
   transpose,
@@ -42,15 +47,53 @@ function startsOfGroups(x: Tensor): Table | undefined {
   return { groups: counter.shape[0] as number, size };
 }
 
-/**
- * The groups whose places a list names. That a place lies within its group is the list's promise, as it is that a row
- * number lies within the table.
- */
+/** The least and the greatest number that integers can have, as far as the last operations tell. */
+function boundsOf(x: Tensor, depth = 12): readonly [number, number] {
+  const any = [-(2 ** 31), 2 ** 31 - 1] as const;
+  if (depth === 0) return any;
+  const [a, b] = x.inputs as readonly [Tensor, Tensor];
+  const pairs = (by: (p: number, q: number) => number): readonly [number, number] => {
+    const [p, q] = [boundsOf(a, depth - 1), boundsOf(b, depth - 1)];
+    const all = p.flatMap((one) => q.map((other) => by(one, other)));
+    return [Math.min(...all), Math.max(...all)];
+  };
+  const found = ((): readonly [number, number] => {
+    const value = filledWith(x);
+    if (value !== undefined) return [value, value];
+    switch (x.op) {
+      case "iota":
+        return [0, (x.shape[x.attributes.axis] as number) - 1];
+      case "reshape":
+      case "broadcast":
+        return boundsOf(a, depth - 1);
+      case "add":
+        return pairs((p, q) => p + q);
+      case "mul":
+        return pairs((p, q) => p * q);
+      case "min":
+      case "max": {
+        const [[low, high], [low2, high2]] = [boundsOf(a, depth - 1), boundsOf(b, depth - 1)];
+        return [Math[x.op](low, low2), Math[x.op](high, high2)];
+      }
+      default:
+        return any;
+    }
+  })();
+  return found[0] < any[0] || found[1] > any[1] ? any : found;
+}
+
+const isWithin = (x: Tensor, size: number): boolean => {
+  const [low, high] = boundsOf(x);
+  return low >= 0 && high < size;
+};
+
+/** The groups whose places a list names, where every place is sure to lie within its group. */
 function groupsOf(list: Tensor): Table | undefined {
   if (list.op === "reshape") return groupsOf(list.inputs[0] as Tensor);
   if (list.op !== "add") return undefined;
   const [a, b] = list.inputs as readonly [Tensor, Tensor];
-  return startsOfGroups(b) ?? startsOfGroups(a);
+  const [place, table] = startsOfGroups(b) === undefined ? [b, startsOfGroups(a)] : [a, startsOfGroups(b)];
+  return table !== undefined && isWithin(place, table.size) ? table : undefined;
 }
 
 function planFor(rows: number, lists: readonly Tensor[]): Plan | undefined {
@@ -125,6 +168,15 @@ export function takeRows(x: Tensor, layout: Layout, index: Tensor): Tensor {
 /** A whole value from its read rows, zero elsewhere; rows that are read twice add up. */
 export function spreadRows(x: Tensor, layout: Layout, index: Tensor, { groups, size }: Plan): Tensor {
   return inFront(x, layout, (rows) => scatterAdd(index, rows, groups * size));
+}
+
+/** Updates of the rows that a list names, zero for rows outside the table, as scatter_add drops them and gather does not. */
+export function withoutDropped(updates: Tensor, list: Tensor, { groups, size }: Plan): Tensor {
+  const rows = groups * size;
+  if (isWithin(list, rows)) return updates;
+  const inside = and(compare(list, "ge", 0), compare(list, "lt", rows));
+  const shape = updates.shape.map((each, i) => i < list.shape.length ? each : 1);
+  return select(broadcastTo(reshape(inside, shape), updates.shape), updates, 0);
 }
 
 /** What one list reads, of the rows that all lists read. */

@@ -5,8 +5,8 @@
  * forward values by gathering earlier, gradients by scattering later. Nothing is specific to a model.
  *
  * Facts it rests on, for row numbers I that may repeat: f(x)[I] = f(x[I]) for f that works row by row; and for linear f,
- * f(scatter(I, g)) = scatter(I, f(g)), aᵀ scatter(I, g) = a[I]ᵀ g. Row numbers outside the table, and places outside
- * their sequence, are not allowed, and a NaN in a row that nothing reads no longer reaches a gradient.
+ * f(scatter(I, g)) = scatter(I, f(g)), aᵀ scatter(I, g) = a[I]ᵀ g. A row number outside the table is clamped where
+ * it reads, and its gradient is zero. A NaN in a row that nothing reads no longer reaches a gradient.
  */
 import { reduceSum, topological } from "../../tensor/mod.ts";
 import type { Graph, Tensor } from "../../tensor/mod.ts";
@@ -24,6 +24,7 @@ import {
   shapeOfRows,
   spreadRows,
   takeRows,
+  withoutDropped,
 } from "./row_plan.ts";
 import type { Plan } from "./row_plan.ts";
 
@@ -212,7 +213,7 @@ function rewrite(graph: Graph, order: readonly Tensor[], sparse: Sparse, plan: P
         break;
       }
       case "scatter":
-        keep(x, flat, listAsRows(full(b), a, plan));
+        keep(x, flat, listAsRows(withoutDropped(full(b), full(a), plan), a, plan));
         break;
       case "gather":
         set(x, rowsOfList(part(a, flat), b, plan));
