@@ -2,6 +2,7 @@
  * Programs: a function of tensors is traced once, cleared of repeats and handed to an engine. Values stay on the device between
  * runs; a donated argument's memory may be reused by the results.
  */
+import { checkDType, checkShape } from "./checks.ts";
 import { describe, parameter, sameShape, topological } from "./graph.ts";
 import { engineInUse } from "./interactive.ts";
 import { mergeEqual, unroll, withoutAllReduce } from "./rebuild.ts";
@@ -204,6 +205,8 @@ export async function deviceArray(
     ? "bool"
     : "float32";
   const type: TensorType = { dtype: dtype ?? natural, shape: shape ?? [values.length] };
+  checkDType(type.dtype, "upload values as");
+  checkShape(type, (words) => `upload values as ${words}`);
   checkLength(values, type, "upload values");
   return wrap(used, await used.upload(values, type, { split }));
 }

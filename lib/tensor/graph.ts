@@ -2,6 +2,7 @@
  * Nodes and their helpers: making a node, walking a graph in order, checking types. The graph is immutable; a
  * transformation makes new nodes.
  */
+import { checkDType, checkShape } from "./checks.ts";
 import { evaluate } from "./interactive.ts";
 import type {
   DType,
@@ -24,8 +25,6 @@ export function serialOf(tensor?: Tensor): number {
   return tensor === undefined ? made : serials.get(tensor) ?? 0;
 }
 
-const dtypes: ReadonlySet<string> = new Set<DType>(["float32", "bfloat16", "int32", "uint32", "bool"]);
-
 /** Makes a node. Operations call this after their shape rule has passed; what no rule looks at is refused here. */
 export function node<Name extends OperationName>(
   op: Name,
@@ -33,14 +32,14 @@ export function node<Name extends OperationName>(
   attributes: OperationAttributes[Name],
   { dtype, shape }: TensorType,
 ): TensorOf<Name> {
-  if (!dtypes.has(dtype)) {
-    throw new TypeError(`Cannot ${op} to ${dtype}: element types are ${[...dtypes].join(", ")}`);
-  }
-  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
-    throw new RangeError(
-      `Cannot make ${dtype} [${shape.join(", ")}] by ${op}: sizes must be whole numbers from 0 on`,
-    );
-  }
+  checkDType(dtype, `${op} to`);
+  checkShape(
+    { dtype, shape },
+    (type) =>
+      op === "parameter" && "name" in attributes
+        ? `take ${attributes.name} as ${type}`
+        : `make ${type} by ${op}`,
+  );
   const self: TensorOf<Name> = {
     op,
     inputs,

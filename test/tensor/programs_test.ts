@@ -103,6 +103,19 @@ Deno.test("deviceArray() refuses a wrong number of values", async () => {
   );
 });
 
+Deno.test("deviceArray() refuses sizes that are none and element types that do not exist", async () => {
+  const engine = referenceEngine();
+  await assert.rejects(deviceArray(Float32Array.of(1, 2), { engine, shape: [-1, -2] }), {
+    name: "RangeError",
+    message: "Cannot upload values as float32 [-1, -2]: sizes must be whole numbers from 0 on",
+  });
+  const dtype = "float64" as unknown as "float32";
+  await assert.rejects(deviceArray(Float32Array.of(1), { engine, dtype }), {
+    name: "TypeError",
+    message: "Cannot upload values as float64: element types are float32, bfloat16, int32, uint32, bool",
+  });
+});
+
 Deno.test("mergeEqual() merges repeated nodes but not barriers' operands or different constants", () => {
   const graph = trace((x) => [add(exp(mul(x, 2)), exp(mul(x, 2))), mul(x, 3)], [vector]);
   const before = topological(graph.outputs).length;

@@ -18,6 +18,7 @@ import {
   gather,
   gelu,
   geluErf,
+  graphOf,
   iota,
   keyWords,
   layerNorm,
@@ -44,6 +45,7 @@ import {
   softmax,
   splitKey,
   stack,
+  trace,
   transpose,
   zeros,
 } from "albert-guide";
@@ -196,6 +198,28 @@ const words: readonly (readonly [message: string, fn: () => unknown])[] = [
     () => scatterAdd(i(2), f(2), -1),
   ],
   ["Cannot make int32 [2, -1] by iota: sizes must be whole numbers from 0 on", () => oneHot(i(2), -1)],
+  [
+    "Cannot make float32 [4294967296, 4294967296] by broadcast: it needs 73786976294838210000 bytes, at most 2^53 - 1 can be counted",
+    () =>
+      reduceSum(
+        broadcastTo(trace((x) => [x], [{ dtype: "float32", shape: [] }]).outputs[0] ?? none, [
+          2 ** 32,
+          2 ** 32,
+        ]),
+      ),
+  ],
+  [
+    "Cannot take x as float32 [2147483648, 2147483648]: it needs 18446744073709552000 bytes, at most 2^53 - 1 can be counted",
+    () => graphOf(({ x }) => ({ y: add(x, 1) }), { x: { dtype: "float32", shape: [2 ** 31, 2 ** 31] } }),
+  ],
+  [
+    "Cannot take group.x as int32 [-1]: sizes must be whole numbers from 0 on",
+    () => graphOf(({ group }) => ({ y: group.x }), { group: { x: { dtype: "int32", shape: [-1] } } }),
+  ],
+  [
+    "Cannot make bool [0, 4503599627370496, 4] by constant: it needs 18014398509481984 bytes, at most 2^53 - 1 can be counted",
+    () => b(0, 2 ** 52, 4),
+  ],
   ["Cannot make an iota of bool: compare one of int32 instead", () => iota([2], 0, { dtype: "bool" })],
   [
     "Cannot cast to float64: element types are float32, bfloat16, int32, uint32, bool",
@@ -249,6 +273,12 @@ for (const [message, fn] of words) {
     );
   });
 }
+
+Deno.test("shapes of 2^53 - 1 bytes and less are made", () => {
+  assert.deepEqual(b(2 ** 53 - 1).shape, [2 ** 53 - 1]);
+  assert.deepEqual(f(2 ** 25, 2 ** 25).shape, [2 ** 25, 2 ** 25]);
+  assert.deepEqual(f(0, 3).shape, [0, 3]);
+});
 
 Deno.test("operations give the shapes of NumPy", () => {
   const shapes: readonly (readonly [Tensor, readonly number[]])[] = [
