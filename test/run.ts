@@ -5,6 +5,7 @@
 //
 // A stage is a child process. A stage that is itself a test runner adds its own counts; any other counts as one.
 import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 
 type Count = { readonly passed: number; readonly failed: number; readonly skipped: number };
@@ -33,6 +34,13 @@ const slow = [
 const elsewhere = ["test/notebooks", "test/e2e", "test/bench", ...slow];
 const unit = ["test", "-A", "--parallel", "test", `--ignore=${elsewhere.join(",")}`];
 
+/** The tests that open the engine which ALBERT_TEST_ENGINE names. */
+function filesThatTakeAnEngine(folders: readonly string[]): string[] {
+  return folders.flatMap((folder) => readdirSync(folder).map((name) => `${folder}/${name}`))
+    .filter((path) => path.endsWith("_test.ts") && readFileSync(path, "utf8").includes('from "../engine.ts"'))
+    .filter((path) => !slow.includes(path)).sort();
+}
+
 /** Every stage, in the order in which a mistake is cheapest to see. */
 export const stages: readonly Stage[] = [
   { name: "format", args: ["fmt", "--check", "-q"], quick: true, counts: false },
@@ -47,9 +55,9 @@ export const stages: readonly Stage[] = [
   { name: "unit tests", args: unit, quick: true, counts: true },
   { name: "slow unit tests", args: ["test", "-A", ...slow], quick: false, counts: true },
   {
-    // They run on tfjs and in float64 among the unit tests.
+    // They run on tfjs and in float64 among the unit tests; the others there know no engine.
     name: "model and training on xla",
-    args: ["test", "-A", "--parallel", "test/model", "test/train", `--ignore=${slow.join(",")}`],
+    args: ["test", "-A", "--parallel", ...filesThatTakeAnEngine(["test/model", "test/train"])],
     quick: false,
     counts: true,
     env: { ALBERT_TEST_ENGINE: "xla" },
