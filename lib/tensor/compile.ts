@@ -2,7 +2,7 @@
  * Programs: a function of tensors is traced once, cleared of repeats and handed to an engine. Values stay on the device between
  * runs; a donated argument's memory may be reused by the results.
  */
-import { checkDType, checkShape } from "./checks.ts";
+import { checkDType, checkShape, checkValues, naturalDType } from "./checks.ts";
 import { describe, parameter, sameShape, topological } from "./graph.ts";
 import { engineInUse } from "./interactive.ts";
 import { mergeEqual, unroll, withoutAllReduce } from "./rebuild.ts";
@@ -177,7 +177,8 @@ function wrap(engine: Engine, buffer: Buffer): DeviceArray {
  * @param options `engine`: default the one in use; `dtype`, `shape`: default those of the array; `split`: give each device
  * its part of the first dimension, default the whole.
  * @returns The value on the device.
- * @throws {RangeError} When the number of values does not fit the shape.
+ * @throws {RangeError} When the number of values does not fit the shape, or an integer type does not hold one.
+ * @throws {TypeError} When the array is of another kind than the type: integers for floats, 64-bit integers.
  * @example
  * ```ts
  * import { deviceArray, referenceEngine } from "albert-guide";
@@ -197,16 +198,10 @@ export async function deviceArray(
   } = {},
 ): Promise<DeviceArray> {
   const used = engine ?? await engineInUse();
-  const natural = values instanceof Int32Array
-    ? "int32"
-    : values instanceof Uint32Array
-    ? "uint32"
-    : values instanceof Uint8Array
-    ? "bool"
-    : "float32";
-  const type: TensorType = { dtype: dtype ?? natural, shape: shape ?? [values.length] };
+  const type: TensorType = { dtype: dtype ?? naturalDType(values), shape: shape ?? [values.length] };
   checkDType(type.dtype, "upload values as");
   checkShape(type, (words) => `upload values as ${words}`);
+  checkValues(values, type.dtype, "upload values");
   checkLength(values, type, "upload values");
   return wrap(used, await used.upload(values, type, { split }));
 }
@@ -287,6 +282,7 @@ function traceNamed<Specs extends Groups<TensorType>, Out extends Groups<Tensor>
  * of the first device; `allReduce` makes them the same on all.
  * @returns The executable.
  * @throws {RangeError} When an operation inside refuses its shapes.
+ * @throws {TypeError} When `donate` or `split` names no argument.
  * @example
  * ```ts
  * import { compile, mul, referenceEngine } from "albert-guide";
@@ -311,6 +307,8 @@ export async function compile<Specs extends Groups<TensorType>, Out extends Grou
   const used = engine ?? await engineInUse();
   const devices = used.devices().length;
   const slots = leaves(specs, isType);
+  checkNames("donate", donate, specs);
+  checkNames("split", split, specs);
   const parts = slots.flatMap(({ group }, index) => devices > 1 && split.includes(group) ? [index] : []);
   const parameters = slots.map(({ leaf, path }, index) =>
     parameter(index, parts.includes(index) ? partOf(leaf, path, devices) : leaf, path)
@@ -337,6 +335,17 @@ export async function compile<Specs extends Groups<TensorType>, Out extends Grou
     ...(program.memory === undefined ? {} : { memory: program.memory }),
     dispose: program.dispose,
   };
+}
+
+/** Refuses names in an option that no argument and no group has. */
+function checkNames(option: string, names: readonly string[], specs: object): void {
+  const unknown = names.filter((name) => !Object.hasOwn(specs, name));
+  if (unknown.length === 0) return;
+  throw new TypeError(
+    `Cannot compile: ${option} names ${unknown.join(", ")}, the arguments are ${
+      Object.keys(specs).join(", ")
+    }`,
+  );
 }
 
 /** The type of one device's part of an argument. */
@@ -387,8 +396,10 @@ async function prepare(
   // All checks come before the first donation, so that a refused call leaves every argument alive.
   for (const [index, value] of given.entries()) {
     const { path, leaf: type } = slots[index] as Named<TensorType>;
-    if (ArrayBuffer.isView(value)) checkLength(value as HostArray, type, `run the program with ${path}`);
-    else if (value.dtype !== type.dtype || !sameShape(value.shape, type.shape)) {
+    if (ArrayBuffer.isView(value)) {
+      checkValues(value as HostArray, type.dtype, `run the program with ${path}`);
+      checkLength(value as HostArray, type, `run the program with ${path}`);
+    } else if (value.dtype !== type.dtype || !sameShape(value.shape, type.shape)) {
       throw new TypeError(
         `Cannot run the program: ${path} must be ${describe(type)}, it is ${describe(value)}`,
       );

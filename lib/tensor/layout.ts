@@ -3,6 +3,7 @@
  * say where values come from and how they are arranged.
  */
 import { add } from "./arithmetic.ts";
+import { checkConstant, checkWhole, naturalDType } from "./checks.ts";
 import { asTensor, describe, hostArray, node, sameShape, sizeOf } from "./graph.ts";
 import { reduceSum } from "./linear.ts";
 import type { GradientRules } from "./rules.ts";
@@ -17,6 +18,11 @@ function flatten(value: Nested, shape: number[], depth: number, out: number[]): 
     }
     out.push(value);
     return;
+  }
+  if (typeof value !== "object" || value === null) {
+    throw new TypeError(
+      `Cannot make a constant: ${String(value)} is a ${typeof value}, no number and no list`,
+    );
   }
   if (out.length === 0 && shape.length === depth) shape.push(value.length);
   if (shape[depth] !== value.length) {
@@ -33,7 +39,8 @@ function flatten(value: Nested, shape: number[], depth: number, out: number[]): 
  * @param value A number (a scalar, or a tensor filled with it when `shape` is given), nested lists, or a typed array in row-major order.
  * @param options `dtype`: default that of the typed array, else `"float32"`; `shape`: default that of the value.
  * @returns The constant.
- * @throws {RangeError} When lists are ragged or the number of values does not fit the shape.
+ * @throws {RangeError} When lists are ragged, the number of values does not fit the shape, or an integer type does not hold a value.
+ * @throws {TypeError} When it is no number, list or array of one of the kinds of `HostArray`.
  * @example
  * ```ts
  * import { constant } from "albert-guide";
@@ -48,10 +55,9 @@ export function constant(
   { dtype, shape }: { readonly dtype?: DType; readonly shape?: Shape } = {},
 ): Tensor {
   if (typeof value === "number") {
-    if ((dtype === "int32" || dtype === "uint32") && !Number.isInteger(value)) {
-      throw new RangeError(`Cannot make a constant: ${value} is no ${dtype}, cast the other operand first`);
-    }
-    return node("constant", [], { value }, { dtype: dtype ?? "float32", shape: shape ?? [] });
+    const type = { dtype: dtype ?? "float32", shape: shape ?? [] };
+    checkWhole([value], type.dtype, "make a constant", "cast the other operand first");
+    return node("constant", [], { value }, type);
   }
   if (ArrayBuffer.isView(value)) return fromArray(value as HostArray, dtype, shape);
   const inferred: number[] = [];
@@ -59,20 +65,15 @@ export function constant(
   flatten(value, inferred, 0, values);
   const type = { dtype: dtype ?? "float32", shape: shape ?? inferred };
   if (sizeOf(type.shape) !== values.length) throw misfit(values.length, type.shape);
+  checkWhole(values, type.dtype, "make a constant");
   const array = hostArray(type.dtype, values.length);
   array.set(type.dtype === "bool" ? values.map((x) => x === 0 ? 0 : 1) : values);
   return node("constant", [], { value: array }, type);
 }
 
 function fromArray(value: HostArray, dtype: DType | undefined, shape: Shape | undefined): Tensor {
-  const natural: DType = value instanceof Int32Array
-    ? "int32"
-    : value instanceof Uint32Array
-    ? "uint32"
-    : value instanceof Uint8Array
-    ? "bool"
-    : "float32";
-  const type = { dtype: dtype ?? natural, shape: shape ?? [value.length] };
+  const type = { dtype: dtype ?? naturalDType(value), shape: shape ?? [value.length] };
+  checkConstant(value, type.dtype);
   if (sizeOf(type.shape) !== value.length) throw misfit(value.length, type.shape);
   return node("constant", [], { value: value.slice() }, type);
 }
@@ -279,7 +280,7 @@ export function slice(x: Tensor, start: readonly number[], limit: readonly numbe
  * @param high Count after, per dimension, at least 0.
  * @param options `value`: what is added, default 0.
  * @returns Shape low + x.shape + high.
- * @throws {RangeError} When a count is negative or missing.
+ * @throws {RangeError} When a count is negative or missing, or an integer type does not hold the value.
  * @example
  * ```ts
  * import { constant, pad } from "albert-guide";
@@ -304,6 +305,7 @@ export function pad(
       }]: one whole count >= 0 per dimension`,
     );
   }
+  checkWhole([value], x.dtype, `pad ${describe(x)}`);
   if ([...low, ...high].every((count) => count === 0)) return x;
   const shape = x.shape.map((size, axis) => size + (low[axis] as number) + (high[axis] as number));
   return node("pad", [x], { low, high, value }, { dtype: x.dtype, shape });

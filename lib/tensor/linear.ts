@@ -4,7 +4,7 @@
  */
 import { div, mul } from "./arithmetic.ts";
 import { cast, compare } from "./elementwise.ts";
-import { asTensor, describe, node } from "./graph.ts";
+import { asTensor, describe, node, sizeOf } from "./graph.ts";
 import { axisOf, broadcastTo, reshape, transpose } from "./layout.ts";
 import type { GradientRules } from "./rules.ts";
 import type { DotDims, Shape, Tensor } from "./types.ts";
@@ -112,7 +112,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   if (b.shape.length > 2 && !sameLeading) throw refuse("leading sizes differ");
   if (b.shape.length === 2) {
     // One large product instead of many small ones.
-    const rows = reshape(a, [-1, a.shape[rank - 1] as number]);
+    const rows = reshape(a, [sizeOf(a.shape.slice(0, -1)), columns as number]);
     const flat = dot(rows, b, { batch: [[], []], contract: [[1], [0]] });
     return reshape(flat, [...a.shape.slice(0, -1), b.shape[1] as number]);
   }

@@ -8,7 +8,9 @@ import {
   describe,
   deviceArray,
   exp,
+  grad,
   iota,
+  matmul,
   mul,
   openEngine,
   pow,
@@ -16,14 +18,16 @@ import {
   referenceEngine,
   reshape,
   scan,
+  sizeOf,
   sub,
   tanh,
   topological,
   trace,
   useEngine,
 } from "albert-guide";
-import type { Engine, Graph, Tensor, TensorType } from "albert-guide";
+import type { DType, Engine, Graph, HostArray, Tensor, TensorType } from "albert-guide";
 import { mergeEqual, unroll } from "../../lib/tensor/rebuild.ts";
+import { startXla, xlaHere, xlaNote } from "../engines/xla.ts";
 
 const vector: TensorType = { dtype: "float32", shape: [2] };
 const engines = ["reference", "tfjs-wasm", "tfjs-cpu"] as const;
@@ -70,6 +74,44 @@ for (const name of engines) {
   });
 }
 
+const nothing: readonly (readonly [a: readonly number[], b: readonly number[], shape: readonly number[]])[] =
+  [
+    [[3, 0], [0, 2], [3, 2]],
+    [[2, 3, 0], [0, 2], [2, 3, 2]],
+    [[2, 3, 0], [2, 0, 2], [2, 3, 2]],
+    [[0, 3], [3, 2], [0, 2]],
+  ];
+
+await startXla();
+for (const name of [...engines, "xla-cpu"] as const) {
+  const [ignore, note] = name === "xla-cpu" ? [!xlaHere, xlaNote] : [false, ""];
+  Deno.test({ name: `matmul() sums nothing to zeros on ${name}${note}`, ignore }, async () => {
+    const engine = await openEngine(name);
+    for (const [a, b, shape] of nothing) {
+      const types = { a: { dtype: "float32", shape: a }, b: { dtype: "float32", shape: b } } as const;
+      const product = await compile(
+        ({ a, b }) => {
+          const y = matmul(a, b);
+          const [da, db] = grad(reduceSum(y), [a, b]);
+          return { y, da: da as Tensor, db: db as Tensor };
+        },
+        types,
+        { engine },
+      );
+      const { y, da, db } = await product.run({
+        a: new Float32Array(sizeOf(a)).fill(2),
+        b: new Float32Array(sizeOf(b)).fill(3),
+      });
+      assert.deepEqual(y.shape, shape);
+      assert.deepEqual([da.shape, db.shape], [a, b]);
+      assert.deepEqual(Array.from(await y.data()), new Array(sizeOf(shape)).fill(0));
+      assert.deepEqual(Array.from(await db.data()), new Array(sizeOf(b)).fill(0));
+      [y, da, db].forEach((array) => array.dispose());
+      product.dispose();
+    }
+  });
+}
+
 Deno.test("run() names the arguments that are missing or unknown", async () => {
   const program = await compile(({ x, y }) => ({ z: add(x, y) }), { x: vector, y: vector }, {
     engine: referenceEngine(),
@@ -94,6 +136,85 @@ Deno.test("run() refuses values of another shape, type or engine and leaves dona
   const foreign = await deviceArray(Float32Array.of(1, 2), { engine: other });
   await assert.rejects(program.run({ w, x: foreign }), /it lives on reference, copy it by data\(\)/);
   assert.deepEqual(Array.from(await w.data()), [1, 2]);
+});
+
+/** What two values of an argument x of a type are answered with; undefined where they are taken. */
+const kinds: readonly (readonly [dtype: DType, values: ArrayBufferView, answer?: string])[] = [
+  ["float32", Float64Array.of(1, 0.5)],
+  ["bfloat16", Float32Array.of(1, 0.5)],
+  ["int32", Float64Array.of(2 ** 31 - 1, -(2 ** 31))],
+  ["int32", Uint8Array.of(1, 255)],
+  ["uint32", Int32Array.of(0, 2 ** 31 - 1)],
+  ["bool", Int32Array.of(0, 7)],
+  [
+    "int32",
+    Float64Array.of(0, 2 ** 40),
+    "1099511627776 (value 1) is no int32, give values from -2147483648 to 2147483647",
+  ],
+  ["int32", Float32Array.of(1.5, 0), "1.5 (value 0) is no int32, round it first"],
+  ["int32", Float32Array.of(1, NaN), "NaN (value 1) is no int32, round it first"],
+  [
+    "int32",
+    Uint32Array.of(2 ** 31, 0),
+    "2147483648 (value 0) is no int32, give values from -2147483648 to 2147483647",
+  ],
+  ["uint32", Int32Array.of(0, -1), "-1 (value 1) is no uint32, give values from 0 to 4294967295"],
+  [
+    "int32",
+    BigInt64Array.of(1n, 2n),
+    "int32 takes Int32Array, BigInt64Array is given, convert it by Int32Array.from(values, Number)",
+  ],
+  [
+    "float32",
+    Int32Array.of(1, 2),
+    "float32 takes Float32Array, Int32Array is given, convert it by Float32Array.from(values)",
+  ],
+  [
+    "bool",
+    new DataView(new ArrayBuffer(2)),
+    "bool takes Uint8Array, DataView is given, convert it by Uint8Array.from(values)",
+  ],
+];
+
+for (const [dtype, values, answer] of kinds) {
+  const kind = Object.prototype.toString.call(values).slice(8, -1);
+  const does = answer === undefined ? "take" : "refuse";
+  const host = values as unknown as HostArray;
+  Deno.test(`run() and deviceArray() ${does} ${kind} for ${dtype}: ${answer ?? "as it is"}`, async () => {
+    const engine = referenceEngine();
+    const program = await compile(({ x }) => ({ y: reshape(x, [1, 2]) }), { x: { dtype, shape: [2] } }, {
+      engine,
+    });
+    if (answer === undefined) {
+      const { y } = await program.run({ x: host });
+      const expected = Array.from(host, (value) => dtype === "bool" ? Math.min(value, 1) : value);
+      assert.deepEqual(Array.from(await y.data()), expected);
+      const x = await deviceArray(host, { engine, dtype });
+      assert.deepEqual(Array.from(await x.data()), expected);
+      return;
+    }
+    await assert.rejects(program.run({ x: host }), { message: `Cannot run the program with x: ${answer}` });
+    await assert.rejects(deviceArray(host, { engine, dtype, shape: [2] }), {
+      message: `Cannot upload values: ${answer}`,
+    });
+  });
+}
+
+Deno.test("compile() refuses names in donate and split that no argument has", async () => {
+  const engine = referenceEngine();
+  const specs = { x: vector, state: { a: vector } };
+  const names = (...given: string[]): "x"[] => given as "x"[];
+  const sum = (options: { readonly donate?: "x"[]; readonly split?: "x"[] }): Promise<unknown> =>
+    compile(({ x, state }) => ({ y: add(x, state.a) }), specs, { engine, ...options });
+  await assert.rejects(sum({ donate: names("x", "S", "state.a") }), {
+    name: "TypeError",
+    message: "Cannot compile: donate names S, state.a, the arguments are x, state",
+  });
+  await assert.rejects(sum({ split: names("X") }), {
+    name: "TypeError",
+    message: "Cannot compile: split names X, the arguments are x, state",
+  });
+  await sum({ donate: names("x", "state"), split: names("state") });
 });
 
 Deno.test("deviceArray() refuses a wrong number of values", async () => {

@@ -27,6 +27,7 @@ import {
   maximum,
   mean,
   minimum,
+  mul,
   neg,
   not,
   oneHot,
@@ -227,6 +228,44 @@ const words: readonly (readonly [message: string, fn: () => unknown])[] = [
   ],
   ["Cannot make a constant: 0.5 is no int32, cast the other operand first", () => add(i(2), 0.5)],
   [
+    "Cannot make a constant: 1099511627776 is no int32, give values from -2147483648 to 2147483647",
+    () => add(i(2), 2 ** 40),
+  ],
+  [
+    "Cannot make a constant: 2147483648 is no int32, give values from -2147483648 to 2147483647",
+    () => constant(2 ** 31, { dtype: "int32" }),
+  ],
+  [
+    "Cannot make a constant: -1 is no uint32, give values from 0 to 4294967295",
+    () => and(zeros([2], { dtype: "uint32" }), -1),
+  ],
+  ["Cannot make a constant: NaN is no int32, cast the other operand first", () => mul(i(2), NaN)],
+  [
+    "Cannot make a constant: 3000000000 (value 1) is no int32, give values from -2147483648 to 2147483647",
+    () => constant([1, 3e9], { dtype: "int32" }),
+  ],
+  [
+    "Cannot make a constant: 1.5 (value 1) is no int32, round it first",
+    () => constant(Float64Array.of(1, 1.5), { dtype: "int32" }),
+  ],
+  [
+    "Cannot make a constant: -1 (value 0) is no uint32, give values from 0 to 4294967295",
+    () => constant(Int32Array.of(-1, 1), { dtype: "uint32" }),
+  ],
+  [
+    "Cannot make a constant: int32 takes Int32Array, BigInt64Array is given, convert it by Int32Array.from(values, Number)",
+    () => constant(BigInt64Array.of(1n) as unknown as Int32Array, { dtype: "int32" }),
+  ],
+  [
+    "Cannot make a constant: float32 takes Float32Array, Int16Array is given, convert it by Float32Array.from(values)",
+    () => constant(Int16Array.of(1) as unknown as Int32Array),
+  ],
+  [
+    "Cannot make a constant: 5 is a bigint, no number and no list",
+    () => constant([5n] as unknown as number[]),
+  ],
+  ["Cannot pad int32 [2]: 0.5 is no int32, round it first", () => pad(i(2), [1], [0], { value: 0.5 })],
+  [
     "Cannot pad float32 [4] by [0.5] and [0]: one whole count >= 0 per dimension",
     () => pad(f(4), [0.5], [0]),
   ],
@@ -278,6 +317,15 @@ Deno.test("shapes of 2^53 - 1 bytes and less are made", () => {
   assert.deepEqual(b(2 ** 53 - 1).shape, [2 ** 53 - 1]);
   assert.deepEqual(f(2 ** 25, 2 ** 25).shape, [2 ** 25, 2 ** 25]);
   assert.deepEqual(f(0, 3).shape, [0, 3]);
+});
+
+Deno.test("constant() takes whole numbers up to the ends of an integer type", async () => {
+  const values = async (x: Tensor): Promise<number[]> => Array.from(await x.data());
+  const ends = [-(2 ** 31), 2 ** 31 - 1];
+  assert.deepEqual(await values(constant(ends, { dtype: "int32" })), ends);
+  assert.deepEqual(await values(constant(Float64Array.from(ends), { dtype: "int32" })), ends);
+  assert.deepEqual(await values(add(zeros([1], { dtype: "uint32" }), 2 ** 32 - 1)), [2 ** 32 - 1]);
+  assert.deepEqual(await values(constant(Int32Array.of(3), { dtype: "float32" })), [3]);
 });
 
 Deno.test("operations give the shapes of NumPy", () => {
