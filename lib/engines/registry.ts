@@ -1,6 +1,7 @@
 /**
  * The table of engines. A new engine adds one line here; nothing else in the library knows it.
  */
+import { resolve } from "node:path";
 import type { Engine } from "../tensor/mod.ts";
 import { referenceEngine } from "./reference/mod.ts";
 import { tfjsEngine } from "./tfjs/mod.ts";
@@ -85,8 +86,9 @@ export type Pick = { readonly name: EngineName; readonly plugin?: string; readon
  * Picks the first plugin, the fastest device first, that is installed and gives right numbers here, else tfjs; nothing is
  * installed for the question. A plugin that the user names must work.
  */
-export async function pickEngine({ plugin }: OpenOptions = {}): Promise<Pick> {
-  if (plugin !== undefined) {
+export async function pickEngine({ plugin: given }: OpenOptions = {}): Promise<Pick> {
+  if (given !== undefined) {
+    const plugin = resolve(given);
     const { works, reason } = await testPlugin(plugin);
     if (!works) throw new Error(reason);
     return { name: pluginKind(plugin), plugin, reason: "its plugin was given and its self-test passes" };
@@ -140,12 +142,12 @@ export async function openEngine(
   }
   const entry = table[name as EngineName];
   if (typeof entry === "string") return await openEngine(entry, options);
-  const { plugin } = options;
+  const plugin = options.plugin === undefined ? undefined : resolve(options.plugin);
   if (plugin !== undefined && name.startsWith("xla-") && pluginKind(plugin) !== name) {
     throw new RangeError(`Cannot open ${name}: the plugin ${plugin} is one for ${pluginKind(plugin)}`);
   }
   const key = `${name} ${plugin ?? ""}`;
-  const known = opened.get(key) ?? entry(options);
+  const known = opened.get(key) ?? entry(plugin === undefined ? {} : { plugin });
   opened.set(key, known);
   try {
     return await known;

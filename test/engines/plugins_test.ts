@@ -1,7 +1,16 @@
 /** Plugins: fetching, unpacking, finding, and refusing what is none. No test fetches: pip is a script of the test's own. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -22,6 +31,8 @@ import { packagesHere, pluginPackages } from "../../lib/engines/xla/packages.ts"
 import type { PluginPackage } from "../../lib/engines/xla/packages.ts";
 import { layouts } from "../../lib/engines/xla/pjrt_layout.ts";
 import { checkLibrary, hasDevice, installedPath, pluginKind } from "../../lib/engines/xla/plugin.ts";
+import { pluginSum } from "../../lib/engines/xla/plugin_sum.ts";
+import { startSession } from "../../lib/engines/xla/session.ts";
 import { extractAll, extractMember } from "../../lib/engines/xla/wheel.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -251,6 +262,9 @@ Deno.test({
       assert.deepEqual([...stages], ["download", "unpack", "test"]);
       assert.deepEqual(readdirSync(join(folder, "albert-guide/plugins")), ["good-package-1.0"]);
       assert.equal(await installFrom("xla-cpu", all, { ...options, python: "none" }), path, "it is kept");
+      writeFileSync(path, "c0mputes");
+      assert.equal(await installFrom("xla-cpu", all, options), path);
+      assert.equal(readFileSync(path, "utf8"), "computes", "a damaged one is not");
       await assert.rejects(installFrom("xla-cpu", all.slice(0, 3), options), (error: Error) => {
         assert.match(
           error.message,
@@ -343,6 +357,64 @@ Deno.test("checkLibrary() refuses what is missing, no library, cut off or for an
     const { works, reason } = await testPlugin(path);
     assert.ok(!works && reason.includes("Cannot load the plugin"), reason);
     await assert.rejects(openEngine("auto", { plugin: path }), /Cannot load the plugin/);
+  });
+});
+
+Deno.test("testPlugin() tells an installed file that was damaged later, however it fails", async () => {
+  await inFolder(async (folder) => {
+    const path = join(folder, "plugin.so");
+    writeFileSync(path, elf({ machine: own }));
+    const note = (sha: string): void =>
+      writeFileSync(`${path}.json`, JSON.stringify({ sha256: sha, bytes: 200 }));
+    note(sha256(elf({ machine: own })));
+    assert.doesNotMatch((await testPlugin(path)).reason, /damaged/);
+    note("0".repeat(64));
+    const told = /plugin\.so is damaged: install it again with --install=xla-cpu/;
+    assert.match((await testPlugin(path)).reason, told);
+    const { opened, close } = startSession({
+      ...{ plugin: path, threads: 1, devices: 1, cache: "", cacheBytes: 0, openSeconds: 1e-3 },
+    });
+    await assert.rejects(opened, (error: Error) => {
+      assert.match(error.message, /the plugin did not open within 0\.001 s and was given up/);
+      assert.match(error.message, told);
+      return true;
+    });
+    await close();
+  });
+});
+
+Deno.test("pluginSum() believes the note of a file that was not written since", async () => {
+  await inFolder((folder) => {
+    const path = join(folder, "plugin.so");
+    writeFileSync(path, "plugin");
+    writeFileSync(`${path}.json`, JSON.stringify({ sha256: "noted", bytes: 6 }));
+    const at = (file: string, seconds: number): void => utimesSync(file, seconds, seconds);
+    at(path, 1000);
+    at(`${path}.json`, 1001);
+    assert.equal(pluginSum(path), "noted");
+    at(path, 1002);
+    assert.equal(pluginSum(path), sha256(bytes("plugin")));
+  });
+});
+
+Deno.test("xlaEngine() refuses more threads than can work, and takes a plugin by its name alone", async () => {
+  await inFolder(async (folder) => {
+    writeFileSync(join(folder, "plugin.so"), elf({ machine: own }));
+    const before = process.cwd();
+    process.chdir(folder);
+    try {
+      await assert.rejects(
+        xlaEngine({ plugin: "plugin.so", threads: 50_000 }),
+        /threads must be a whole number from 1 to 1024, it is 50000/,
+      );
+      // The loader looks for a name without a slash elsewhere: it must be given the whole path.
+      assert.match((await testPlugin("plugin.so")).reason, /Cannot load the plugin \/.*\/plugin\.so/);
+      await withEnvironment({ ALBERT_PJRT_PLUGIN: "plugin.so" }, async () => {
+        assert.equal(await Promise.resolve(findPlugin()), join(process.cwd(), "plugin.so"));
+      });
+    } finally {
+      process.chdir(before);
+    }
   });
 });
 

@@ -8,6 +8,7 @@ import { add, compile, deviceArray, grad, matmul, mean, mul, scan, softmax, sub,
 import type { Engine, Tensor, TensorType } from "albert-guide";
 import { xlaEngineOn } from "../../lib/engines/xla/engine.ts";
 import { findPlugin } from "../../lib/engines/xla/plugin.ts";
+import { makeWaiters } from "../../lib/engines/xla/session.ts";
 import { numbers } from "./cases.ts";
 import { xlaHere, xlaNote } from "./xla.ts";
 
@@ -102,6 +103,18 @@ async function strike(pid: number, signal: "SIGKILL" | "SIGSEGV" | "SIGABRT"): P
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+Deno.test("makeWaiters() tells all who wait, also while the process is gone and nobody has said so", async () => {
+  const gone = (): never => {
+    throw new TypeError("Bad resource ID");
+  };
+  const waiters = makeWaiters([{ ref: gone, unref: gone }]);
+  let sent = 0;
+  const answers = [1, 2].map(() => waiters.wait(() => void sent++));
+  assert.equal(sent, 2);
+  waiters.fail(new Error("its process ended"));
+  for (const answer of answers) await assert.rejects(answer, /its process ended/);
+});
 
 for (const signal of ["SIGKILL", "SIGSEGV", "SIGABRT"] as const) {
   Deno.test(

@@ -1,6 +1,6 @@
 /** The parts of the XLA engine that need no plugin: program text, simplification, messages, versions. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -251,6 +251,20 @@ Deno.test("openProgramCache() stays within its bound and drops what is damaged",
     assert.equal(cache.get(kept[0] as string), undefined);
     cache.put("huge", new Uint8Array(2000));
     assert.equal(cache.get("huge"), undefined);
+  });
+});
+
+Deno.test("openProgramCache() removes what killed processes left half written, an hour later", async () => {
+  await inFolder((folder) => {
+    const left = (name: string, minutes: number): string => {
+      writeFileSync(join(folder, name), "half");
+      const at = Date.now() / 1000 - 60 * minutes;
+      utimesSync(join(folder, name), at, at);
+      return name;
+    };
+    const [, young] = [left("a.xla-program.tmp-1", 61), left("b.xla-program.tmp-2", 59)];
+    openProgramCache(folder, 1000).put("c", new Uint8Array(3));
+    assert.deepEqual(readdirSync(folder).sort(), [young, "c.xla-program"]);
   });
 });
 

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
+import { resolve } from "node:path";
 import type { Buffer, Engine, HostArray } from "../../tensor/mod.ts";
 import type { Compiled, Status } from "./messages.ts";
 import { cacheFolder, checkLibrary, findPlugin, pluginKind } from "./plugin.ts";
@@ -25,13 +26,16 @@ import { makeValues } from "./values.ts";
 export type XlaOptions = {
   /** Path of a PJRT plugin; default: the environment variable ALBERT_PJRT_PLUGIN, else the installed one. */
   readonly plugin?: string;
-  /** Threads that compute; default: the processors this process may use. */
+  /** Threads that compute, at most 1024; default: the processors this process may use. */
   readonly threads?: number;
   /** Devices that every program runs on, default 1; the processor counts as any number of them, for tests. */
   readonly devices?: number;
   /** Keep compiled programs on disk, default true. */
   readonly programCache?: boolean;
 };
+
+/** More threads than a processor has only wait for each other; with very many the plugin never opens. */
+const mostThreads = 1024;
 
 /** Bytes that compiled programs may take on disk. */
 const programCacheBytes = 2 ** 30;
@@ -65,10 +69,11 @@ export function usableProcessors(): number {
 
 /** The engine on a given plugin, with its counters. */
 export function xlaEngineOn(
-  { plugin, threads = usableProcessors(), devices = 1, programCache = true }: XlaOptions & {
+  { plugin: given, threads = usableProcessors(), devices = 1, programCache = true }: XlaOptions & {
     readonly plugin: string;
   },
 ): XlaEngine {
+  const plugin = resolve(given); // a name without a slash would be looked for in the system's folders
   const cache = programCache ? cacheFolder("programs") : "";
   const values = makeValues({ plugin, threads, devices, cache, cacheBytes: programCacheBytes });
   let last: Compiled | undefined;
@@ -133,8 +138,10 @@ export async function xlaEngine(
         "or set ALBERT_PJRT_PLUGIN to the path of one",
     );
   }
-  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
-    throw new RangeError(`Cannot open xla: threads must be a whole number from 1 on, it is ${threads}`);
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= mostThreads)) {
+    throw new RangeError(
+      `Cannot open xla: threads must be a whole number from 1 to ${mostThreads}, it is ${threads}`,
+    );
   }
   if (!(Number.isInteger(devices) && devices >= 1 && devices <= 64)) {
     throw new RangeError(`Cannot open xla: devices must be a whole number from 1 to 64, it is ${devices}`);

@@ -11,7 +11,6 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -24,6 +23,7 @@ import type { OnProgress } from "../../progress.ts";
 import { packagesHere } from "./packages.ts";
 import type { PluginName, PluginPackage } from "./packages.ts";
 import { cacheFolder, findPlugin, installedPath, packageFolder, pluginsAreOff } from "./plugin.ts";
+import { fileSha256 } from "./plugin_sum.ts";
 import { testPlugin } from "./self_test.ts";
 import type { Verdict } from "./self_test.ts";
 import { extractAll, extractMember } from "./wheel.ts";
@@ -236,12 +236,12 @@ export async function unpackPlugin(
   return target;
 }
 
-/** Whether a library lies in its place, whole: of the size and sum that its note and the table of packages say. */
+/** Whether a library lies in its place, whole: of the size and sum that the table of packages says. */
 function isInstalled(each: PluginPackage): boolean {
   const path = installedPath(each);
   try {
-    const note = JSON.parse(readFileSync(`${path}.json`, "utf8")) as { sha256?: string };
-    return note.sha256 === each.memberSha256 && statSync(path).size === each.memberBytes;
+    return existsSync(`${path}.json`) && statSync(path).size === each.memberBytes &&
+      fileSha256(path) === each.memberSha256;
   } catch {
     return false;
   }

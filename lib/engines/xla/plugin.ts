@@ -5,7 +5,7 @@
  */
 import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { packagesHere } from "./packages.ts";
 import type { PluginName, PluginPackage } from "./packages.ts";
@@ -52,7 +52,7 @@ export function hasDevice(name: PluginName): boolean {
 /** The path that the user gave for every run: `none` leaves XLA out. */
 function givenPlugin(): string | undefined {
   const given = process.env["ALBERT_PJRT_PLUGIN"];
-  return given === undefined || given === "" ? undefined : given;
+  return given === undefined || given === "" || given === "none" ? given || undefined : resolve(given);
 }
 
 /** Whether the user wants no plugin at all. */

@@ -3,7 +3,7 @@
  * features and the number of threads. A file is its own checksum and the program; a damaged one is compiled again. The
  * oldest go when the folder grows over its bound; several processes may use one folder.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -42,6 +42,21 @@ export function programKey(parts: readonly (string | Uint8Array)[]): string {
   return createHash("sha256").update(
     parts.map((part) => `${typeof part === "string" ? part.length : part.byteLength}`).join(","),
   ).update(Uint8Array.from(sha256(...parts))).digest("hex");
+}
+
+/** Milliseconds after which a file in progress is one that its process left behind. */
+const abandoned = 3.6e6;
+
+/** Removes what killed processes left half written. */
+function sweep(folder: string): void {
+  for (const name of readdirSync(folder).filter((each) => each.includes(`${suffix}.tmp-`))) {
+    try {
+      const path = join(folder, name);
+      if (Date.now() - statSync(path).mtimeMs > abandoned) rmSync(path, { force: true });
+    } catch {
+      // Another process was faster.
+    }
+  }
 }
 
 function evict(folder: string, bound: number): void {
@@ -92,7 +107,7 @@ export function openProgramCache(folder: string, bound: number): ProgramCache {
       quietly(() => {
         if (program.length + checksumBytes > bound) return;
         mkdirSync(folder, { recursive: true });
-        const temporary = `${pathOf(key)}.tmp-${pid}`;
+        const temporary = `${pathOf(key)}.tmp-${pid}-${randomUUID()}`; // containers share process numbers
         const file = new Uint8Array(checksumBytes + program.length);
         file.set(sha256(program));
         file.set(program, checksumBytes);
@@ -102,6 +117,7 @@ export function openProgramCache(folder: string, bound: number): ProgramCache {
         } finally {
           rmSync(temporary, { force: true });
         }
+        sweep(folder);
         evict(folder, bound);
       }),
     drop: (key) => void quietly(() => rmSync(pathOf(key), { force: true })),

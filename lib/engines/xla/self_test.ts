@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { writeFileAtomic } from "../../formats/mod.ts";
 import { add, matmul, trace } from "../../tensor/mod.ts";
 import type { Tensor } from "../../tensor/mod.ts";
@@ -61,7 +61,7 @@ async function tryPlugin(plugin: string): Promise<Verdict> {
 /**
  * Tests whether a PJRT plugin computes right numbers here, in a process of its own; once for each file and processor.
  *
- * @param plugin Its path.
+ * @param given Its path.
  * @returns Whether it works, and why not.
  * @example
  * ```ts
@@ -73,7 +73,8 @@ async function tryPlugin(plugin: string): Promise<Verdict> {
  * assert.match(reason, /no such file/);
  * ```
  */
-export async function testPlugin(plugin: string): Promise<Verdict> {
+export async function testPlugin(given: string): Promise<Verdict> {
+  const plugin = resolve(given);
   try {
     checkLibrary(plugin);
   } catch (error) {

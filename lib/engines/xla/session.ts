@@ -12,6 +12,7 @@ import { frameHead, frameReader } from "./messages.ts";
 import type { Frame, Opened, Reply, Request } from "./messages.ts";
 import { XlaError } from "./pjrt_api.ts";
 import { pluginEnvironment } from "./plugin.ts";
+import { damageOf } from "./plugin_sum.ts";
 import { stopButton } from "./stop_button.ts";
 
 /** How a process is started. */
@@ -26,6 +27,8 @@ export type SessionOptions = {
   readonly cache: string;
   /** Bytes that they may take. */
   readonly cacheBytes: number;
+  /** Seconds after which a plugin that does not open is given up, default 300: some look long for their device. */
+  readonly openSeconds?: number;
 };
 
 /** A running process. */
@@ -85,27 +88,46 @@ function startProcess({ plugin, threads, devices }: SessionOptions): ChildProces
 type Waiter = { readonly resolve: (frame: Frame<Reply>) => void; readonly reject: (error: Error) => void };
 type Counted = { ref?: () => void; unref?: () => void };
 
-/** Questions without an answer yet, in their order. While there is one, this program does not end by itself. */
-function makeWaiters(counted: readonly Counted[]) {
+/** Questions without an answer yet, in their order. */
+type Waiters = {
+  readonly hold: () => void;
+  readonly letGo: () => void;
+  /** Waits for the answer to what `send` sends. */
+  readonly wait: (send: () => void) => Promise<Frame<Reply>>;
+  readonly answer: (frame: Frame<Reply>) => void;
+  /** Ends the waiting; the answers still come, in their order, and nobody listens. */
+  readonly interrupt: (error: Error) => void;
+  readonly fail: (error: Error) => void;
+};
+
+/** Makes a place for questions. While there is one, this program does not end by itself. */
+export function makeWaiters(counted: readonly Counted[]): Waiters {
   const waiters: Waiter[] = [];
   let holds = 0;
+  // Deno throws "Bad resource ID" between the end of a process and the event that tells of it, which then ends the wait.
+  const quietly = (each: Counted, what: "ref" | "unref"): void => {
+    try {
+      each[what]?.();
+    } catch {
+      // It holds nothing any more.
+    }
+  };
   const hold = (): void => {
-    if (holds++ === 0) counted.forEach((each) => each.ref?.());
+    if (holds++ === 0) counted.forEach((each) => quietly(each, "ref"));
   };
   const letGo = (): void => {
-    if (--holds === 0) counted.forEach((each) => each.unref?.());
+    if (--holds === 0) counted.forEach((each) => quietly(each, "unref"));
   };
   return {
     hold,
     letGo,
-    /** Waits for the answer to what `send` sends. */
-    wait: (send: () => void): Promise<Frame<Reply>> =>
+    wait: (send) =>
       new Promise((resolve, reject) => {
         hold();
         waiters.push({ resolve, reject });
         send();
       }),
-    answer: (frame: Frame<Reply>): void => {
+    answer: (frame) => {
       const { message } = frame;
       const waiter = waiters.shift();
       if (waiter === undefined) throw new Error("the XLA process answered what was not asked");
@@ -113,9 +135,8 @@ function makeWaiters(counted: readonly Counted[]) {
       if (message.kind !== "failed") waiter.resolve(frame);
       else waiter.reject(new XlaError(message.message, message.code));
     },
-    /** Ends the waiting; the answers still come, in their order, and nobody listens. */
-    interrupt: (error: Error): void => waiters.forEach(({ reject }) => reject(error)),
-    fail: (error: Error): void => {
+    interrupt: (error) => waiters.forEach(({ reject }) => reject(error)),
+    fail: (error) => {
       for (const { reject } of waiters.splice(0)) {
         letGo();
         reject(error);
@@ -150,13 +171,14 @@ function makeTail(stream: Readable): () => string {
 }
 
 /** The end of a process: whether it has come, why, and a promise of it. */
-function makeDeath(child: ChildProcess, said: () => string, onDeath: (error: Error) => void) {
-  const state: { error?: Error; closing: boolean } = { closing: false };
+function makeDeath(child: ChildProcess, plugin: string, said: () => string, onDeath: (error: Error) => void) {
+  const state: { error?: Error; closing: boolean; opened: boolean } = { closing: false, opened: false };
   let ended: () => void = () => {};
   const end = new Promise<void>((resolve) => ended = resolve);
   const die = (how: string): void => {
     if (state.error !== undefined) return;
-    const words = said();
+    const damage = state.closing || state.opened ? "" : damageOf(plugin); // reads 200 MB
+    const words = [damage, said()].filter((each) => each !== "").join("; ");
     state.error = new Error(
       state.closing
         ? "Cannot use XLA: the engine was disposed, and its values with it"
@@ -181,7 +203,7 @@ export function startSession(options: SessionOptions): Session {
   const { stdin, stdout, stderr } = child as { stdin: Writable; stdout: Readable; stderr: Readable };
   const button = stopButton((why) => waiters.interrupt(why));
   const waiters = makeWaiters([child, stdin, stdout, stderr, button] as readonly Counted[]);
-  const { state, end, die } = makeDeath(child, makeTail(stderr), waiters.fail);
+  const { state, end, die } = makeDeath(child, options.plugin, makeTail(stderr), waiters.fail);
   const send = makeSender(stdin);
   stdin.on("error", () => {}); // The exit tells more.
   const read = frameReader<Reply>();
@@ -199,13 +221,22 @@ export function startSession(options: SessionOptions): Session {
   };
   const ask = (request: Request, bytes?: Uint8Array): Promise<Frame<Reply>> =>
     state.error === undefined ? waiters.wait(() => tell(request, bytes)) : Promise.reject(state.error);
-  const { plugin, devices, cache, cacheBytes } = options;
+  const { plugin, devices, cache, cacheBytes, openSeconds = 300 } = options;
   const first = { kind: "open", plugin, devices, cache, cacheBytes, parent: process.pid } as const;
   const opened = ask(first).then(({ message }) => {
     if (message.kind !== "opened") throw new Error(`Cannot open XLA: the process answered ${message.kind}`);
+    state.opened = true;
     return message.opened;
+  }, (error: Error) => {
+    const damage = error instanceof XlaError ? damageOf(plugin) : ""; // a death has said it already
+    throw damage === "" ? error : new XlaError(`${error.message}; ${damage}`, (error as XlaError).code);
   });
-  opened.catch(() => {}); // Every use waits for it and meets the error there.
+  const patience = setTimeout(() => {
+    die(`the plugin did not open within ${openSeconds} s and was given up`);
+    child.kill("SIGKILL");
+  }, 1000 * openSeconds);
+  // Every use waits for it and meets the error there.
+  opened.catch(() => {}).finally(() => clearTimeout(patience));
   return {
     opened,
     ask,

@@ -4,8 +4,7 @@
  * back to the kernel and faults it in again unless it was told otherwise at the start of the process, and then only on the
  * main thread; the caller's event loop is never blocked; and a crash of the plugin ends this process only.
  */
-import { createHash } from "node:crypto";
-import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from "node:fs";
+import { readFileSync, readSync, writeSync } from "node:fs";
 import process from "node:process";
 import { clientAttempts } from "./client_options.ts";
 import { openFfi } from "./ffi.ts";
@@ -16,6 +15,7 @@ import type { PjrtApi } from "./pjrt_api.ts";
 import { bytesOf, openClient } from "./pjrt_client.ts";
 import type { PjrtBuffer, PjrtClient, PjrtProgram, Signature } from "./pjrt_client.ts";
 import { pluginKind } from "./plugin.ts";
+import { pluginSum } from "./plugin_sum.ts";
 import { openProgramCache, processorKey, programKey } from "./program_cache.ts";
 import type { ProgramCache } from "./program_cache.ts";
 
@@ -30,33 +30,6 @@ type State = {
 };
 
 const noBytes = new Uint8Array(0);
-
-/** The sha256 of a file of some 200 MB, read in pieces. */
-export function fileSha256(path: string): string {
-  const hash = createHash("sha256");
-  const piece = new Uint8Array(1 << 22);
-  const file = openSync(path, "r");
-  try {
-    for (let count = -1; count !== 0;) {
-      count = readSync(file, piece, 0, piece.length, null);
-      hash.update(piece.subarray(0, count));
-    }
-  } finally {
-    closeSync(file);
-  }
-  return hash.digest("hex");
-}
-
-/** What tells this plugin from another build: a verified install carries its sum, others are summed up. */
-function pluginSum(path: string): string {
-  try {
-    const noted = JSON.parse(readFileSync(`${path}.json`, "utf8")) as { sha256?: string; bytes?: number };
-    if (typeof noted.sha256 === "string" && noted.bytes === statSync(path).size) return noted.sha256;
-  } catch {
-    // Not installed by this library.
-  }
-  return fileSha256(path);
-}
 
 function openWith(api: PjrtApi, plugin: string, count: number): PjrtClient {
   let last: unknown;
