@@ -3,7 +3,7 @@
  */
 import { chooseEngine, describeChoice, openEngine } from "../engines/mod.ts";
 import type { Engine } from "../tensor/mod.ts";
-import type { Context, Flag } from "./command.ts";
+import { type Context, type Flag, UsageError } from "./command.ts";
 
 /** The flags that name an engine. */
 export const engineFlags: {
@@ -26,12 +26,18 @@ export const engineFlags: {
  *
  * @param wish The values of the flags.
  * @param print Where the choice of `auto` is told; without it nothing is measured.
+ * @throws {UsageError} When a plugin is named for an engine that takes none.
  */
 export async function openWished(
   { engine, plugin }: { readonly engine: string; readonly plugin?: unknown },
   print?: Context["print"],
 ): Promise<Engine> {
   const options = typeof plugin === "string" && plugin !== "" ? { plugin } : {};
+  if (options.plugin !== undefined && engine !== "auto" && !engine.startsWith("xla")) {
+    throw new UsageError(
+      `Cannot open ${engine} with --plugin=${options.plugin}: only the xla engines take a plugin, leave one out`,
+    );
+  }
   if (engine !== "auto") return await openEngine(engine, options);
   const choice = await chooseEngine({ ...options, measure: print !== undefined });
   print?.(describeChoice(choice));

@@ -86,11 +86,9 @@ export const environment: Command = command({
     const { print } = context;
     if (wanted !== undefined) await install(wanted as PluginName, context);
     for (const { what, here } of await describeMachine()) print(`${what}: ${here}`);
-    let own: { readonly plugin?: string } = {};
-    if (plugin !== undefined) {
-      const { works, reason } = await testPlugin(plugin);
-      if (works) own = { plugin };
-      print(`plugin ${plugin}: ${works ? "works" : "does not work"}, ${reason}`);
+    const verdict = plugin === undefined ? undefined : await testPlugin(plugin);
+    if (verdict !== undefined) {
+      print(`plugin ${plugin}: ${verdict.works ? "works" : "does not work"}, ${verdict.reason}`);
     }
     for (const { name, engine, state } of await surveyEngines()) {
       const remedy = engine === undefined ? remedies[name] : undefined;
@@ -100,8 +98,13 @@ export const environment: Command = command({
       );
     }
     await tellAccelerators(print);
+    const refused = verdict?.works === false;
+    if (refused) print(`--engine=auto --plugin=${plugin}: refused, since that plugin does not work`);
+    const choice = await chooseEngine(plugin === undefined || refused ? {} : { plugin });
     print(
-      `--engine=auto: ${describeChoice(await chooseEngine(own)).replace(/^engine: /, "")}`,
+      `--engine=auto${refused ? " without --plugin" : ""}: ${
+        describeChoice(choice).replace(/^engine: /, "")
+      }`,
     );
   },
 });

@@ -15,7 +15,7 @@ import { openEngine, pickEngine } from "./registry.ts";
 import { cacheFolder, processorKey, usableProcessors } from "./xla/mod.ts";
 
 /** Raise when the measurement or an engine changes. */
-const version = 1;
+const version = 2;
 
 /** Rows and columns of the product: it must end soon on the slow engine. */
 const size = 512;
@@ -83,7 +83,7 @@ async function speedOf(name: EngineName, options: OpenOptions): Promise<EngineSp
   }
   const busy = (loadavg()[0] ?? 0) > usableProcessors(); // what is measured then says little
   const engine = await openEngine(name, options);
-  const step = await measureStep(engine, { seconds: 0.1 });
+  const step = await measureStep(engine, { seconds: 0.4 });
   const product = await measurePeak(engine, { smallest: size, largest: size });
   try {
     mkdirSync(cacheFolder("speeds"), { recursive: true });
@@ -122,7 +122,7 @@ export async function chooseEngine(
 }
 
 /**
- * One line about a choice: name, reason, speeds.
+ * One line about a choice: name, reason, speeds, and where these do not show yet why it is taken.
  *
  * @param choice What `chooseEngine` gave.
  * @returns Such as `engine: xla-cpu, because its self-test passes; a product runs at …`.
@@ -140,6 +140,10 @@ export function describeChoice({ name, reason, speeds }: EngineChoice): string {
   const measured = speeds.map(({ name: each, product, step }) =>
     `${each} ${(product / 1e9).toFixed(0)} GFLOP/s and ${(1000 * step).toFixed(1)} ms a training step`
   );
+  const [own, other] = speeds;
+  const late = own !== undefined && other !== undefined && other.step <= own.step &&
+    other.product < own.product;
   return `engine: ${name}, because ${reason}` +
-    (measured.length === 0 ? "" : `; measured ${measured.join(", ")}`);
+    (measured.length === 0 ? "" : `; measured ${measured.join(", ")}`) +
+    (late ? `; at so small a step ${other.name} is no slower, ${name}'s lead grows with the model` : "");
 }

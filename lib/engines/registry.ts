@@ -119,7 +119,7 @@ const opened = new Map<string, Promise<Engine>>();
  * device that a plugin is installed for), `"xla-cpu"`, `"xla-cuda"`, `"xla-rocm"` or `"xla-tpu"`; these need a plugin.
  * @param options A plugin of one's own.
  * @returns The engine; its `name` tells what was taken.
- * @throws {RangeError} When the name is unknown.
+ * @throws {RangeError} When the name is unknown, or a plugin is given to an engine that takes none.
  * @throws {Error} When the engine cannot work here, for example without a WebGPU adapter.
  * @example
  * ```ts
@@ -143,6 +143,9 @@ export async function openEngine(
   const entry = table[name as EngineName];
   if (typeof entry === "string") return await openEngine(entry, options);
   const plugin = options.plugin === undefined ? undefined : resolve(options.plugin);
+  if (plugin !== undefined && name !== "auto" && !name.startsWith("xla")) {
+    throw new RangeError(`Cannot open ${name}: it takes no plugin, ${plugin} is for the xla engines`);
+  }
   if (plugin !== undefined && name.startsWith("xla-") && pluginKind(plugin) !== name) {
     throw new RangeError(`Cannot open ${name}: the plugin ${plugin} is one for ${pluginKind(plugin)}`);
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { environment } from "../../lib/commands/environment.ts";
 import { engineFlags, openWished } from "../../lib/commands/engine.ts";
+import { UsageError } from "../../lib/commands/command.ts";
 import { parseArguments } from "../../lib/commands/mod.ts";
 
 const context = (lines: string[]) => ({
@@ -19,6 +20,7 @@ Deno.test("openWished() tells auto's choice in one line, and nothing without a p
   assert.equal((await openWished({ engine: "reference" }, context(lines).print)).name, "reference");
   assert.equal(lines.length, 1);
   await assert.rejects(openWished({ engine: "auto", plugin: "/no/such.so" }), /no such file/);
+  await assert.rejects(openWished({ engine: "tfjs", plugin: "/no/such.so" }), UsageError);
 });
 
 Deno.test("environment marks what nobody could run, and refuses to install what it does not know", async () => {
@@ -32,7 +34,8 @@ Deno.test("environment marks what nobody could run, and refuses to install what 
   }
   assert.ok(lines.some((line) => /^plugin \/no\/such\.so: does not work, .*no such file/.test(line)));
   assert.ok(lines.some((line) => line.startsWith("engine reference: works")));
-  assert.match(lines.at(-1) ?? "", /^--engine=auto: (xla-.*|tfjs-wasm), because /);
+  assert.equal(lines.at(-2), "--engine=auto --plugin=/no/such.so: refused, since that plugin does not work");
+  assert.match(lines.at(-1) ?? "", /^--engine=auto without --plugin: (xla-.*|tfjs-wasm), because /);
   assert.throws(() => parseArguments(environment, ["--install=xla-metal"]), /one of xla-cpu, xla-cuda/);
   assert.equal(engineFlags.engine.default, "auto");
 });

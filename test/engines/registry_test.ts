@@ -82,4 +82,15 @@ Deno.test("chooseEngine() tells of a plugin that fails, and does not go on when 
     assert.match(reason, /xla-cpu fails its self-test: .*no such file/);
   });
   await assert.rejects(chooseEngine({ plugin: "/no/such/plugin.so" }), /no such file/);
+  await assert.rejects(openEngine("tfjs", { plugin: "/no/such/plugin.so" }), /tfjs-?\w*: it takes no plugin/);
+});
+
+Deno.test("describeChoice() says so when the engine it takes is no faster at a small step", () => {
+  const line = (step: number): string =>
+    describeChoice({
+      ...{ name: "xla-cpu", reason: "its self-test passes" },
+      speeds: [{ name: "xla-cpu", product: 8e10, step }, { name: "tfjs-wasm", product: 3e10, step: 0.0095 }],
+    });
+  assert.match(line(0.0098), /9\.5 ms a training step; at so small a step .* lead grows with the model$/);
+  assert.match(line(0.0094), /9\.5 ms a training step$/);
 });
