@@ -103,9 +103,10 @@ async function watchedStep(
     );
     const first = records + part * run.train_batch_size;
     if (finding !== undefined) {
-      return `${finding}, computed from records ${first + 1} to ${
-        first + run.train_batch_size
-      } in the run's order`;
+      const order = now.stage === undefined
+        ? "the run's order"
+        : `the order of stage ${now.stage.number} alone`;
+      return `${finding}, computed from records ${first + 1} to ${first + run.train_batch_size} in ${order}`;
     }
     for (const [target, gradient] of Object.entries(values)) {
       const name = target.replace("the gradient of ", "");

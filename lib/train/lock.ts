@@ -48,13 +48,23 @@ function isLive({ process, host, begin }: Holder, path: string): boolean {
   return alive(Number(process)) && (begin === "" || begin === beginOf(Number(process)));
 }
 
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (cause) {
+    // Where nothing can be made at all, as in /proc, the system says that nothing is found.
+    if ((cause as { code?: string }).code !== "ENOENT") throw cause;
+    throw new Error("no folder can be made there; choose another output_dir", { cause });
+  }
+}
+
 /** Takes the lock of a folder and returns what gives it back; throws when another trainer holds it. */
 export function lockFolder(folder: string): () => void {
   const path = join(folder, "train.lock");
   const own = `${pid} ${hostname()} ${beginOf(pid)}\n`;
   for (let round = 0;; round++) {
     try {
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       writeFileSync(path, own, { flag: "wx" });
       break;
     } catch (error) {

@@ -2,7 +2,7 @@
  * What a run leaves to read beside its checkpoints: `metrics.jsonl`, one log line per line; `trainer_state.json`, where
  * it stands; `events.out.tfevents.*`, the same curves for TensorBoard.
  */
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { pid } from "node:process";
@@ -78,9 +78,19 @@ function openEvents(folder: string, step: number): (line: StepMetrics) => void {
   };
 }
 
+/** Removes what killed runs left half written; the folder is locked, so nobody writes there now. */
+function removeLeftOvers(folder: string): void {
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+    if (/^(metrics\.jsonl|trainer_state\.json)\.tmp-\d+$/.test(name)) {
+      rmSync(join(folder, name), { force: true });
+    }
+  }
+}
+
 /** Opens the files of a run that begins at `step`; without an output_dir nothing is written. */
 export function openLog({ output_dir: folder }: PretrainingConfig, step: number): RunLog {
   if (folder === "") return { line: () => {}, state: () => {} };
+  removeLeftOvers(folder);
   const metrics = openMetrics(join(folder, "metrics.jsonl"), step);
   const events = openEvents(folder, step);
   return {

@@ -3,13 +3,13 @@ import type { NamedValues } from "./checkpoint.ts";
 
 /** A step went wrong. The advice follows when it is known which checkpoint is the last good one. */
 export class NotFinite extends RangeError {
-  /** Steps done when it was wrong for the first time. */
+  /** The step that was the first to go wrong, counted as in the log lines: from 1, over all stages. */
   readonly step: number;
   /** What is no number. */
   readonly what: string;
 
-  constructor(step: number, what: string) {
-    super(`Cannot go on after step ${step}: the ${what}`);
+  constructor(step: number, what: string, stage?: number) {
+    super(`Cannot go on: in step ${step}${stage === undefined ? "" : `, of stage ${stage},`} the ${what}`);
     this.step = step;
     this.what = what;
   }
@@ -22,7 +22,10 @@ export class NotFinite extends RangeError {
 }
 
 /** Refuses to save what holds a number that is none; a run could never go on from it. */
-export function refuseBadWeights(groups: { readonly [what: string]: NamedValues }, step: number): void {
+export function refuseBadWeights(
+  groups: { readonly [what: string]: NamedValues },
+  { step, stage }: { readonly step: number; readonly stage?: { readonly number: number } | undefined },
+): void {
   for (const [what, values] of Object.entries(groups)) {
     for (const [name, data] of Object.entries(values)) {
       let sum = 0;
@@ -31,6 +34,7 @@ export function refuseBadWeights(groups: { readonly [what: string]: NamedValues 
         throw new NotFinite(
           step,
           `${what} ${name} holds ${data.find((x) => !Number.isFinite(x))}`,
+          stage?.number,
         );
       }
     }

@@ -3,7 +3,6 @@
  * from seed, step and position, so a run that is stopped and started again ends with the same weights to the bit on the
  * same engine.
  */
-import { setImmediate } from "node:timers";
 import { albertConfigToJson, type PretrainingConfig } from "../config/mod.ts";
 import { CorruptFileError } from "../formats/mod.ts";
 import type { Progress } from "../progress.ts";
@@ -19,10 +18,8 @@ import type { PretrainControls, PretrainOptions, PretrainResult, StepMetrics } f
 import { openSaver, type Saver } from "./saver.ts";
 import { hashOf, type StagePlace, type Start, startOf } from "./start.ts";
 import { downloadAll, makeTrainStep, stateTotals, type TrainStep } from "./step.ts";
-import { batchesOf, beginning, type Moving, oneStep, rateOf, release } from "./stepping.ts";
+import { batchesOf, beginning, breathe, type Moving, oneStep, rateOf, release } from "./stepping.ts";
 import { metricsOf, totalsLength } from "./totals.ts";
-
-const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /**
  * Trains ALBERT on masked pieces and sentence order.
@@ -143,7 +140,11 @@ async function runSteps(
   const log: StepMetrics[] = [];
   const began = performance.now();
   try {
-    await loop(options, controls, machinery, { now, files, log, saver });
+    await tellingStop(
+      options,
+      controls,
+      () => loop(options, controls, machinery, { now, files, log, saver }),
+    );
     if (log.length === 0 && evaluator !== undefined && controls.signal?.aborted !== true) {
       now.evaluation = await evaluator.run(now.device.parameters);
     }
@@ -158,14 +159,34 @@ async function runSteps(
       : error;
     try {
       const reason = told instanceof Error ? told.message : String(told);
-      files.state({ ...stateOf(now, run, "failed"), error: reason });
+      const at = error instanceof NotFinite ? { global_step: error.step } : {}; // it may be seen later
+      files.state({ ...stateOf(now, run, "failed"), ...at, error: reason });
     } catch {
       // The reason itself may be a full disk; it counts more than the note about it.
     }
     throw told;
   }
   await saver.close();
+  saver.check(); // a run that drops its last step has not waited for the save before it
   return await ended(options, now, files, log);
+}
+
+/** Says at once that a stop was heard, while the work is not done yet. */
+async function tellingStop(
+  { run }: PretrainOptions,
+  { signal, onNote }: PretrainControls,
+  work: () => Promise<void>,
+): Promise<void> {
+  const rest = run.gradient_accumulation_steps === 1
+    ? ""
+    : ", or without it if it takes more than a few seconds";
+  const tell = (): void => onNote?.(`stopping after this step${rest}`);
+  signal?.addEventListener("abort", tell, { once: true });
+  try {
+    await work();
+  } finally {
+    signal?.removeEventListener("abort", tell);
+  }
 }
 
 /** Saves a run that an error of its input ended; the error itself counts more than whether that works. */
@@ -262,7 +283,10 @@ async function loop(
   let open = start.pending; // the step is done, what follows it is not
   let last = (now.step >= target && !open) || now.stopped || signal?.aborted === true;
   while (!last) {
-    if (!open) await oneStep(options, now, trainStep, batches);
+    if (!open && !await oneStep(options, now, trainStep, batches, signal)) {
+      if (run.output_dir !== "" && now.step !== now.saved) await save(options, now, saver, true);
+      return; // the step is dropped
+    }
     saver.check();
     const asked = signal?.aborted === true && !open; // to stop here
     last = now.step >= target || asked;
@@ -352,7 +376,8 @@ function refuseNaN(totals: ArrayLike<number>, now: Moving): void {
   const good = totals[totalsLength + 1] ?? NaN;
   if (Number.isFinite(loss) && Number.isFinite(norm) && good >= now.counted) return;
   const step = now.step - now.counted + Math.min(good, now.counted - 1) + 1;
-  throw new NotFinite(step, Number.isFinite(loss) ? `gradient norm is ${norm}` : `loss is ${loss}`);
+  const what = Number.isFinite(loss) ? `gradient norm is ${norm}` : `loss is ${loss}`;
+  throw new NotFinite(step, what, now.stage?.number);
 }
 
 /** Copies the run from the device and hands it to the saver; with `last` it is written when this returns. */
@@ -370,7 +395,7 @@ async function save(
     await downloadAll(now.device.m),
     await downloadAll(now.device.v),
   ];
-  refuseBadWeights({ weight: parameters, "first moment of": m, "second moment of": v }, now.step);
+  refuseBadWeights({ weight: parameters, "first moment of": m, "second moment of": v }, now);
   const state: RunState = {
     step: now.step,
     position: now.position,

@@ -93,7 +93,7 @@ export type PretrainControls = {
   readonly onProgress?: OnProgress;
   /** Called with what the user should know, such as a damaged checkpoint that is passed over. */
   readonly onNote?: (note: string) => void;
-  /** Stops after the current step, with a checkpoint. */
+  /** Stops after the current step, with a checkpoint; an accumulated step that would take long is dropped. */
   readonly signal?: AbortSignal;
 };
 

@@ -113,6 +113,22 @@ export function refuseChanges(
   );
 }
 
+/** Refuses to go on with another architecture, and names the keys that differ. */
+function refuseArchitecture(now: AlbertConfig, before: AlbertConfig, folder: string): void {
+  const [is, was] = [now, before].map((config) => JSON.parse(albertConfigToJson(config)) as object);
+  const values = (of: object | undefined): Map<string, string> =>
+    new Map(Object.entries(of ?? {}).map(([key, value]) => [key, JSON.stringify(value)]));
+  const [ours, theirs] = [values(is), values(was)];
+  const changes = [...new Set([...theirs.keys(), ...ours.keys()])]
+    .filter((key) => ours.get(key) !== theirs.get(key))
+    .map((key) => `${key} was ${theirs.get(key) ?? "not given"} and is ${ours.get(key) ?? "not given"}`);
+  if (changes.length === 0) return;
+  throw new RangeError(
+    `Cannot go on in ${folder}: its checkpoint has another architecture: ${changes.join("; ")}; ` +
+      "choose another output_dir",
+  );
+}
+
 /**
  * Puts weights of another run under the names of this one and says which. A table with more rows keeps its own rows behind
  * the given ones.
@@ -164,11 +180,7 @@ export function startOf(options: PretrainOptions, stage?: StagePlace): Start {
     : newestWhole(run.output_dir);
   if (own !== undefined) {
     const { config: before, parameters, m, v, state } = readVerified(own);
-    if (albertConfigToJson(before) !== albertConfigToJson(config)) {
-      throw new RangeError(
-        `Cannot go on in ${run.output_dir}: its checkpoint has another architecture; choose another output_dir`,
-      );
-    }
+    refuseArchitecture(config, before, run.output_dir);
     refuseChanges(options, state, own);
     if ((state.stage?.number ?? 0) !== (stage?.number ?? 0)) {
       const name = (number?: number): string =>

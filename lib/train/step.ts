@@ -50,11 +50,18 @@ export type DeviceState = {
 
 /** The step of a run. */
 export type TrainStep = {
-  /** One update from as many batches as are accumulated. */
+  /**
+   * One update from as many batches as are accumulated. `between` is called after each batch but the last; when it throws,
+   * the step is dropped and the state that was given stays whole.
+   */
   readonly run: (
     state: DeviceState,
     batches: readonly BatchArrays[],
-    at: { readonly step: number; readonly learningRate: number },
+    at: {
+      readonly step: number;
+      readonly learningRate: number;
+      readonly between?: (done: number) => Promise<void>;
+    },
   ) => Promise<DeviceState>;
   /** What the step needs, where the engine knows before the first one. */
   readonly memory?: MemoryNeed;
@@ -199,7 +206,7 @@ async function accumulatedStep(
       };
     },
     { parameters: types, sum: types, totals: totalsType, batch, key: keyType },
-    { engine, donate: ["sum", "totals"], split: ["batch"] },
+    { engine, donate: ["sum"], split: ["batch"] }, // the totals of before stay, should the step be dropped
   );
   const apply = await compile(
     ({ parameters, m, v, sum, totals, learning_rate }) => {
@@ -210,13 +217,23 @@ async function accumulatedStep(
     { engine, donate: ["parameters", "m", "v", "sum", "totals"] },
   );
   return {
-    run: async ({ parameters, m, v, totals: before }, batches, { step, learningRate }) => {
+    run: async ({ parameters, m, v, totals: before }, batches, { step, learningRate, between }) => {
       let sum = await uploadAll(zeroValues(types), types, engine);
       let totals = before;
       for (const [part, arrays] of batches.entries()) {
         const key = dropoutKey(run.seed, step, part);
-        ({ sum, totals } = await collect.run({ parameters, sum, totals, batch: arrays, key }));
+        const grown = await collect.run({ parameters, sum, totals, batch: arrays, key });
+        if (totals !== before) totals.dispose();
+        ({ sum, totals } = grown);
+        if (between === undefined || part + 1 === batches.length) continue;
+        try {
+          await between(part + 1);
+        } catch (error) {
+          [...Object.values(sum), totals].forEach((array) => array.dispose());
+          throw error;
+        }
       }
+      before.dispose();
       return await apply.run({ parameters, m, v, sum, totals, learning_rate: Float32Array.of(learningRate) });
     },
     ...(collect.memory === undefined ? {} : { memory: withMoments(collect.memory, types) }),

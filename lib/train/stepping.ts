@@ -2,6 +2,7 @@
  * One step after the other: what moves from step to step, how it comes to the device, how a step reads its batches. The
  * loop of a run and the search for the first number that is none both go through here, so they take the same steps.
  */
+import { setImmediate } from "node:timers";
 import type { PretrainingConfig } from "../config/mod.ts";
 import { deviceArray, type Engine } from "../tensor/mod.ts";
 import { type Batch, readBatches } from "./batches.ts";
@@ -99,10 +100,35 @@ function checkBatch(batch: Batch, { config, run }: PretrainOptions): void {
   checkIds(batch, config);
 }
 
+/** Lets signals, timers and messages be heard. */
+export const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Milliseconds that an accumulated step may still take when a stop is asked for; a longer one is dropped. */
+const patience = 3000;
+
+/** A stop was asked for in the middle of a step that would still take long. */
+class StepDropped extends Error {}
+
+/** Looks at the signal between the batches of a step; throws when the step is to be dropped. */
+function stopWatch(signal: AbortSignal, total: number): (done: number, began?: number) => Promise<void> {
+  let breathed = performance.now();
+  return async (done, began) => {
+    if (performance.now() - breathed > 50) {
+      await breathe();
+      breathed = performance.now();
+    }
+    if (!signal.aborted) return;
+    // A step that is only read has cost little; one that is computed tells how long the rest takes.
+    const left = began === undefined ? Infinity : (performance.now() - began) / done * (total - done);
+    if (left > patience) throw new StepDropped();
+  };
+}
+
 /** Reads what one step takes. */
 export async function readStep(
   options: PretrainOptions,
   batches: AsyncGenerator<Batch>,
+  between: (done: number) => Promise<void> = () => Promise.resolve(),
 ): Promise<{ readonly parts: BatchArrays[]; readonly position: number }> {
   const { run } = options;
   const parts: BatchArrays[] = [];
@@ -113,28 +139,42 @@ export async function readStep(
     checkBatch(batch, options);
     parts.push(batchArrays(batch, run.mask_token_id));
     position = batch.position;
+    if (run.gradient_accumulation_steps > 1) await between(parts.length);
   }
   return { parts, position };
 }
 
-/** One update. */
+/**
+ * One update. With several batches to a step, a signal is looked at between them: false says that the step was dropped, and
+ * that everything but the batches stands where it stood before.
+ */
 export async function oneStep(
   options: PretrainOptions,
   now: Moving,
   trainStep: TrainStep,
   batches: AsyncGenerator<Batch>,
-): Promise<void> {
+  signal?: AbortSignal,
+): Promise<boolean> {
   const began = performance.now();
-  const { parts, position } = await readStep(options, batches);
-  now.position = position;
-  now.device = await trainStep.run(now.device, parts, {
-    step: now.step,
-    learningRate: rateOf(now, options.run),
-  });
+  const look = signal && stopWatch(signal, options.run.gradient_accumulation_steps);
+  try {
+    const { parts, position } = await readStep(options, batches, look);
+    const computing = performance.now();
+    now.device = await trainStep.run(now.device, parts, {
+      step: now.step,
+      learningRate: rateOf(now, options.run),
+      ...(look === undefined ? {} : { between: (done) => look(done, computing) }),
+    });
+    now.position = position;
+  } catch (error) {
+    if (error instanceof StepDropped) return false;
+    throw error;
+  }
   now.step++;
   now.counted++;
   now.timed++;
   now.busy += performance.now() - began;
+  return true;
 }
 
 /** The rate of the next step. */

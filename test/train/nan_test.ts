@@ -32,7 +32,7 @@ const cases = [
   {
     weight: `${block}/ffn_1/intermediate/dense/kernel`,
     says: new RegExp(
-      `after step 1: the loss is NaN; the first value that is no number is in dot float32 \\[24, 8\\], ` +
+      `in step 1 the loss is NaN; the first value that is no number is in dot float32 \\[24, 8\\], ` +
         `\\d+ of 192 values, in layer 1, with ${block}/ffn_1/intermediate/dense/kernel, ` +
         "computed from records 1 to 3 in the run's order",
     ),
@@ -74,7 +74,7 @@ Deno.test("pretrain() goes back to the last good checkpoint to find the value, i
   });
   await assert.rejects(
     pretrain({ config, run, examples }, { engine }),
-    /after step 3: the loss is NaN; .* in dot float32 \[24, 8\], 192 of 192 values, with bert\/encoder\/embedding_hidden_mapping_in\/kernel, computed from records 13 to 15 .*step-000002$/,
+    /in step 3 the loss is NaN; .* in dot float32 \[24, 8\], 192 of 192 values, with bert\/encoder\/embedding_hidden_mapping_in\/kernel, computed from records 13 to 15 .*step-000002$/,
   );
   assert.equal(latestCheckpoint(folder), join(folder, "step-000002"));
   rmSync(folder, { recursive: true });
@@ -93,7 +93,7 @@ Deno.test("pretrain() does not save weights that are no numbers, and names the f
   });
   await assert.rejects(
     pretrain({ config, run, examples }, { engine }),
-    /after step 1: the weight bert\/\S+ holds -?Infinity; the first value that is no number is in /,
+    /in step 1 the weight bert\/\S+ holds -?Infinity; the first value that is no number is in /,
   );
   assert.equal(latestCheckpoint(folder), undefined);
   rmSync(folder, { recursive: true });

@@ -242,7 +242,7 @@ Deno.test("pretrain() stops with advice when the loss is no number any more, and
   const run = runOf({ output_dir: folder, learning_rate: 1e30, num_warmup_steps: 0, log_every: 1 });
   await assert.rejects(
     pretrain({ config, run, examples }, controls),
-    /after step 2: the loss is NaN; .*; lower learning_rate and start again from the beginning/,
+    /in step 2 the loss is NaN; .*; lower learning_rate and start again from the beginning/,
   );
   const state = JSON.parse(readFileSync(join(folder, "trainer_state.json"), "utf8"));
   assert.deepEqual([state.status, state.latest_checkpoint], ["failed", null]);

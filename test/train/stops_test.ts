@@ -1,6 +1,6 @@
 // What ends a run before its last step, and what a resume refuses.
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readFields } from "../../lib/formats/mod.ts";
@@ -47,16 +47,21 @@ Deno.test("pretrain() names the step of the first NaN though it looks later, and
     });
     await assert.rejects(
       pretrain({ config, run, examples }, controls),
-      /after step 3: the loss is NaN; .* last good checkpoint, .*step-000002$/,
+      /in step 3 the loss is NaN; .* last good checkpoint, .*step-000002$/,
     );
     assert.equal(latestCheckpoint(folder), join(folder, "step-000002"));
-    assert.match(String(stateIn(folder)["error"]), /after step 3/);
+    assert.match(String(stateIn(folder)["error"]), /in step 3/);
+    assert.equal(stateIn(folder)["global_step"], 3);
     // Looked at only at the end, it is the same step.
     const rare = { ...run, output_dir: "", save_checkpoints_steps: 100 };
     await assert.rejects(
       pretrain({ config, run: rare, examples }, controls),
-      /after step 3: the loss is NaN/,
+      /in step 3 the loss is NaN/,
     );
+    // Seen at the end, step 12, the state still tells the step of the message.
+    const late = { ...rare, output_dir: join(folder, "late") };
+    await assert.rejects(pretrain({ config, run: late, examples }, controls), /in step 3 the loss is NaN/);
+    assert.equal(stateIn(late.output_dir)["global_step"], 3);
   });
 });
 
@@ -88,6 +93,70 @@ for (const gradient_accumulation_steps of [1, 2]) {
     });
   });
 }
+
+Deno.test("pretrain() drops an accumulated step that would take long when a stop is asked, and loses no bit", async () => {
+  await inScratch(async (folder) => {
+    // Some milliseconds a batch: the whole step would take 10 s and more.
+    const wide = { ...config, hidden_size: 384, intermediate_size: 1536, num_attention_heads: 4 };
+    const run = runOf({
+      output_dir: folder,
+      gradient_accumulation_steps: 3000,
+      num_train_steps: 2,
+      log_every: 0,
+      save_checkpoints_steps: 100,
+    });
+    // Step 1 is made of fewer batches, so that it is quick.
+    const few = { ...run, gradient_accumulation_steps: 40 };
+    const whole = await pretrain({ config: wide, run: { ...few, output_dir: "" }, examples }, controls);
+    await pretrain({ config: wide, run: { ...few, stop_after_steps: 1 }, examples }, controls);
+    const before = readCheckpoint(folder);
+    const stop = new AbortController();
+    const notes: string[] = [];
+    const began = performance.now();
+    const onStart = (): void => void setTimeout(() => stop.abort(), 1500);
+    const result = await pretrain({ config: wide, run: { ...run, allow_changed_flags: true }, examples }, {
+      ...controls,
+      signal: stop.signal,
+      onStart,
+      onNote: (note) => void notes.push(note),
+    });
+    assert.ok(performance.now() - began < 10_000, `${performance.now() - began} ms`);
+    assert.deepEqual([result.step, result.interrupted], [1, true]);
+    assert.deepEqual(notes, ["stopping after this step, or without it if it takes more than a few seconds"]);
+    assert.equal(stateIn(folder)["status"], "interrupted");
+    assert.deepEqual(result.parameters, before.parameters);
+    assert.deepEqual(readCheckpoint(folder), before);
+    const rest = await pretrain({ config: wide, run: few, examples }, controls);
+    assert.deepEqual(rest.parameters, whole.parameters);
+  });
+});
+
+Deno.test("pretrain() drops an accumulated step of slow records, and saves the step before", async () => {
+  await inScratch(async (folder) => {
+    const run = runOf({
+      output_dir: folder,
+      gradient_accumulation_steps: 20,
+      shuffle_buffer: 0,
+      num_train_steps: 3,
+    });
+    const stop = new AbortController();
+    let read = 0;
+    async function* slow() {
+      for (const example of examples) {
+        // The second step reads for ever so long.
+        if (read++ > 20 * 3) await new Promise((resolve) => setTimeout(resolve, 200));
+        if (read > 20 * 3 + 3) stop.abort();
+        yield example;
+      }
+    }
+    const result = await pretrain({ config, run, examples: slow }, { ...controls, signal: stop.signal });
+    assert.deepEqual([result.step, result.interrupted], [1, true]);
+    assert.equal(readCheckpoint(folder).state.step, 1);
+    const rest = await pretrain({ config, run, examples }, controls);
+    const whole = await pretrain({ config, run: { ...run, output_dir: "" }, examples }, controls);
+    assert.deepEqual(rest.parameters, whole.parameters);
+  });
+});
 
 Deno.test("pretrain() refuses early_stop without held-out examples", async () => {
   const run = runOf({ eval_every: 1, early_stop: 1 });
@@ -215,3 +284,34 @@ function valuesIn(event: Uint8Array): [number, string, number][] {
     ];
   });
 }
+
+Deno.test("pretrain() removes the half-written files of a process that is gone", async () => {
+  await inScratch(async (folder) => {
+    const left = ["metrics.jsonl.tmp-999999999", "trainer_state.json.tmp-999999999"];
+    for (const name of [...left, "notes.tmp-1"]) writeFileSync(join(folder, name), "{");
+    await pretrain({ config, run: runOf({ output_dir: folder, num_train_steps: 1 }), examples }, controls);
+    assert.deepEqual(readdirSync(folder).filter((name) => name.includes(".tmp-")), ["notes.tmp-1"]);
+  });
+});
+
+Deno.test("pretrain() says in words that no folder can be made", async () => {
+  const run = runOf({ output_dir: "/proc/nothing/here", num_train_steps: 1 });
+  await assert.rejects(
+    pretrain({ config, run, examples }, controls),
+    /^Error: Cannot train in \/proc\/nothing\/here: no folder can be made there; choose another output_dir$/,
+  );
+});
+
+Deno.test("pretrain() names what differs when the checkpoint has another architecture", async () => {
+  await inScratch(async (folder) => {
+    const run = runOf({ output_dir: folder, num_train_steps: 1 });
+    await pretrain({ config, run, examples }, controls);
+    await assert.rejects(
+      pretrain(
+        { config: { ...config, hidden_act: "relu", initializer_range: 0.03 }, run, examples },
+        controls,
+      ),
+      /another architecture: hidden_act was "gelu" and is "relu"; initializer_range was 0.1 and is 0.03; choose/,
+    );
+  });
+});
