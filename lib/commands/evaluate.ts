@@ -63,7 +63,7 @@ async function measure(
   };
   const kept = join(path, "tokenizer.model");
   const tokenizer = existsSync(kept) ? { path: kept, bytes: readFileSync(kept) } : undefined;
-  checkRecords(expandPatterns(values.eval_input_file), {
+  checkRecords(expandPatterns(values.eval_input_file, { flag: "eval_input_file", files: "records" }), {
     ...lengths,
     vocabSize: config.vocab_size,
     tokenizer,

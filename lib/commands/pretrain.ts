@@ -38,7 +38,9 @@ export function describeStep(
   const held = evaluation === undefined ? "" : `, held-out ${evaluation.masked_lm_loss.toFixed(3)} ` +
     `([MASK] ${evaluation.masked_lm_mask_loss.toFixed(3)})`;
   return `step ${step}: loss ${loss.toFixed(3)}, MLM ${rest.masked_lm_loss.toFixed(3)} ` +
-    `([MASK] ${rest.masked_lm_mask_loss.toFixed(3)}, accuracy ${rest.masked_lm_accuracy.toFixed(3)}), ` +
+    `(accuracy ${rest.masked_lm_accuracy.toFixed(3)}; [MASK] alone ${
+      rest.masked_lm_mask_loss.toFixed(3)
+    }), ` +
     `SOP ${rest.sentence_order_loss.toFixed(3)} (accuracy ${rest.sentence_order_accuracy.toFixed(3)}), ` +
     `rate ${learning_rate.toPrecision(3)}, gradient norm ${gradient_norm.toFixed(2)}, ` +
     `${Math.round(tokens_per_second)} tokens/s` +
@@ -47,7 +49,11 @@ export function describeStep(
 }
 
 const bytes = (count: number): string =>
-  count < 1e9 ? `${(count / 1e6).toFixed(0)} MB` : `${(count / 1e9).toFixed(1)} GB`;
+  count < 1e6
+    ? `${(count / 1e3).toFixed(0)} kB`
+    : count < 1e9
+    ? `${(count / 1e6).toFixed(0)} MB`
+    : `${(count / 1e9).toFixed(1)} GB`;
 
 /** What the compiled step needs, against what is free. */
 export function describeMemory(
@@ -115,6 +121,20 @@ async function evaluateOnly({ options, engine }: Opened, { print, signal }: Cont
   print(JSON.stringify({ global_step: state.step, ...metrics }, undefined, 2));
 }
 
+/** Numbers of steps that are allowed and hardly meant. */
+function describeOddSteps(
+  { num_train_steps, num_warmup_steps, stop_after_steps }: PretrainingConfig,
+): string[] {
+  return [
+    ...(num_warmup_steps < num_train_steps ? [] : [
+      `num_warmup_steps ${num_warmup_steps} is not below num_train_steps ${num_train_steps}: the run never leaves the warm-up`,
+    ]),
+    ...(stop_after_steps <= num_train_steps ? [] : [
+      `stop_after_steps ${stop_after_steps} is above num_train_steps ${num_train_steps}, where the run ends`,
+    ]),
+  ];
+}
+
 /** What is said before the first step. */
 async function tellRun(
   { config, options, engine }: Opened,
@@ -125,6 +145,10 @@ async function tellRun(
   const [first] = stages as [TrainingStage]; // without --stages there is one
   for (const line of describeRun(config, first.run, engine)) print(line);
   if (options.stages !== "") describeStages(config, stages).forEach((line) => print(line));
+  stages.forEach(({ run }, i) => {
+    const where = options.stages === "" ? "" : ` of stage ${i + 1}`;
+    for (const note of describeOddSteps(run)) print(`note: ${note}${where}`);
+  });
   if (first.evalExamples !== undefined && first.run.eval_input_file === "") {
     print("evaluation: on the training records, as in the reference; --eval_input_file names held-out ones");
   }

@@ -19,7 +19,8 @@ const helps: Readonly<Partial<Record<keyof PretrainingConfig, string>>> = {
   poly_power: "exponent of the decay",
   num_train_steps: "steps of the run and of the decay",
   num_warmup_steps: "steps of the warm-up",
-  start_warmup_step: "step at which the warm-up begins",
+  start_warmup_step:
+    "step at which the warm-up begins; the steps before it take rates below 0, as in the reference",
   save_checkpoints_steps: "steps between checkpoints",
   keep_checkpoint_max: "checkpoints kept, 0 for all",
   max_eval_steps: "most batches of one evaluation",
@@ -44,7 +45,7 @@ const helps: Readonly<Partial<Record<keyof PretrainingConfig, string>>> = {
   stop_after_steps: "stop here though the schedule goes on, 0 for its end",
   stages: "JSON or YAML list of stages, each the flags in which it differs (input_file, max_seq_length, " +
     "train_batch_size, learning_rate, num_train_steps, ...) and moments: fresh or carried",
-  mask_token_id: "id of [MASK]; with --spm_model_file that of the tokenizer, and held against the records",
+  mask_token_id: "id of [MASK], else that of --spm_model_file, else 4; held against the records",
 };
 
 const ours = new Set<string>([
@@ -87,7 +88,7 @@ export function pretrainFlags(): Flags {
       : "int";
     return [name, {
       kind,
-      ...(value === "" ? {} : { default: value }),
+      ...(value === "" || name === "mask_token_id" ? {} : { default: value }), // a tokenizer tells the id
       help: helps[name as keyof PretrainingConfig] ?? name,
       ...(ours.has(name) ? {} : { source: "reference" }),
     }];

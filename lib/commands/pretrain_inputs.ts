@@ -29,7 +29,7 @@ export function openExamples(
     "max_seq_length" | "max_predictions_per_seq"
   >,
 ): TrainingExamples {
-  const paths = expandPatterns(input);
+  const paths = expandPatterns(input, { files: "records" });
   return () =>
     readRecords(paths, { maxSeqLength: max_seq_length, maxPredictionsPerSeq: max_predictions_per_seq });
 }
@@ -77,9 +77,7 @@ function options(
   const read = asUsage(() => parsePretrainingConfig(given));
   const { mask } = tokenizer ?? {};
   if (mask === undefined || mask === read.mask_token_id) return read;
-  if (given["mask_token_id"] === parsePretrainingConfig({}).mask_token_id) {
-    return { ...read, mask_token_id: mask };
-  }
+  if (given["mask_token_id"] === undefined) return { ...read, mask_token_id: mask };
   throw new UsageError(
     `Cannot run pretrain: --mask_token_id is ${read.mask_token_id}, [MASK] is ${mask} in ${tokenizer?.path}; leave the flag out`,
   );
@@ -128,6 +126,11 @@ export async function openRun(
   const said: string[] = [];
   const engine = await openWished({ engine: run.engine, plugin }, (line = "") => void said.push(line));
   checkDevice(run.device, engine);
+  if (engine.name.startsWith("tfjs") && stages.some((stage) => stage.run.compute_dtype === "bfloat16")) {
+    throw new UsageError(
+      `Cannot train in bfloat16: the engine ${engine.name} has no such type; give --compute_dtype=float32, or --engine=xla`,
+    );
+  }
   for (const name of left) {
     print(
       `--${name} is left aside: it speaks to the reference's TPU estimator; here --engine and --device choose`,
@@ -149,15 +152,18 @@ async function checkInputs(
         `${max_position_embeddings}; give it at least as many, from the first stage on`,
     );
   }
-  const files = [run.input_file, run.eval_input_file].filter((list) => list !== "").flatMap(expandPatterns);
+  const expand = (flag: "input_file" | "eval_input_file"): string[] =>
+    run[flag] === "" ? [] : expandPatterns(run[flag], { flag, files: "records" });
+  const training = expand("input_file");
+  const files = [...training, ...expand("eval_input_file")];
   const wishes = { ...run, vocabSize: vocab_size, tokenizer };
   const all = checkRecords(files, wishes); // both, so that they share a tokenizer
   for (const path of unvouched(files)) await indexTfrecords(path); // damage is told now, not in an hour
   for (const path of files) await checkMask(path, run, vocab_size);
-  const training = run.input_file === "" ? {} : checkRecords(expandPatterns(run.input_file), wishes);
+  const { records } = training.length === 0 ? {} : checkRecords(training, wishes);
   return {
     ...(all.tokenizer === undefined ? {} : { tokenizer: all.tokenizer }),
-    ...(training.records === undefined ? {} : { records: training.records }),
+    ...(records === undefined ? {} : { records }),
   };
 }
 

@@ -51,6 +51,12 @@ export function describeRecords({ documents, sentences, instances, pairs, output
     `of ${documents} documents, ${share} % labelled 1 (${pairs.swapped} swapped, ${pairs.random} random)`;
 }
 
+/** An unknown piece has the id of another one, or none. */
+function hasPiece({ idOf, pieceOf }: RecordsTokenizer, piece: string): boolean {
+  const id = idOf(piece);
+  return id >= 0 && pieceOf(id) === piece;
+}
+
 /** The command. */
 export const records: Command = command({
   name: "records",
@@ -204,5 +210,10 @@ export const records: Command = command({
     await endProgress();
     for (const line of warned) print(`note: ${line}`);
     print(describeRecords(report));
+    if (spm_model_file !== undefined && !hasPiece(tokenizer, "<pad>")) {
+      print(
+        `note: ${spm_model_file} has no piece <pad>; export needs one, so a model of these records stays here`,
+      );
+    }
   },
 });

@@ -14,6 +14,7 @@ const BLOCK = 1 << 20; // bytes read at a time
  * pattern (the reference takes the order of the file system there).
  *
  * @param patterns Paths, or patterns with `*`, `?` and `[...]`, separated by commas.
+ * @param options `flag`: name that a message gives them, default `input_file`; `files`: what they are, default raw files.
  * @returns The paths.
  * @throws {RangeError} When a pattern matches no file: it is named.
  * @example
@@ -28,7 +29,11 @@ const BLOCK = 1 << 20; // bytes read at a time
  * assert.deepEqual(expandPatterns(`${folder}/*.txt`), [`${folder}/a.txt`, `${folder}/b.txt`]);
  * ```
  */
-export function expandPatterns(patterns: string): string[] {
+export function expandPatterns(
+  patterns: string,
+  { flag = "input_file", files: kind = "raw files" }: { readonly flag?: string; readonly files?: string } =
+    {},
+): string[] {
   const files: string[] = [];
   for (const pattern of patterns.split(",")) {
     const found = isFile(pattern) ? [pattern] : matches(pattern);
@@ -41,8 +46,8 @@ export function expandPatterns(patterns: string): string[] {
         ? "a blank beside the comma?"
         : "";
       throw new RangeError(
-        `Cannot read input_file: the pattern ${JSON.stringify(pattern)} matches no file; ` +
-          (hint || "write the raw files first, or correct the name"),
+        `Cannot read ${flag}: the pattern ${JSON.stringify(pattern)} matches no file; ` +
+          (hint || `write the ${kind} first, or correct the name`),
       );
     }
     files.push(...found);

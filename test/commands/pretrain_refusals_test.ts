@@ -7,6 +7,7 @@ import process from "node:process";
 import { main } from "../../lib/cli.ts";
 import { albertConfigToJson, albertPreset } from "../../lib/config/mod.ts";
 import { createRecords } from "../../lib/records/mod.ts";
+import { serializeModel } from "../../lib/tokenizer/mod.ts";
 
 const pieces = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", ..."abcdefgh".split("").map((c) => `▁${c}`)];
 const tokenizer = {
@@ -23,6 +24,23 @@ const at = (name: string): string => join(folder, name);
 async function setup(): Promise<void> {
   writeFileSync(at("raw.txt"), "a b c\nb a d e\nf g\n\nb h\na a c\nd e f\n".repeat(9));
   writeFileSync(at("some.model"), "the bytes of a tokenizer");
+  // [MASK] stands where most tokenizers have [CLS].
+  const moved = ["<pad>", "<unk>", "[MASK]", "[SEP]", "[CLS]", "▁a"];
+  const model = serializeModel({
+    pieces: moved.map((piece, i) => ({
+      piece,
+      score: -i,
+      type: i === 1 ? "unknown" : i < 5 ? "control" : "normal",
+    })),
+    trainer_spec: { model_type: 1, vocab_size: 6, unk_id: 1, bos_id: -1, eos_id: -1, pad_id: 0 },
+    normalizer_spec: {
+      name: "identity",
+      add_dummy_prefix: true,
+      remove_extra_whitespaces: true,
+      escape_whitespaces: true,
+    },
+  });
+  writeFileSync(at("moved.model"), model);
   const { vocab_size: _, ...tiny } = JSON.parse(albertConfigToJson(albertPreset("tiny")));
   for (const vocab_size of [13, 12]) {
     writeFileSync(at(`config${vocab_size}.json`), JSON.stringify({ ...tiny, vocab_size }));
@@ -98,6 +116,24 @@ const cases: readonly (readonly [string, 1 | 2, Readonly<Record<string, string |
   ["no records", 2, { input_file: undefined }, /--input_file must be given/],
   ["no place", 2, { output_dir: undefined }, /--output_dir must be given/],
   ["a device that is not there", 2, { device: "gpu:7" }, /--device=gpu:7: the engine tfjs-wasm runs on/],
+  [
+    "bfloat16 on tfjs",
+    2,
+    { compute_dtype: "bfloat16" },
+    /Cannot train in bfloat16: the engine tfjs-wasm has no/,
+  ],
+  [
+    "the usual id of [MASK], given where the tokenizer has another",
+    2,
+    { mask_token_id: "4", spm_model_file: at("moved.model") },
+    /--mask_token_id is 4, \[MASK\] is 2 in .*moved\.model/,
+  ],
+  [
+    "held-out records that are not there",
+    1,
+    { eval_input_file: at("no_held_out.tfrecord") },
+    /Cannot read eval_input_file: .*no_held_out\.tfrecord.*; write the records first/,
+  ],
   ["a glob without a file", 1, { input_file: at("*.nothing") }, /matches no file/],
   ["a file that is not there", 1, { input_file: at("nothing.tfrecord") }, /nothing\.tfrecord/],
   [
@@ -156,14 +192,17 @@ Deno.test("albert pretrain refuses a changed flag, another architecture and a se
   const output_dir = at("kept");
   const { code, err, out } = await albert({ output_dir });
   assert.equal(code, 0, err);
-  assert.match(out, /step 4: loss \d.*, MLM .* accuracy .*, SOP \d\.\d+ \(accuracy \d\.\d+\), rate/);
+  assert.match(out, /step 4: loss \d.*, MLM .*accuracy .*, SOP \d\.\d+ \(accuracy \d\.\d+\), rate/);
   const wide = { ...JSON.parse(readFileSync(at("config13.json"), "utf8")), hidden_act: "relu" };
   writeFileSync(at("wide.json"), JSON.stringify(wide));
   const names = readdirSync(output_dir);
   for (
     const [changes, says] of [
       [{ seed: "3" }, /seed was 12345 and is 3; .*--allow_changed_flags/],
-      [{ albert_config_file: at("wide.json") }, /another architecture/],
+      [
+        { albert_config_file: at("wide.json") },
+        /another architecture: hidden_act was "gelu" and is "relu"; choose/,
+      ],
     ] as const
   ) {
     const refused = await albert({ output_dir, ...changes });
@@ -176,6 +215,18 @@ Deno.test("albert pretrain refuses a changed flag, another architecture and a se
   assert.match(second.err, /process 1 on elsewhere is training there/);
   rmSync(join(output_dir, "train.lock"));
   assert.deepEqual(readdirSync(output_dir), names);
+});
+
+Deno.test("albert pretrain remarks a warm-up that never ends and a stop behind the end", async () => {
+  const output_dir = at("odd");
+  const { code, out } = await albert({ output_dir, num_warmup_steps: "4", stop_after_steps: "5" });
+  assert.equal(code, 0);
+  assert.match(
+    out,
+    /^note: num_warmup_steps 4 is not below num_train_steps 4: the run never leaves the warm-up$/m,
+  );
+  assert.match(out, /^note: stop_after_steps 5 is above num_train_steps 4, where the run ends$/m);
+  assert.doesNotMatch((await albert({ output_dir: at("even"), stop_after_steps: "4" })).out, /note:/);
 });
 
 Deno.test("albert pretrain passes over a damaged checkpoint with a word that names the tensor", async () => {

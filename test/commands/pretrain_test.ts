@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { commands, parseArguments } from "../../lib/commands/mod.ts";
 import { albertConfigToJson, albertPreset } from "../../lib/config/mod.ts";
 import { createRecords } from "../../lib/records/mod.ts";
+import { serializeModel } from "../../lib/tokenizer/mod.ts";
 import { readCheckpoint } from "../../lib/train/mod.ts";
 import { xlaHere, xlaNote } from "../engines/xla.ts";
 
@@ -84,7 +85,8 @@ Deno.test("pretrain says what it decided, takes TPU flags with a word, and keeps
       /^--use_tpu is left aside/,
       /--tpu_name is left aside/,
       /parameters \(embeddings [\d,]+, mapping [\d,]+, layers [\d,]+, pooler [\d,]+, heads [\d,]+\)/,
-      /memory: \d+ MB for weights, moments and gradients, about \d+ MB for activations/,
+      /memory: [1-9]\d* [kM]B for weights, moments and gradients, about [1-9]\d* [kM]B for activations/,
+      /step 2: .* MLM [\d.]+ \(accuracy [\d.]+; \[MASK\] alone [\d.]+\), SOP/,
       /products reach .* GFLOP\/s here, so 4 steps take .* at the least/,
       /step 2: .* MFU \d+\.\d %.* left/,
       /finished at step 4: .*step-000004/,
@@ -125,6 +127,34 @@ Deno.test("pretrain names what does not fit the records before the first step", 
     pretrain("none", quick, `--input_file=${copy}`),
     /the file has \d+ bytes, its manifest/,
   );
+});
+
+Deno.test("records says that the tokenizer has no <pad>, which exports need", async () => {
+  for (const pad of ["<pad>", "[PAD]"]) {
+    const bytes = serializeModel({
+      pieces: [pad, ...pieces.slice(1)].map((piece, i) => ({
+        piece,
+        score: -i,
+        type: i === 1 ? "unknown" : i < 5 ? "control" : "normal",
+      })),
+      trainer_spec: { model_type: 1, vocab_size: 13, unk_id: 1, bos_id: -1, eos_id: -1, pad_id: 0 },
+      normalizer_spec: {
+        name: "identity",
+        add_dummy_prefix: true,
+        remove_extra_whitespaces: true,
+        escape_whitespaces: true,
+      },
+    });
+    writeFileSync(join(folder, "pad.model"), bytes);
+    const lines = await run("records", [
+      ...[`--input_file=${folder}/raw.txt`, `--output_file=${folder}/${pad}.tfrecord`],
+      ...[`--spm_model_file=${folder}/pad.model`, "--max_seq_length=12", "--max_predictions_per_seq=2"],
+    ]);
+    assert.equal(
+      lines.filter((line) => /pad\.model has no piece <pad>/.test(line)).length,
+      pad === "<pad>" ? 0 : 1,
+    );
+  }
 });
 
 Deno.test("pretrain takes records with exchanged pieces at twice the predictions", async () => {
@@ -173,6 +203,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     await rest;
     assert.ok(performance.now() - began < 10_000);
     const { step } = readCheckpoint(output).state;
+    assert.match(seen, /^stopping after this step$/m);
     assert.match(seen, new RegExp(`interrupted at step ${step}: `));
     const state = JSON.parse(readFileSync(join(output, "trainer_state.json"), "utf8"));
     assert.deepEqual([state.status, state.global_step], ["interrupted", step]);
