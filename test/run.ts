@@ -31,7 +31,11 @@ const slow = [
   ],
   ...["engines/xla_runtimes_test.ts", "engines/xla_caller_test.ts", "engines/xla_devices_test.ts"],
 ].map((name) => `test/${name}`);
-const elsewhere = ["test/notebooks", "test/e2e", "test/bench", ...slow];
+// Unit tests that change environment variables, which tests in parallel share: run one after the other.
+const alone = ["registry", "plugins", "plugin_files", "xla_process"].map((name) =>
+  `test/engines/${name}_test.ts`
+);
+const elsewhere = ["test/notebooks", "test/e2e", "test/bench", ...slow, ...alone];
 const unit = ["test", "-A", "--parallel", "test", `--ignore=${elsewhere.join(",")}`];
 
 /** The tests that open the engine which ALBERT_TEST_ENGINE names. */
@@ -53,6 +57,7 @@ export const stages: readonly Stage[] = [
     counts: true,
   },
   { name: "unit tests", args: unit, quick: true, counts: true },
+  { name: "unit tests one by one", args: ["test", "-A", ...alone], quick: true, counts: true },
   { name: "slow unit tests", args: ["test", "-A", ...slow], quick: false, counts: true },
   {
     // They run on tfjs and in float64 among the unit tests; the others there know no engine.

@@ -110,7 +110,7 @@ const patience = 3000;
 class StepDropped extends Error {}
 
 /** Looks at the signal between the batches of a step; throws when the step is to be dropped. */
-function stopWatch(signal: AbortSignal, total: number): (done: number, began?: number) => Promise<void> {
+function stopWatch(signal: AbortSignal, total: number): (done: number, began: number) => Promise<void> {
   let breathed = performance.now();
   return async (done, began) => {
     if (performance.now() - breathed > 50) {
@@ -118,9 +118,8 @@ function stopWatch(signal: AbortSignal, total: number): (done: number, began?: n
       breathed = performance.now();
     }
     if (!signal.aborted) return;
-    // A step that is only read has cost little; one that is computed tells how long the rest takes.
-    const left = began === undefined ? Infinity : (performance.now() - began) / done * (total - done);
-    if (left > patience) throw new StepDropped();
+    // Both reading and computing tell how long the rest of them takes.
+    if ((performance.now() - began) / done * (total - done) > patience) throw new StepDropped();
   };
 }
 
@@ -158,7 +157,7 @@ export async function oneStep(
   const began = performance.now();
   const look = signal && stopWatch(signal, options.run.gradient_accumulation_steps);
   try {
-    const { parts, position } = await readStep(options, batches, look);
+    const { parts, position } = await readStep(options, batches, look && ((done) => look(done, began)));
     const computing = performance.now();
     now.device = await trainStep.run(now.device, parts, {
       step: now.step,
