@@ -43,7 +43,10 @@ const cases = [
   },
   {
     weight: "bert/pooler/dense/kernel",
-    says: /gradient norm is Infinity; the first value .* in mul float32/,
+    // On xla the norm of step 1 stays finite, and the weight overflows in its update.
+    says: engine.name.startsWith("xla")
+      ? /in step 2 the loss is NaN; the weight bert\/pooler\/dense\/kernel holds 64 of 64 values that are no numbers/
+      : /gradient norm is Infinity; the first value .* in mul float32/,
   },
 ];
 for (const { weight, says } of cases) {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readFields } from "../../lib/formats/mod.ts";
 import { readTfrecords } from "../../lib/records/mod.ts";
+import { openEngine } from "../../lib/engines/mod.ts";
 import { latestCheckpoint, pretrain, readCheckpoint, type StepMetrics } from "../../lib/train/mod.ts";
 import { config, examples, runOf } from "./tiny.ts";
 import { openTestEngine } from "../engine.ts";
@@ -95,6 +96,8 @@ for (const gradient_accumulation_steps of [1, 2]) {
 }
 
 Deno.test("pretrain() drops an accumulated step that would take long when a stop is asked, and loses no bit", async () => {
+  // On an engine that is slow enough, and whose programs are ready at once.
+  const controls = { engine: await openEngine("tfjs-wasm") };
   await inScratch(async (folder) => {
     // Some milliseconds a batch: the whole step would take 10 s and more.
     const wide = { ...config, hidden_size: 384, intermediate_size: 1536, num_attention_heads: 4 };
