@@ -3,7 +3,7 @@
  * lengths and SHA-256. A reader takes only a folder whose manifest verifies, and an older one is removed only after the
  * next verifies. So a run that is killed at any instant leaves the old checkpoint or the new one.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type AlbertConfig, albertConfigToJson, parseAlbertConfig } from "../config/mod.ts";
 import { CorruptFileError, readSafetensorsFile } from "../formats/mod.ts";
@@ -239,7 +239,11 @@ export function readCheckpoint(path: string): Checkpoint {
   const { path: found, damaged } = newestWhole(path);
   if (damaged !== undefined && found !== undefined) throw withOffer(damaged, found);
   if (found === undefined) {
-    throw new Error(`Cannot read a checkpoint: there is no checkpoint in ${path}; name a step-… folder`);
+    const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+    const reason = isFile
+      ? `a file is where a folder is needed, ${path}`
+      : `there is no checkpoint in ${path}`;
+    throw new Error(`Cannot read a checkpoint: ${reason}; name a step-… folder`);
   }
   return readVerified(found);
 }
