@@ -1,8 +1,6 @@
 /** Plugin files: what is refused before anything loads it, what was damaged, where a path leads. */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { findPlugin, openEngine, testPlugin, xlaEngine } from "albert-guide";
@@ -10,36 +8,7 @@ import { pluginPackages } from "../../lib/engines/xla/packages.ts";
 import { checkLibrary, hasDevice, installedPath, pluginKind } from "../../lib/engines/xla/plugin.ts";
 import { pluginSum } from "../../lib/engines/xla/plugin_sum.ts";
 import { startSession } from "../../lib/engines/xla/session.ts";
-
-const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex");
-
-/** Runs a test with a folder that is gone afterwards. */
-async function inFolder(fn: (folder: string) => Promise<void> | void): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "albert-plugins-"));
-  try {
-    await fn(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** Lets a test use other environment variables. */
-async function withEnvironment(
-  values: Readonly<Record<string, string>>,
-  fn: () => Promise<void>,
-): Promise<void> {
-  const before = Object.keys(values).map((name) => [name, process.env[name]] as const);
-  Object.assign(process.env, values);
-  try {
-    await fn();
-  } finally {
-    for (const [name, value] of before) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-    }
-  }
-}
+import { bytes, inFolder, sha256, withEnvironment } from "./plugin_places.ts";
 
 /** The head of an ELF file. */
 function elf(

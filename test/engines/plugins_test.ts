@@ -1,8 +1,6 @@
 /** Plugins: fetching, unpacking, finding, and refusing what is none. No test fetches: pip is a script of the test's own. */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { deflateRawSync } from "node:zlib";
@@ -22,36 +20,7 @@ import type { PluginPackage } from "../../lib/engines/xla/packages.ts";
 import { layouts } from "../../lib/engines/xla/pjrt_layout.ts";
 import { installedPath } from "../../lib/engines/xla/plugin.ts";
 import { extractAll, extractMember } from "../../lib/engines/xla/wheel.ts";
-
-const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex");
-
-/** Runs a test with a folder that is gone afterwards. */
-async function inFolder(fn: (folder: string) => Promise<void> | void): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "albert-plugins-"));
-  try {
-    await fn(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** Lets a test use other environment variables. */
-async function withEnvironment(
-  values: Readonly<Record<string, string>>,
-  fn: () => Promise<void>,
-): Promise<void> {
-  const before = Object.keys(values).map((name) => [name, process.env[name]] as const);
-  Object.assign(process.env, values);
-  try {
-    await fn();
-  } finally {
-    for (const [name, value] of before) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-    }
-  }
-}
+import { bytes, inFolder, sha256, withEnvironment } from "./plugin_places.ts";
 
 function fields(length: number, values: readonly (readonly [number, number, 2 | 4])[]): Uint8Array {
   const view = new DataView(new ArrayBuffer(length));
