@@ -113,8 +113,15 @@ async function onDevice(size: string, test: (folder: string) => Promise<void>): 
   });
 }
 
+/** Changes the device; a save that has a file open keeps it busy for a moment, and is waited for. */
 const remount = (folder: string, option: string): void => {
-  assert.equal(spawnSync("mount", ["-o", `remount,${option}`, folder]).status, 0);
+  const until = Date.now() + 20_000;
+  for (;;) {
+    const { status, stderr } = spawnSync("mount", ["-o", `remount,${option}`, folder], { encoding: "utf8" });
+    if (status === 0) return;
+    assert.ok(Date.now() < until, `mount ${option}: ${stderr}`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  }
 };
 
 Deno.test({
