@@ -23,7 +23,7 @@ export type MetricBand = {
   readonly band: string;
   /** Predictions in the band. */
   readonly predictions: number;
-  /** Share right, and its 95 % interval. */
+  /** Share right, and its 95 % interval (Wilson's, over records as those of the metrics). */
   readonly accuracy: number;
   readonly accuracy_interval: readonly [number, number];
   /** Mean loss, nats. */
@@ -128,12 +128,11 @@ function addTo({ names, sums }: Table, bands: readonly number[], hits: readonly 
 function bandsOf({ names, sums }: Table): MetricBand[] {
   return sums.flatMap(({ loss, right }, i) => {
     if (right.w === 0) return [];
-    const accuracy = estimate(right);
     return [{
       band: names[i] ?? "",
       predictions: right.w,
-      accuracy: accuracy.value,
-      accuracy_interval: aroundShare(accuracy),
+      accuracy: estimate(right).value,
+      accuracy_interval: aroundShare(right),
       loss: estimate(loss).value,
     }];
   });

@@ -51,7 +51,11 @@ export type DetailedMetrics = Metrics & {
   readonly perplexity: number;
   /** The same on `[MASK]` positions. */
   readonly mask_perplexity: number;
-  /** 95 % intervals by the names of the metrics; NaN where there are fewer than two records. */
+  /**
+   * 95 % intervals by the names of the metrics. Losses: 1.96 deviations to both sides, NaN where there are fewer than two
+   * records. Accuracies: Wilson's score interval over as many draws as the variance over records allows, so that it has a
+   * width where nothing or everything is right.
+   */
   readonly intervals: { readonly [name: string]: readonly [number, number] };
   /** Predictions on `[MASK]` positions by the rank of the hidden piece; empty bands are left out. */
   readonly by_piece_frequency: readonly MetricBand[];
@@ -134,11 +138,11 @@ function resultOf(sums: Sums): Omit<DetailedMetrics, "by_piece_frequency"> {
     mask_perplexity: Math.exp(maskLoss.value),
     intervals: {
       masked_lm_loss: around(loss),
-      masked_lm_accuracy: aroundShare(right),
+      masked_lm_accuracy: aroundShare(sums.right),
       masked_lm_mask_loss: around(maskLoss),
-      masked_lm_mask_accuracy: aroundShare(maskRight),
+      masked_lm_mask_accuracy: aroundShare(sums.maskRight),
       sentence_order_loss: around(order),
-      sentence_order_accuracy: aroundShare(orderRight),
+      sentence_order_accuracy: aroundShare(sums.orderRight),
       perplexity: exponent(loss),
       mask_perplexity: exponent(maskLoss),
     },

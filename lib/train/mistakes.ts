@@ -7,6 +7,7 @@ import { originalPieces } from "./bands.ts";
 import type { TrainingExamples } from "./batches.ts";
 import type { EvaluateOptions } from "./evaluate.ts";
 import { type Outcome, outcomes, recordOf } from "./outcomes.ts";
+import { addRecord, aroundShare, emptyRatio } from "./ratio.ts";
 
 /**
  * One wrong guess.
@@ -58,6 +59,8 @@ export type Mistakes = {
     readonly predictions: number;
     readonly mean_probability: number;
     readonly accuracy: number;
+    /** 95 %, Wilson's; every prediction counts as a draw of its own. */
+    readonly accuracy_interval: readonly [number, number];
   }[];
 };
 
@@ -163,20 +166,17 @@ export async function mistakes(
 ): Promise<Mistakes> {
   const { pieceOf, count = 10, maskTokenId = 4 } = options;
   const pairs = new Map<string, { truth: string; guess: string; count: number }>();
-  const bins = Array.from({ length: 10 }, () => ({ n: 0, p: 0, right: 0 }));
+  const bins = Array.from({ length: 10 }, () => ({ p: 0, right: emptyRatio() }));
   let surest: Found[] = [];
   let [predictions, wrong] = [0, 0];
   for await (const outcome of outcomes(parameters, config, examples, { ...options, guesses: true })) {
     for (const found of predictionsOf(outcome, maskTokenId)) {
       const right = found.guess === found.label;
       predictions++;
-      const bin = bins[Math.min(9, Math.floor(10 * found.guessP))] ?? { n: 0, p: 0, right: 0 };
-      bin.n++;
+      const bin = bins[Math.min(9, Math.floor(10 * found.guessP))] ?? { p: 0, right: emptyRatio() };
       bin.p += found.guessP;
-      if (right) {
-        bin.right++;
-        continue;
-      }
+      addRecord(bin.right, right ? 1 : 0, 1);
+      if (right) continue;
       wrong++;
       surest.push(found);
       const [truth, guess] = [pieceOf(found.label), pieceOf(found.guess)];
@@ -191,10 +191,15 @@ export async function mistakes(
     wrong,
     confusions: [...pairs.values()].sort((a, b) => b.count - a.count).slice(0, count),
     surest: surest.map((found) => mistakeOf(found, pieceOf)),
-    calibration: bins.flatMap(({ n, p, right }, i) =>
-      n === 0
-        ? []
-        : [{ from: i / 10, to: (i + 1) / 10, predictions: n, mean_probability: p / n, accuracy: right / n }]
+    calibration: bins.flatMap(({ p, right }, i) =>
+      right.n === 0 ? [] : [{
+        from: i / 10,
+        to: (i + 1) / 10,
+        predictions: right.n,
+        mean_probability: p / right.n,
+        accuracy: right.y / right.n,
+        accuracy_interval: aroundShare(right),
+      }]
     ),
   };
 }

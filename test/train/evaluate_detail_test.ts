@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { referenceEngine } from "../../lib/engines/mod.ts";
 import { initialParameters } from "../../lib/train/initial.ts";
 import { hashBits } from "../../lib/tensor/mod.ts";
-import { addRecord, emptyRatio, estimate } from "../../lib/train/ratio.ts";
+import { addRecord, aroundShare, emptyRatio, estimate } from "../../lib/train/ratio.ts";
 import { compareRecords, evaluate, evaluateInDetail, type Metrics, mistakes } from "../../lib/train/mod.ts";
 import { config, examples } from "./tiny.ts";
 
@@ -101,12 +101,65 @@ Deno.test("mistakes() lists wrong guesses with their context and counts every [M
   const [bin] = found.calibration;
   assert.deepEqual([found.calibration.length, bin?.predictions, bin?.from], [1, 7, 0.9]);
   assert.ok(Math.abs((bin?.accuracy ?? 0) - 1 / 7) < 1e-9);
+  const [from = NaN, to = NaN] = bin?.accuracy_interval ?? [];
+  assert.ok(from > 0 && from < 1 / 7 && to > 0.4 && to < 0.6, `${from} to ${to}`);
 });
 
 Deno.test("evaluateInDetail() refuses an empty source and knows no interval of one record", async () => {
   await assert.rejects(evaluateInDetail(parameters, config, [], { engine }), /holds no example/);
   const { intervals } = await evaluateInDetail(parameters, config, examples.slice(0, 1), { engine });
   assert.ok(intervals["masked_lm_loss"]?.every(Number.isNaN));
+  const [low = NaN, high = NaN] = intervals["masked_lm_accuracy"] ?? [];
+  assert.ok(low >= 0 && high <= 1 && high - low > 0.7, `one record says next to nothing: ${low} to ${high}`);
+});
+
+Deno.test("aroundShare() is Wilson's interval where every record is one draw", () => {
+  // Wilson's score interval, 95 %, of hits in draws.
+  const known = [
+    { hits: 0, draws: 10, low: 0, high: 0.2775 },
+    { hits: 10, draws: 10, low: 0.7225, high: 1 },
+    { hits: 1, draws: 10, low: 0.0179, high: 0.4042 },
+    { hits: 50, draws: 100, low: 0.4038, high: 0.5962 },
+    { hits: 0, draws: 100, low: 0, high: 0.037 },
+  ];
+  for (const { hits, draws, low, high } of known) {
+    const ratio = emptyRatio();
+    for (let i = 0; i < draws; i++) addRecord(ratio, i < hits ? 1 : 0, 1);
+    const found = aroundShare(ratio);
+    // The variance over records has n - 1 below the line, so the draws are a little fewer.
+    const near = (a: number, b: number): boolean => Math.abs(a - b) < (hits % draws === 0 ? 1e-4 : 0.02);
+    assert.ok(near(found[0], low) && near(found[1], high), `${hits} of ${draws}: ${found}`);
+  }
+  assert.ok(aroundShare(emptyRatio()).every(Number.isNaN));
+});
+
+Deno.test("aroundShare() is wider where the predictions of a record go together", () => {
+  const [together, apart] = [emptyRatio(), emptyRatio()];
+  for (let i = 0; i < 40; i++) {
+    addRecord(together, i % 2 === 0 ? 10 : 0, 10);
+    addRecord(apart, 5, 10);
+  }
+  const width = ([low, high]: readonly [number, number]): number => high - low;
+  assert.ok(width(aroundShare(together)) > 2.9 * width(aroundShare(apart)));
+});
+
+Deno.test("aroundShare() covers a rare share 95 times of 100, where deviations around the share do not", () => {
+  const trials = 1500;
+  let [covered, plain] = [0, 0];
+  for (let trial = 0; trial < trials; trial++) {
+    const ratio = emptyRatio();
+    for (let record = 0; record < 100; record++) {
+      let right = 0;
+      for (let i = 0; i < 2; i++) if (hashBits(23, trial, 2 * record + i) / 2 ** 32 < 0.01) right++;
+      addRecord(ratio, right, 2);
+    }
+    const [low, high] = aroundShare(ratio);
+    if (low <= 0.01 && 0.01 <= high) covered++;
+    const { value, half } = estimate(ratio);
+    if (Math.abs(value - 0.01) <= half) plain++;
+  }
+  assert.ok(covered / trials > 0.93, `covered ${covered / trials}`);
+  assert.ok(plain / trials < 0.9, `covered ${plain / trials} without Wilson`);
 });
 
 Deno.test("estimate() covers the truth 95 times of 100 though predictions of a record go together", () => {
