@@ -1,9 +1,9 @@
 /**
- * `albert evaluate`: the held-out metrics of a checkpoint as one JSON object, of several as a table, or of a training
- * folder as it grows; and a chart of all that were measured.
+ * `albert evaluate`: the held-out metrics of one checkpoint or several as a table, or of a training folder as it grows; as
+ * lines of JSON for programs; and a chart of all that were measured.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, join, normalize } from "node:path";
 import type { PretrainingConfig } from "../config/mod.ts";
 import { writeFileAtomic } from "../formats/mod.ts";
 import { expandPatterns } from "../records/mod.ts";
@@ -12,7 +12,16 @@ import { loadSentencePiece } from "../tokenizer/mod.ts";
 import { type Checkpoint, evaluateInDetail, readCheckpoint } from "../train/mod.ts";
 import { type Command, command, type Context, type FlagValues, UsageError } from "./command.ts";
 import { engineFlags, openWished } from "./engine.ts";
-import { checkpointsChart, type Measured, tableHeader, tableNote, tableRow } from "./evaluate_table.ts";
+import {
+  bandTables,
+  checkpointsChart,
+  folderOf,
+  foldersCompared,
+  type Measured,
+  tableHeader,
+  tableNote,
+  tableRows,
+} from "./evaluate_table.ts";
 import { openExamples } from "./pretrain.ts";
 import { checkRecords } from "./records_manifest.ts";
 
@@ -20,9 +29,9 @@ const flags = {
   checkpoint: {
     kind: "string",
     required: true,
-    help: "step folders, or output_dirs, whose newest step is taken; several by comma make a table",
+    help: "step folders, or output_dirs, whose newest step is taken; several by comma",
   },
-  all: { kind: "boolean", default: false, help: "every step of the given output_dirs, as a table" },
+  all: { kind: "boolean", default: false, help: "every step of the given output_dirs, oldest first" },
   watch: {
     kind: "boolean",
     default: false,
@@ -33,6 +42,11 @@ const flags = {
   input_file: {
     kind: "string",
     help: "records whose pieces and words are counted for the frequency bands; default the held-out ones",
+  },
+  json: {
+    kind: "boolean",
+    default: false,
+    help: "one line of JSON a checkpoint with every figure, instead of tables",
   },
   chart: {
     kind: "string",
@@ -111,12 +125,46 @@ const sleep = (seconds: number, signal: AbortSignal): Promise<void> =>
     signal.addEventListener("abort", wake);
   });
 
+/** Prints what is measured, one after the other. */
+function openReport({ json }: Values, print: Context["print"]) {
+  const measured: Measured[] = [];
+  return {
+    measured,
+    add: (one: Measured): void => {
+      const { path, step, metrics: { records: _, ...metrics } } = one;
+      if (json) print(JSON.stringify({ checkpoint: path, global_step: step, ...metrics }));
+      else {
+        if (measured.length === 0) print(tableHeader());
+        tableRows(one, measured.at(-1)).forEach((line) => print(line));
+      }
+      measured.push(one);
+    },
+    end: (): void => {
+      const [only, second] = measured;
+      if (json || only === undefined) return;
+      print(tableNote);
+      foldersCompared(measured).forEach((line) => print(line));
+      if (second === undefined) bandTables(only).forEach((line) => print(line));
+    },
+  };
+}
+
+/** Says once what a watch waits for, as long as there is no checkpoint. */
+function tellWait({ json }: Values, print: Context["print"]): (folder: string) => void {
+  let said: string | undefined;
+  return (folder) => {
+    const what = existsSync(folder) ? "it holds no checkpoint yet" : "there is no such folder yet";
+    if (json || said === what) return;
+    said = what;
+    print(`waiting for the first checkpoint in ${folder}: ${what}; Ctrl-C ends`);
+  };
+}
+
 async function watch(values: Values, engine: Engine, { print, signal }: Context): Promise<void> {
   const folder = values.checkpoint;
-  const width = join(folder, "step-000000").length;
-  print(tableHeader(width));
   const seen = new Set<string>();
-  const measured: Measured[] = [];
+  const report = openReport(values, print);
+  const wait = tellWait(values, print);
   while (!signal.aborted) {
     const ended = hasEnded(folder); // before the look, so that the last checkpoint is not missed
     for (const name of stepsIn(folder).filter((step) => !seen.has(step))) {
@@ -129,24 +177,23 @@ async function watch(values: Values, engine: Engine, { print, signal }: Context)
         throw error;
       }
       seen.add(name);
-      const one = await measure(checkpoint, values, engine, signal);
-      print(tableRow(one, width, measured[measured.length - 1]));
-      measured.push(one);
-      await draw(measured, values);
+      report.add(await measure(checkpoint, values, engine, signal));
+      await draw(report.measured, values);
     }
     if (ended) return;
+    if (seen.size === 0) wait(folder);
     await sleep(values.watch_seconds, signal);
   }
 }
 
-/** Every path behind --checkpoint. */
+/** Every path behind --checkpoint, those of one output_dir beside each other. */
 function pathsOf({ checkpoint, all }: Values): string[] {
-  const given = checkpoint.split(",");
-  if (!all) return given;
-  return given.flatMap((folder) => {
-    const steps = stepsIn(folder).map((name) => join(folder, name));
+  const given = checkpoint.split(",").map(normalize).flatMap((folder) => {
+    const steps = all ? stepsIn(folder).map((name) => join(folder, name)) : [];
     return steps.length === 0 ? [folder] : steps;
   });
+  const folders = [...new Set(given.map(folderOf))];
+  return folders.flatMap((folder) => given.filter((path) => folderOf(path) === folder));
 }
 
 async function run(values: Values, _: readonly string[], context: Context): Promise<void> {
@@ -157,23 +204,13 @@ async function run(values: Values, _: readonly string[], context: Context): Prom
       "Cannot run evaluate: --watch follows one output_dir; name that alone as --checkpoint",
     );
   }
+  expandPatterns(values.eval_input_file, { flag: "eval_input_file", files: "records" }); // told before a wait
   const engine = await openWished(values);
   if (values.watch) return await watch(values, engine, context);
-  const width = Math.max(...paths.map((path) => path.length), "checkpoint".length) + 12;
-  if (paths.length > 1) print(tableHeader(width));
-  const measured: Measured[] = [];
-  for (const given of paths) {
-    const one = await measure(readCheckpoint(given), values, engine, signal);
-    if (paths.length > 1) print(tableRow(one, width, measured[measured.length - 1]));
-    measured.push(one);
-  }
-  if (paths.length > 1) print(tableNote);
-  else {
-    for (const { path, step, metrics: { records: _, ...metrics } } of measured) {
-      print(JSON.stringify({ checkpoint: path, global_step: step, ...metrics }, undefined, 2));
-    }
-  }
-  await draw(measured, values);
+  const report = openReport(values, print);
+  for (const given of paths) report.add(await measure(readCheckpoint(given), values, engine, signal));
+  report.end();
+  await draw(report.measured, values);
 }
 
 /** Writes the chart of what was measured so far, when one is wanted. */

@@ -60,13 +60,20 @@ const flags = [
   ...["--num_warmup_steps=1", "--log_every=2", "--eval_batch_size=4"],
 ];
 
-async function run(name: string, args: readonly string[]): Promise<string[]> {
+async function run(
+  name: string,
+  args: readonly string[],
+  told: (line: string) => void = () => {},
+): Promise<string[]> {
   const found = commands().find((command) => command.name === name);
   assert.ok(found);
   const printed: string[] = [];
   const { values, positionals } = parseArguments(found, args);
   await found.run(values, positionals, {
-    print: (line = "") => void printed.push(line),
+    print: (line = "") => {
+      printed.push(line);
+      told(line);
+    },
     onProgress: () => {},
     endProgress: () => Promise.resolve(),
     signal: new AbortController().signal,
@@ -255,25 +262,52 @@ Deno.test({
 
 const held = [`--eval_input_file=${folder}/held_out.tfrecord`, "--engine=tfjs-wasm"];
 
-Deno.test("evaluate prints one checkpoint as JSON with perplexity, intervals and bands, several as a table", async () => {
-  await pretrain("compared", "--nomeasure_peak", "--save_checkpoints_steps=2");
+Deno.test("evaluate prints one checkpoint as tables, and with --json as one line of JSON", async () => {
+  await pretrain("compared", "--nomeasure_peak", "--save_checkpoints_steps=2", "--keep_checkpoint_max=0");
   const output = join(folder, "compared");
-  const one = JSON.parse((await run("evaluate", [`--checkpoint=${output}`, ...held])).join("\n"));
+  const [only, ...rest] = await run("evaluate", [`--checkpoint=${output}`, "--json", ...held]);
+  assert.deepEqual(rest, []);
+  const one = JSON.parse(only ?? "");
   assert.equal(one.global_step, 4);
   assert.ok(Math.abs(one.perplexity - Math.exp(one.masked_lm_loss)) < 1e-9);
   const [low, high] = one.intervals.masked_lm_accuracy;
   assert.ok(low <= one.masked_lm_accuracy && one.masked_lm_accuracy <= high);
   assert.equal(one.by_piece_frequency[0].band, "1-10");
-  const [header, ...rows] = await run("evaluate", [`--checkpoint=${output}`, "--all", ...held]);
-  assert.match(header ?? "", /checkpoint.*MLM loss.*\[MASK\] loss.*perplexity.*SOP/);
-  assert.match(rows[0] ?? "", /step-000002 .* ±/);
-  assert.match(rows[1] ?? "", /step-000004 .* ±/);
+  const shown = await run("evaluate", [`--checkpoint=${output}`, ...held]);
+  assert.match(shown[0] ?? "", /^checkpoint .*MLM loss.*\[MASK\] loss.*perplexity.*SOP/);
+  assert.equal(shown[1], `${output}:`);
+  assert.match(shown[2] ?? "", /^ {2}step-000004 .* ±[\d.]+ .* [\d.]+ \([\d.]+-[\d.]+\)/);
+  assert.match(shown.join("\n"), /^rank of the piece +predictions +\[MASK\] right, % +loss$/m);
+  assert.match(shown.join("\n"), /^1-10 +\d+ +[\d.]+ \([\d.]+-[\d.]+\) +[\d.]+$/m);
+});
+
+Deno.test("evaluate compares the steps of a folder, and folders by their last step", async () => {
+  const output = join(folder, "compared");
+  const [, first, ...rows] = await run("evaluate", [`--checkpoint=${output}`, "--all", ...held]);
+  assert.equal(first, `${output}:`);
   // The second row ends with its paired difference to the first, whose own interval is wider.
   const values = rows.slice(0, 2).map((row) => row.match(/-?[\d.]+ ±[\d.]+/g)?.map(parseFloat) ?? []);
   assert.equal(values[1]?.length, (values[0]?.length ?? 0) + 1, rows.join("\n"));
   assert.ok(
     Math.abs((values[1]?.at(-1) ?? NaN) - ((values[1]?.[1] ?? NaN) - (values[0]?.[1] ?? NaN))) < 0.0021,
   );
+  await pretrain("beside", "--nomeasure_peak", "--seed=2");
+  const other = join(folder, "beside");
+  // The rows of a folder stand together, whatever the order they are named in.
+  const named = [`${output}/step-000002`, other, `${output}/step-000004`].join(",");
+  const both = await run("evaluate", [`--checkpoint=${named}`, ...held]);
+  assert.deepEqual(both.filter((line) => line.endsWith(":")), [`${output}:`, `${other}:`]);
+  const losses = both.map((line) => line.match(/±/g)?.length ?? 0);
+  assert.deepEqual(losses.slice(2, 6), [2, 3, 0, 2], both.join("\n")); // no difference across folders
+  const between = `[MASK] loss of ${other}/step-000004 - ${output}/step-000004: `;
+  assert.ok(
+    both.some((line) => line.startsWith(between) && /: -?[\d.]+ ±[\d.]+$/.test(line)),
+    both.join("\n"),
+  );
+});
+
+Deno.test("evaluate draws a chart and refuses what cannot be watched or measured", async () => {
+  const output = join(folder, "compared");
   const chart = join(folder, "compared.svg");
   await run("evaluate", [`--checkpoint=${output}`, "--all", `--chart=${chart}`, ...held]);
   const svg = readFileSync(chart, "utf8");
@@ -286,13 +320,31 @@ Deno.test("evaluate prints one checkpoint as JSON with perplexity, intervals and
     run("evaluate", [`--checkpoint=${output}`, "--max_seq_length=16", ...held]),
     /made with max_seq_length 12/,
   );
+  await assert.rejects(
+    run("evaluate", [`--checkpoint=${folder}/no`, "--watch", `--eval_input_file=${folder}/no*`]),
+    /matches no file/,
+  );
 });
 
-Deno.test("evaluate --watch measures every checkpoint of a growing folder and ends with the training", async () => {
+Deno.test("evaluate --watch says what it waits for, measures every checkpoint and ends with the training", async () => {
+  const printed: string[] = [];
+  const place = join(folder, "watched");
+  const waiting = Promise.withResolvers<void>();
   const watched = run("evaluate", [
-    ...[`--checkpoint=${join(folder, "watched")}`, "--watch", "--watch_seconds=0", ...held],
-  ]);
+    ...[`--checkpoint=${place}`, "--watch", "--watch_seconds=0", ...held],
+  ], (line) => {
+    printed.push(line);
+    waiting.resolve();
+  });
+  await waiting.promise;
+  assert.match(
+    printed[0] ?? "",
+    /^waiting for the first checkpoint in .*watched: there is no such folder yet/,
+  );
   await pretrain("watched", "--nomeasure_peak", "--save_checkpoints_steps=2");
-  const [, ...rows] = await watched;
-  assert.deepEqual(rows.map((row) => /step-\d+/.exec(row)?.[0]), ["step-000002", "step-000004"]);
+  await watched;
+  assert.deepEqual(printed.flatMap((row) => /^ {2}step-\d+/.exec(row)?.[0].trim() ?? []), [
+    "step-000002",
+    "step-000004",
+  ]);
 });
