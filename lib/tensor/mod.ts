@@ -70,7 +70,7 @@ export {
   randomUniform,
   splitKey,
 } from "./random_bits.ts";
-export { unroll } from "./rebuild.ts";
+export { unroll, withoutAllReduce } from "./rebuild.ts";
 export type { OnCopy } from "./rebuild.ts";
 export { scan } from "./scan.ts";
 export type { ScanOptions, ScanResult, ScanStep } from "./scan.ts";

@@ -122,7 +122,20 @@ export function unroll(graph: Graph, { onCopy }: { readonly onCopy?: OnCopy } = 
   return { parameters: graph.parameters, outputs: graph.outputs.map((output) => made.get(output) as Tensor) };
 }
 
-/** The graph for one device, where a sum over all devices is the value itself; bodies of scans are left as they are. */
+/**
+ * The graph for one device, where a sum over all devices is the value itself; bodies of scans are left as they are.
+ *
+ * @param graph For any number of devices.
+ * @returns The graph in which every `allReduce` is replaced by its input.
+ * @example
+ * ```ts
+ * import { allReduce, constant, mul, trace, withoutAllReduce } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const { outputs } = withoutAllReduce(trace(() => [mul(allReduce(constant(2)), 3)], []));
+ * assert.deepEqual(outputs[0]?.inputs.map(({ op }) => op).includes("all_reduce"), false);
+ * ```
+ */
 export function withoutAllReduce(graph: Graph): Graph {
   const made = new Map<Tensor, Tensor>();
   for (const tensor of topological(graph.outputs)) {

@@ -1,6 +1,7 @@
 /**
  * The first value that is no number: a run can be repeated to the bit, so the steps from the last good checkpoint to the
- * bad one are taken again, and the bad one is then computed with its values watched.
+ * bad one are taken again, and the bad one is then computed with its values watched. On several devices the steps are those
+ * of the run; the watched one is computed whole, as on one device, where a number may differ in its last bits.
  */
 import type { Engine, Tensor, TensorType } from "../tensor/mod.ts";
 import type { NamedValues } from "./checkpoint.ts";
@@ -9,7 +10,7 @@ import type { PretrainControls, PretrainOptions } from "./run_types.ts";
 import { type StagePlace, startOf } from "./start.ts";
 import { downloadAll, dropoutKey, parameterTypes, stepParts, type TrainStep } from "./step.ts";
 import { batchesOf, beginning, oneStep, rateOf, readStep, release } from "./stepping.ts";
-import { batchTypes } from "./totals.ts";
+import { type BatchArrays, batchTypes } from "./totals.ts";
 import { watch } from "./watch.ts";
 
 /** Seconds that a repetition may take without being asked for. */
@@ -37,7 +38,7 @@ export async function locateNaN(
   const border = from !== undefined && from.checkpoint === checkpoint;
   const start = startOf(options, border || stage === undefined ? stage : place as StagePlace);
   const steps = bad.step - 1 - start.step;
-  if (steps < 0 || engine.devices().length > 1) return "";
+  if (steps < 0) return "";
   const seconds = steps * secondsPerStep;
   if (seconds > patience && !run.find_nan) {
     return `; --find_nan takes the ${steps} steps since then again, about ${
@@ -61,21 +62,20 @@ export async function locateNaN(
   }
 }
 
-/** Takes one step with every value watched. */
+/** Takes one step with every value watched: its gradients, batch by batch, then its update. */
 async function watchedStep(
   options: PretrainOptions,
   engine: Engine,
   now: Awaited<ReturnType<typeof beginning>>,
   batches: ReturnType<typeof batchesOf>,
 ): Promise<string | undefined> {
-  const { config, run } = options;
-  const types = parameterTypes(config);
-  const { differentiate, update } = stepParts(config, run, 1);
-  const [parameters, m, v] = [
-    await downloadAll(now.device.parameters),
-    await downloadAll(now.device.m),
-    await downloadAll(now.device.v),
-  ];
+  const { run } = options;
+  const values = {
+    parameters: await downloadAll(now.device.parameters),
+    m: await downloadAll(now.device.m),
+    v: await downloadAll(now.device.v),
+  };
+  const { parameters, m, v } = values;
   const broken = badWeight({ weight: parameters, "first moment of": m, "second moment of": v });
   if (broken !== undefined) return broken;
   const { parts, position } = await readStep(options, batches);
@@ -83,24 +83,8 @@ async function watchedStep(
   const share = Math.fround(1 / parts.length);
   const sums: Record<string, Float32Array> = {};
   for (const [part, batch] of parts.entries()) {
-    const { finding, values } = await watch(
-      (args) => {
-        const { gradients, sums } = differentiate(args.parameters, args.batch, args.key);
-        return {
-          forward: { sums },
-          results: Object.fromEntries(
-            Object.entries(gradients).map(([name, value]) => [`the gradient of ${name}`, value]),
-          ),
-        };
-      },
-      {
-        parameters: types,
-        batch: batchTypes(run.train_batch_size, run.max_seq_length, run.max_predictions_per_seq),
-        key: { dtype: "uint32", shape: [2] } as TensorType,
-      },
-      { parameters, batch, key: dropoutKey(run.seed, now.step, part) },
-      engine,
-    );
+    const key = dropoutKey(run.seed, now.step, part);
+    const { finding, values: gradients } = await watchGradients(options, engine, { parameters, batch, key });
     const first = records + part * run.train_batch_size;
     if (finding !== undefined) {
       const order = now.stage === undefined
@@ -108,21 +92,64 @@ async function watchedStep(
         : `the order of stage ${now.stage.number} alone`;
       return `${finding}, computed from records ${first + 1} to ${first + run.train_batch_size} in ${order}`;
     }
-    for (const [target, gradient] of Object.entries(values)) {
+    for (const [target, gradient] of Object.entries(gradients)) {
       const name = target.replace("the gradient of ", "");
       const sum = sums[name] ??= new Float32Array(gradient.length);
       for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] ?? 0) + Math.fround((gradient[i] ?? 0) * share);
     }
   }
-  const { finding } = await watch(
+  const rate = Float32Array.of(rateOf(now, run));
+  return (await watchUpdate(options, engine, { ...values, sum: sums, rate })).finding;
+}
+
+type StepArguments = {
+  readonly parameters: NamedValues;
+  readonly batch: BatchArrays;
+  readonly key: Uint32Array;
+};
+
+/** The gradients of one batch. */
+function watchGradients({ config, run }: PretrainOptions, engine: Engine, args: StepArguments) {
+  const { differentiate } = stepParts(config, run, 1);
+  return watch(
+    ({ parameters, batch, key }) => {
+      const { gradients, sums } = differentiate(parameters, batch, key);
+      return {
+        forward: { sums },
+        results: Object.fromEntries(
+          Object.entries(gradients).map(([name, value]) => [`the gradient of ${name}`, value]),
+        ),
+      };
+    },
+    {
+      parameters: parameterTypes(config),
+      batch: batchTypes(run.train_batch_size, run.max_seq_length, run.max_predictions_per_seq),
+      key: { dtype: "uint32", shape: [2] } as TensorType,
+    },
+    args,
+    engine,
+  );
+}
+
+type UpdateArguments = { readonly [Name in "parameters" | "m" | "v" | "sum"]: NamedValues } & {
+  readonly rate: Float32Array;
+};
+
+/** The change of weights and moments by summed gradients. */
+function watchUpdate({ config, run }: PretrainOptions, engine: Engine, given: UpdateArguments) {
+  const types = parameterTypes(config);
+  const { update } = stepParts(config, run, 1);
+  const kinds = {
+    "the weight": "parameters",
+    "the first moment of": "m",
+    "the second moment of": "v",
+  } as const;
+  return watch(
     (args) => {
       const { next, norm } = update(args.parameters, args.sum, args, args.rate);
-      const named = Object.entries({
-        "the weight": next.parameters,
-        "the first moment of": next.m,
-        "the second moment of": next.v,
-      })
-        .flatMap(([what, group]) => Object.entries(group).map(([name, value]) => [`${what} ${name}`, value]));
+      const named = Object.entries(kinds).flatMap(([what, group]) =>
+        Object.entries(next[group]).map(([name, value]) => [`${what} ${name}`, value])
+      );
       return { forward: { norm }, results: Object.fromEntries(named) as { readonly [name: string]: Tensor } };
     },
     {
@@ -132,10 +159,9 @@ async function watchedStep(
       v: types,
       rate: { dtype: "float32", shape: [] } as TensorType,
     },
-    { parameters, sum: sums, m, v, rate: Float32Array.of(rateOf(now, run)) },
+    given,
     engine,
   );
-  return finding;
 }
 
 function badWeight(groups: { readonly [what: string]: NamedValues }): string | undefined {

@@ -25,6 +25,7 @@ import {
   type TensorType,
   topological,
   unroll,
+  withoutAllReduce,
 } from "../tensor/mod.ts";
 import type { NamedValues } from "./checkpoint.ts";
 
@@ -58,10 +59,12 @@ const canBeBad = ({ dtype, op }: Tensor): boolean =>
 function writeOut({ forward, results }: WatchedResults, given: object): Written {
   const { onCopy, layerOf } = layerCounter();
   const heads = Object.values(forward);
-  const { outputs } = unroll({
+  // Several devices all compute the whole here, so a sum over them would count everything as often as there are devices.
+  const whole = withoutAllReduce({
     parameters: parametersOf(given),
     outputs: [...heads, ...Object.values(results)],
-  }, { onCopy });
+  });
+  const { outputs } = unroll(whole, { onCopy });
   const nodes = topological(outputs);
   const numberOf = new Map(nodes.map((node, i) => [node, i]));
   return {
