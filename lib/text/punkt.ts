@@ -16,9 +16,18 @@ import { ORTHO, type PunktModel } from "./punkt_train.ts";
 
 /**
  * A whole run of end marks (the lookbehind keeps long runs linear), perhaps a footnote mark and closing quotes or
- * brackets, then space; CJK marks need no space.
+ * brackets, then space; CJK marks need no space. Greek asks with a semicolon; French sets a space before its closing
+ * guillemet, which in German would open a quotation.
  */
-const CANDIDATE = /(?<![.?!…])([.?!…]+)(?:\[\d{1,3}\])?["'”“’»«›‹)\]}*]*(?=\s)|[。！？]+[”’」』）]*/gu;
+function candidates(language: string): RegExp {
+  const base = language.toLowerCase().split(/[-_]/)[0];
+  const marks = `[.?!…।॥؟۔։።${base === "el" ? ";\u037e" : ""}]`;
+  const spaced = base === "fr" ? "(?:[ \u00a0\u202f]»)?" : "";
+  return new RegExp(
+    `(?<!${marks})(${marks}+)(?:\\[\\d{1,3}\\])?["'”“’‘»«›‹)\\]}*]*${spaced}(?=\\s)|[。！？]+[”’」』）]*`,
+    "gu",
+  );
+}
 
 /** Everything before the word that carries the end mark. */
 const WORD = /[^\s"([{<„“”»«‚‘*;,:&—–@]*$/u;
@@ -39,10 +48,11 @@ export function punktSplitter(
   model: PunktModel = NO_MODEL,
 ): (paragraph: string) => string[] {
   const seeds = punktSeeds(language);
+  const candidate = candidates(language);
   return (paragraph) => {
     const pieces: string[] = [];
     let start = 0;
-    for (const match of paragraph.matchAll(CANDIDATE)) {
+    for (const match of paragraph.matchAll(candidate)) {
       const end = match.index + match[0].length;
       const marks = match[1];
       if (marks !== undefined) {
@@ -69,7 +79,7 @@ function nextToken(paragraph: string, end: number): PunktToken | undefined {
 }
 
 function decide(marks: string, place: Place, fresh: boolean, model: PunktModel, seeds: PunktSeeds): Verdict {
-  if (/[?!]/.test(marks)) return "break";
+  if (/[^.…]/.test(marks)) return "break";
   if (marks !== ".") return afterAbbreviation(place, model, seeds); // an ellipsis
   const token = punktToken(`${place.word}.`);
   const bare = spacedAbbreviation(place, seeds) ?? token.bare;
@@ -111,6 +121,11 @@ function afterNumber(
   seeds: PunktSeeds,
 ): Verdict {
   const small = /^\d{1,3}$/.test(word);
+  // "11. 9. 2001", in languages that write ordinals with a period.
+  const dated = seeds.afterOrdinal.size > 0 && /^\d{1,2}$/.test(word);
+  if (dated && (/^\d{1,2}\.$/.test(next.text) || /^\d{4}\b/.test(next.text) && /\d\.\s$/.test(before))) {
+    return "join";
+  }
   if (small && (fresh || seeds.afterOrdinal.has(next.bare))) return "join";
   if (orthographic(next, model) === "inside") return "join";
   const previous = /(\S+)\s+$/u.exec(before)?.[1]?.toLowerCase() ?? "";

@@ -27,7 +27,7 @@ const ENGLISH: PunktSeeds = seeds(
    l.a ltd m.a mt n.y nov oct p.m ph.d sep sept sq sr u.k u.n u.s u.s.a u.s.s.r univ aug dist est misc`,
   `adm approx ca capt cf cmdr col cong dr e.g esq gen gov hon i.e lt maj messrs mr mrs ms msgr pres prof rep reps
    rev sen sens sgt supt viz vs`,
-  `app art arts ch chap cl eq ex fig figs no nos p par pp pt rule sec secs st tab vol vols`,
+  `app art arts ch chap cl eq ex fig figs no nos p par pop pp pt q rule sec secs st tab vol vols`,
   `a after all although an and as at because before both but by despite during each every finally for from had he her
    here his how however i if in it its let many meanwhile moreover most my no nobody nor now of on once one our
    please she since so some still such that the their then there therefore these they this those though thus to today
@@ -37,13 +37,13 @@ const ENGLISH: PunktSeeds = seeds(
 );
 
 const GERMAN: PunktSeeds = seeds(
-  `abb abs apr aug bd bsp chr co dez etc feb inkl jan jg jh jhd jhdt jr mio mrd mwst n.chr nov okt o.ä o.g sept sr
+  `abb abs apr aug bd bsp chr co dez etc feb febr inkl jan jg jh jhd jhdt jr mio mrd mwst n.chr nov okt o.ä o.g sept sr
    str tel tsd u.a u.ä u.s.w usf usw v.chr v.u.z n.u.z dgl e.v e.g.o u.u z.t`,
-  `a.d allg anm bes betr bspw bzgl bzw ca d.h d.i dipl dr ebd einschl engl entspr evtl exkl fa frz frl geb gegr gem gest
-   ggf ggfs griech hl hr hrn hrsg i.a i.d.r i.h.v ing insb insbes jun kath kgl lat m.a.w m.e med o.b.d.a phil proff
+  `a.d abt allg anm bes betr bspw bzgl bzw ca d.h d.i dipl dr dt ebd einschl engl entspr evtl exkl fa frz frl geb gegr gem gest
+   ggf ggfs griech hl hr hrn hrsg i.a i.d.r i.h.v ing insb insbes jun kath kgl lat lt m.a.w m.e med o.b.d.a phil proff
    prof rd resp röm s.o s.u sen sog spez u.z usw.u v.a verh vgl vs z.b z.hd z.zt zit zw zzgl zzt`,
   `anl art bl buchst fig fn hft kap lfd nr nrn pos punkt rn rz s tab vol zeile ziff`,
-  `aber alle allerdings als am an auch auf aus bei beide bis da dabei dafür daher damit dann darauf daraus das dass
+  `aber alle allerdings alles als am an auch auf aus bei beide bis da dabei dafür daher damit dann darauf daraus das dass
    davon dazu dem den denn der deren des deshalb die dies diese dieser dieses doch dort du durch ein eine einem einen
    einer eines er es für gegen hier ich ihr ihre im in ist jede jeder jedes jedoch kein keine man manche mit nach
    nachdem neben nicht noch nun nur ob obwohl oder ohne seit sein seine seit sie sind so solche später trotzdem über

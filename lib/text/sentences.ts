@@ -117,11 +117,15 @@ function clean(text: string): string {
   return text.replace(/[\s\u0000-\u001f\u007f-\u009f]+/gu, " ").trim();
 }
 
+const BEGINS_SMALL = /^["'“„‚‘«»‹›([]*\p{Ll}/u;
+/** List marks ("b)", "b. ") and names with an inner capital ("eBay") begin sentences although they are small. */
+const BEGINS_ANEW = /^(?:[a-h](?:\)|\.\s)|\p{Ll}{1,2}\p{Lu})/u;
+
 function mergeLowerCase(pieces: readonly string[]): string[] {
   const merged: string[] = [];
   for (const piece of pieces) {
     const last = merged.at(-1);
-    const goesOn = /^["'“„‚‘«»‹›([]*\p{Ll}/u.test(piece) || !/[\p{L}\p{N}]/u.test(piece); // "he", or a lone "."
+    const goesOn = BEGINS_SMALL.test(piece) && !BEGINS_ANEW.test(piece) || !/[\p{L}\p{N}]/u.test(piece); // a lone "."
     if (last !== undefined && goesOn) merged[merged.length - 1] = `${last} ${piece}`;
     else merged.push(piece);
   }
