@@ -52,7 +52,7 @@ export type ProgressOutput = {
 type Stage = {
   readonly name: string;
   readonly first: number;
-  readonly from: number;
+  from: number;
   last: Progress;
   at: number;
 };
@@ -216,6 +216,7 @@ export function makeProgressDisplay(label: string | undefined, output: ProgressO
       const at = now();
       current = stages.get(progress.stage) ??
         { name: progress.stage, first: progress.done, from: at, last: progress, at };
+      if (current.last.done === current.first) current.from = current.at; // a rate starts with the first unit
       current.last = progress;
       current.at = at;
       stages.set(progress.stage, current);

@@ -11,10 +11,11 @@ import { lockFolder } from "./lock.ts";
 import { openLog, type RunLog } from "./log.ts";
 import { isOver, loop, type Machinery, saveAfter, stateOf, targetOf } from "./loop.ts";
 import { NotFinite } from "./not_finite.ts";
+import { readyStep } from "./ready.ts";
 import type { PretrainControls, PretrainOptions, PretrainResult, StepMetrics } from "./run_types.ts";
 import { openSaver } from "./saver.ts";
 import { type StagePlace, startOf } from "./start.ts";
-import { downloadAll, makeTrainStep } from "./step.ts";
+import { downloadAll } from "./step.ts";
 import { batchesOf, beginning, type Moving, release } from "./stepping.ts";
 
 /**
@@ -94,7 +95,7 @@ export async function trainLocked(
   }
   if (start.warmStart !== undefined) controls.onNote?.(start.warmStart);
   await controls.onStart?.({ step: start.step, checkpoint: start.checkpoint });
-  const trainStep = await makeTrainStep(config, run, engine);
+  const trainStep = await readyStep(config, run, controls, { done: start.step, total: targetOf(run, start) });
   if (trainStep.memory !== undefined) controls.onMemory?.(trainStep.memory);
   const evaluator = evalExamples === undefined ? undefined : makeEvaluator(config, evalExamples, {
     engine,

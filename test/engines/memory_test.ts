@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { add, compile, deviceArray, grad, matmul, mean, reduceSum, tanh, trace } from "albert-guide";
-import type { MemoryNeed, Tensor, TensorType } from "albert-guide";
+import { compile, deviceArray, grad, matmul, mean, reduceSum, scan, tanh, trace } from "albert-guide";
+import type { Graph, MemoryNeed, Tensor, TensorType, XlaError } from "albert-guide";
 import { xlaEngineOn } from "../../lib/engines/xla/engine.ts";
-import { freeMemory, memoryOf, refuseTooLarge } from "../../lib/engines/xla/memory.ts";
+import { leastMemory } from "../../lib/engines/xla/least_memory.ts";
+import { freeMemory, memoryOf, refuseClearly, refuseTooLarge } from "../../lib/engines/xla/memory.ts";
 import { findPlugin } from "../../lib/engines/xla/plugin.ts";
 import { xlaHere, xlaNote } from "./xla.ts";
 
@@ -60,18 +61,111 @@ Deno.test("memoryOf() adds what the compiler says to what the process holds, on 
   assert.equal(memoryOf(compiled, 2).peak, (1 + 6 + 8 + 2) * GiB);
 });
 
+const process = { resident: 2 * GiB, held: GiB, atStart: GiB };
+
 Deno.test("refuseTooLarge() names the largest values and what to change, and counts what is there already", () => {
   const type: TensorType = { dtype: "float32", shape: [1024, 1024] };
-  const graph = trace((x) => [reduceSum(add(x as Tensor, 1))], [type]);
+  const graph = trace((x) => [reduceSum(matmul(x as Tensor, x as Tensor))], [type]);
   const need = (free: number): MemoryNeed => ({ ...memoryOf(compiled, 1), free });
-  refuseTooLarge(graph, need(7 * GiB), compiled); // 2 of the 3 GiB of arguments are still to come
-  assert.throws(() => refuseTooLarge(graph, need(6.9 * GiB), compiled), (error: Error) => {
+  refuseTooLarge(graph, need(7 * GiB), process); // 2 of the 3 GiB of arguments are still to come
+  assert.throws(() => refuseTooLarge(graph, need(6.9 * GiB), process), (error: XlaError) => {
     assert.match(error.message, /needs 7\.0 GiB more .*3\.0 GiB of arguments.* 6\.9 GiB are free/);
-    assert.match(error.message, /largest values: .*float32 \[1024, 1024\]/);
-    assert.match(error.message, /smaller batch, remat, or more gradient accumulation steps/);
-    return true;
+    assert.match(error.message, /largest values: .*dot float32 \[1024, 1024\] of argument 0 \(4\.0 MiB\)/);
+    assert.match(
+      error.message,
+      /smaller batch \(0\.98 of this one .*remat, or more gradient accumulation steps/,
+    );
+    assert.equal(error.fits, 0.98);
+    return error.code === "RESOURCE_EXHAUSTED";
   });
 });
+
+Deno.test("refuseTooLarge() counts memory that the process kept of earlier programs as free", () => {
+  const graph = trace((x) => [tanh(x as Tensor)], [{ dtype: "float32", shape: [8] }]);
+  const need = { ...memoryOf(compiled, 1), free: 4 * GiB };
+  assert.throws(() => refuseTooLarge(graph, need, process), /4\.0 GiB are free/);
+  refuseTooLarge(graph, need, { resident: 6 * GiB, held: GiB, atStart: 2 * GiB });
+});
+
+/** The gradient of 24 products in a row, [n, n] each: all but the last are read again on the way back. */
+function deepGraph(n: number): Graph {
+  return trace((x, ...weights) => {
+    const y = weights.reduce<Tensor>(
+      (h, w) => Array.from({ length: 24 }).reduce<Tensor>((each) => tanh(matmul(each, w)), h),
+      x as Tensor,
+    );
+    return grad(mean(y), weights as Tensor[]);
+  }, [{ dtype: "float32", shape: [n, n] }, { dtype: "float32", shape: [n, n] }]);
+}
+
+Deno.test("leastMemory() counts what is read again on the way back, once, and no more with remat", () => {
+  const MiB = 2 ** 20;
+  const { arguments: given, temporary, largest } = leastMemory(deepGraph(512));
+  assert.equal(given, 2 * MiB);
+  // 24 results and what goes back; nothing counts both a product and its tanh where one of them is enough.
+  assert.ok(temporary >= 24 * MiB && temporary <= 50 * MiB, `${temporary / MiB} MiB`);
+  assert.match(largest()[0]?.words ?? "", /^2\d × tanh float32 \[512, 512\] of argument/);
+  const block = (x: Tensor, w: Tensor, remat: boolean): Tensor =>
+    scan(([h]) => {
+      const inner = Array.from({ length: 8 }).reduce<Tensor>((each) => tanh(matmul(each, w)), h as Tensor);
+      return { carries: [inner] };
+    }, { carries: [x], length: 20, remat }).carries[0] as Tensor;
+  const type: TensorType = { dtype: "float32", shape: [256, 256] };
+  const least = (remat: boolean): number =>
+    leastMemory(
+      trace((x, w) => grad(mean(block(x as Tensor, w as Tensor, remat)), [w as Tensor]), [type, type]),
+    )
+      .temporary / (256 * 256 * 4);
+  assert.ok(least(false) >= 20 * 8, `${least(false)}`);
+  assert.ok(least(true) >= 20 && least(true) < 60, `${least(true)}`);
+});
+
+Deno.test("refuseClearly() refuses before compiling what cannot fit, on every device, and asks only then", async () => {
+  const graph = deepGraph(1024); // 24 × 4 MiB and more
+  let asked = 0;
+  const ask = (held: number) => () => {
+    asked++;
+    return Promise.resolve({ resident: held + 1e8, held, atStart: 1e8 });
+  };
+  await refuseClearly(graph, 1, ask(0), 2 ** 30);
+  await refuseClearly(graph, 2, ask(0), 2 ** 30);
+  assert.equal(asked, 0);
+  await assert.rejects(refuseClearly(graph, 1, ask(0), 60e6), (error: XlaError) => {
+    assert.match(error.message, /needs at least .* more \(8\.0 MiB of arguments/);
+    assert.match(error.message, /\d\d × tanh float32 \[1024, 1024\] of argument/);
+    return error.code === "RESOURCE_EXHAUSTED" && error.fits !== undefined && error.fits > 0.2 &&
+      error.fits < 1;
+  });
+  assert.equal(asked, 1);
+  await refuseClearly(graph, 1, ask(0), 110e6);
+  await assert.rejects(refuseClearly(graph, 2, ask(0), 110e6), /on 2 devices/);
+  // Arguments that are there already take nothing more.
+  const tight = 70e6 + 8 * 2 ** 20;
+  await refuseClearly(graph, 1, ask(8 * 2 ** 20), tight);
+});
+
+Deno.test(
+  { name: `xla refuses a program that cannot fit without compiling it${xlaNote}`, ignore: !xlaHere },
+  async () => {
+    const engine = xlaEngineOn({ plugin: findPlugin() ?? "", programCache: false });
+    const type: TensorType = { dtype: "float32", shape: [4096, 4096] };
+    const long = compile(
+      ({ x }) => {
+        const layers = scan(([h]) => ({ carries: [tanh(matmul(h as Tensor, x))] }), {
+          carries: [x],
+          length: 1e6,
+        });
+        return { y: grad(mean(layers.carries[0] as Tensor), [x])[0] as Tensor };
+      },
+      { x: type },
+      { engine },
+    );
+    await assert.rejects(long, /needs at least .* float32 \[1000000, 4096, 4096\] of x .* remat/);
+    assert.equal((await engine.status()).programs, 0);
+    assert.equal(engine.lastCompiled(), undefined);
+    await engine.dispose();
+  },
+);
 
 Deno.test({ name: `xla's estimate is near the measured peak${xlaNote}`, ignore: !xlaHere }, async () => {
   const engine = xlaEngineOn({ plugin: findPlugin() ?? "" });

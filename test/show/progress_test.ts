@@ -46,6 +46,27 @@ Deno.test("progressDisplay() writes plain lines at most every 2 s in a log", asy
   ]);
 });
 
+Deno.test("progressDisplay() counts no time into the rate before the first unit, such as that of compiling", () => {
+  let time = 0;
+  const written: string[] = [];
+  const display = makeProgressDisplay("train", {
+    host: fakeHost("plain").host,
+    headless: false,
+    now: () => time,
+    write: (text) => void written.push(text),
+    isTerminal: false,
+  });
+  for (const note of ["compiling, 1 s", "compiling, 9 s"]) {
+    display.onProgress({ stage: "steps", done: 0, total: 10, unit: "steps", note });
+    time += 9000;
+  }
+  display.onProgress({ stage: "steps", done: 3, total: 10, unit: "steps" });
+  assert.deepEqual(written, [
+    "train    0 %  0/10 steps  compiling, 9 s\n",
+    "train   30 %  3/10 steps  0.333/s  ETA 0:21\n",
+  ]);
+});
+
 Deno.test("progressDisplay() redraws one line on a terminal at most every 100 ms", async () => {
   const written = await tenSteps(true, 50);
   assert.equal(written.length, 7);

@@ -1,13 +1,20 @@
 /**
- * Memory of a program before its first run: what the compiler says it needs, on top of what the process holds, against
- * what this machine, or the control group that limits this process, has free.
+ * Memory of a program before its first run: what it needs, on top of what the process holds, against what this machine,
+ * or the control group that limits this process, has free. Before the program is compiled a bound from below is known;
+ * afterwards the compiler says what it needs.
  */
 import { readFileSync } from "node:fs";
-import { describe, topological } from "../../tensor/mod.ts";
 import type { Graph, MemoryNeed } from "../../tensor/mod.ts";
+import { everyValue, leastMemory } from "./least_memory.ts";
+import type { LeastMemory } from "./least_memory.ts";
 import type { Compiled } from "./messages.ts";
+import { argumentGroups } from "./parts.ts";
 import { XlaError } from "./pjrt_api.ts";
-import { bytesOf } from "./values.ts";
+
+const GiB = 2 ** 30;
+
+/** Of the bound from below, what is sure: a compiler may compute anew what the bound counts as stored. */
+const sure = 0.7;
 
 function read(path: string): string {
   try {
@@ -71,25 +78,91 @@ export function memoryOf({ memory, resident, held }: Compiled, devices: number):
   };
 }
 
-const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+const size = (bytes: number): string =>
+  bytes < 0.1 * GiB ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / GiB).toFixed(1)} GiB`;
 
-/** Refuses a program whose values do not fit into what is free, naming its largest ones. */
+/** A program that does not fit: what it needs on all devices, beyond what is there, and what is free, bytes. */
+type Excess = {
+  /** Arguments in all, and those that are still to come. */
+  readonly given: number;
+  readonly coming: number;
+  /** Values that are computed. */
+  readonly computed: number;
+  readonly free: number;
+  /** Whether the compiler said so, or a bound from below. */
+  readonly compiled: boolean;
+};
+
+/** The refusal: by how much, which values, what to change. */
+function tooLarge(graph: Graph, { largest }: LeastMemory, devices: number, excess: Excess): XlaError {
+  const { given, coming, computed, free, compiled } = excess;
+  const groups = [...largest(), ...argumentGroups(graph.parameters)]
+    .map(({ words, bytes }) => ({ words, bytes: bytes * devices }))
+    .filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes).slice(0, 4)
+    .map(({ words, bytes }) => `${words} (${size(bytes)})`);
+  const fits = Math.floor(100 * (free - coming) / computed) / 100;
+  const advice = fits > 0
+    ? `Use a smaller batch (${fits} of this one would fit, about), remat, or more gradient accumulation steps`
+    : `${coming < free ? "Not a hundredth of this batch would fit: use remat, shorter sequences," : "Use"} ` +
+      "a smaller model, or a machine with more memory";
+  return new XlaError(
+    `Cannot run this program: it needs ${compiled ? "" : "at least "}${size(coming + computed)} more ` +
+      `(${size(given)} of arguments, ${size(computed)} of temporary values and results` +
+      `${devices > 1 ? `, on ${devices} devices` : ""}), ${size(free)} are free. ` +
+      `Its largest values: ${groups.join("; ")}. ${advice}`,
+    "RESOURCE_EXHAUSTED",
+    { fits: Math.max(0, fits) },
+  );
+}
+
+/** What the process holds, bytes: in memory, of values, and what it had in memory before the first of them. */
+export type Held = { readonly resident: number; readonly held: number; readonly atStart: number };
+
+/** What a program can have: what is free, and what the process has kept of earlier programs. */
+const withKept = (free: number, { resident, held, atStart }: Held): number =>
+  free + Math.max(0, resident - held - atStart);
+
+/**
+ * Refuses a compiled program whose values do not fit into what is free, naming its largest ones.
+ *
+ * @param graph What was compiled, of one device.
+ * @param need What all devices need.
+ * @param process What the process holds.
+ * @param devices How many they are.
+ */
 export function refuseTooLarge(
   graph: Graph,
-  { arguments: given, temporary, outputs, free }: MemoryNeed,
-  { held }: Pick<Compiled, "held">,
+  { arguments: given, temporary, outputs, free: left }: MemoryNeed,
+  process: Held,
+  devices: number = 1,
 ): void {
-  const needed = Math.max(0, given - held) + temporary + outputs;
-  if (needed <= free) return;
-  const largest = topological(graph.outputs).map((tensor) => ({ tensor, bytes: bytesOf(tensor) }))
-    .sort((a, b) => b.bytes - a.bytes).slice(0, 3)
-    .map(({ tensor, bytes }) => `${tensor.op} ${describe(tensor)} (${gigabytes(bytes)})`);
-  throw new XlaError(
-    `Cannot run this program: it needs ${gigabytes(needed)} more (${gigabytes(given)} of arguments, ${
-      gigabytes(temporary + outputs)
-    } of temporary values and results), ${gigabytes(free)} are free. ` +
-      `Its largest values: ${largest.join(", ")}. ` +
-      "Use a smaller batch, remat, or more gradient accumulation steps",
-    "RESOURCE_EXHAUSTED",
-  );
+  const [coming, computed] = [Math.max(0, given - process.held), temporary + outputs];
+  const free = withKept(left, process);
+  if (coming + computed <= free) return;
+  throw tooLarge(graph, leastMemory(graph), devices, { given, coming, computed, free, compiled: true });
+}
+
+/**
+ * Refuses a program before it is compiled, where that is clear already: compiling takes seconds and memory of its own.
+ *
+ * @param graph What would be compiled, of one device.
+ * @param devices How many run it.
+ * @param ask What the process holds; asked only where the program is large.
+ */
+export async function refuseClearly(
+  graph: Graph,
+  devices: number,
+  ask: () => Promise<Held>,
+  left: number = freeMemory(),
+): Promise<void> {
+  if (devices * everyValue(graph) <= left) return;
+  const least = leastMemory(graph);
+  const given = devices * least.arguments;
+  const computed = devices * sure * least.temporary;
+  if (given + computed <= left) return;
+  const process = await ask();
+  const coming = Math.max(0, given - process.held);
+  const free = withKept(left, process);
+  if (coming + computed <= free) return;
+  throw tooLarge(graph, least, devices, { given, coming, computed, free, compiled: false });
 }

@@ -50,6 +50,8 @@ export type Opened = {
   readonly devices: readonly string[];
   /** Minor version of the PJRT C API. */
   readonly minor: number;
+  /** Resident memory of the process, bytes. */
+  readonly resident: number;
 };
 
 /** How a program came to be. */
@@ -74,6 +76,8 @@ export type Status = {
   /** Resident memory now and at its peak, bytes. */
   readonly resident: number;
   readonly peak: number;
+  /** What the values in it take, bytes. */
+  readonly held: number;
 };
 
 /** From the process: one per `open`, `compile`, `run`, `download` and `status`, in their order. */

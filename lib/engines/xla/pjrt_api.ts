@@ -21,11 +21,14 @@ import type { PjrtFunction, Structure } from "./pjrt_layout.ts";
 export class XlaError extends Error {
   /** PJRT's name for the kind of error: `INVALID_ARGUMENT`, `RESOURCE_EXHAUSTED`, … */
   readonly code: string;
+  /** Of a program that is too large: the share of its batch that would fit, about. */
+  readonly fits?: number;
 
-  constructor(message: string, code: string) {
+  constructor(message: string, code: string, { fits }: { readonly fits?: number } = {}) {
     super(message);
     this.name = "XlaError";
     this.code = code;
+    if (fits !== undefined) this.fits = fits;
   }
 }
 

@@ -5,7 +5,8 @@
 import { describe } from "../../tensor/mod.ts";
 import { sameShape } from "../../tensor/graph.ts";
 import type { Buffer, Graph, MemoryNeed, Program, TensorType } from "../../tensor/mod.ts";
-import { memoryOf, refuseTooLarge } from "./memory.ts";
+import { memoryOf, refuseClearly, refuseTooLarge } from "./memory.ts";
+import type { Held } from "./memory.ts";
 import type { Compiled } from "./messages.ts";
 import type { Signature } from "./pjrt_client.ts";
 import type { Session } from "./session.ts";
@@ -71,6 +72,15 @@ type Written = {
 
 type Loader = { readonly load: () => Promise<Loaded>; readonly loaded: () => Promise<Loaded> | undefined };
 
+/** What a process holds now; it answers when what was sent before is done. */
+async function heldBy(owner: Session): Promise<Held> {
+  const { resident: atStart } = await owner.opened;
+  const { message } = await owner.ask({ kind: "status" });
+  if (message.kind !== "status") throw new Error(`Cannot compile: the process answered ${message.kind}`);
+  const { resident, held } = message.status;
+  return { resident, held, atStart };
+}
+
 /** Loads a program into the process of the moment; a new process knows none, so it is compiled again at the first use. */
 function makeLoader(
   values: Values,
@@ -80,9 +90,11 @@ function makeLoader(
   let loaded: Promise<Loaded> | undefined;
   let session: Session | undefined;
   const load = async (owner: Session): Promise<Loaded> => {
+    const { platform, resident: atStart } = await owner.opened;
+    const inHostMemory = platform === "cpu"; // of which alone it is known how much is free
+    if (inHostMemory) await refuseClearly(graph, values.devices, () => heldBy(owner));
     const program = values.newId();
     const constants = await Promise.all(hidden.map((each) => values.upload(each.values, each.type)));
-    await owner.opened;
     const { message } = await owner.ask(
       { kind: "compile", program, signature },
       new TextEncoder().encode(text),
@@ -91,7 +103,7 @@ function makeLoader(
     onCompiled(message.compiled);
     const memory = memoryOf(message.compiled, values.devices);
     try {
-      refuseTooLarge(graph, memory, message.compiled);
+      if (inHostMemory) refuseTooLarge(graph, memory, { ...message.compiled, atStart }, values.devices);
     } catch (error) {
       owner.tell({ kind: "release", buffers: [], programs: [program] });
       constants.forEach(values.release);

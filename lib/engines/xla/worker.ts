@@ -67,13 +67,22 @@ async function open(state: State, request: Request & { readonly kind: "open" }):
     ].join("|");
   }
   const { platform, version, devices } = state.client;
-  return { kind: "opened", opened: { platform, version, devices, minor: api.minor } };
+  return {
+    kind: "opened",
+    opened: { platform, version, devices, minor: api.minor, resident: processMemory().resident },
+  };
 }
 
 const clientOf = ({ client }: State): PjrtClient => {
   if (client === undefined) throw new XlaError("Cannot use XLA: no plugin is open", "FAILED_PRECONDITION");
   return client;
 };
+
+/** What the values on all devices take. */
+function heldBytes({ buffers }: State): number {
+  return [...buffers.values()].flatMap((values) => values instanceof Error ? [] : values)
+    .reduce((sum, { type }) => sum + bytesOf(type), 0);
+}
 
 function compile(state: State, { message, bytes }: Frame<Request & { readonly kind: "compile" }>): Reply {
   const started = performance.now();
@@ -103,9 +112,8 @@ function compile(state: State, { message, bytes }: Frame<Request & { readonly ki
   state.programs.set(message.program, { program, signature });
   const milliseconds = performance.now() - started;
   const { resident } = processMemory();
-  const held = [...state.buffers.values()].flatMap((values) => values instanceof Error ? [] : values)
-    .reduce((sum, { type }) => sum + bytesOf(type), 0);
-  return { kind: "compiled", compiled: { memory: program.memory, cached, milliseconds, resident, held } };
+  const compiled = { memory: program.memory, cached, milliseconds, resident, held: heldBytes(state) };
+  return { kind: "compiled", compiled };
 }
 
 function bufferOf(state: State, id: number): readonly PjrtBuffer[] {
@@ -217,6 +225,7 @@ function status(state: State): Status {
     userSeconds: userCPUTime > 0 ? userCPUTime / 1e6 : Number(fields[11]) / 100,
     systemSeconds: systemCPUTime > 0 ? systemCPUTime / 1e6 : Number(fields[12]) / 100,
     ...processMemory(),
+    held: heldBytes(state),
   };
 }
 
