@@ -6,12 +6,24 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
 import process from "node:process";
-import { add, compile, deviceArray, mul, trace, xlaEngine, XlaError } from "albert-guide";
+import {
+  add,
+  compile,
+  deviceArray,
+  matmul,
+  mul,
+  reduceSum,
+  scan,
+  trace,
+  xlaEngine,
+  XlaError,
+} from "albert-guide";
 import type { Engine, Tensor, TensorType } from "albert-guide";
 import { xlaEngineOn } from "../../lib/engines/xla/engine.ts";
 import { findPlugin } from "../../lib/engines/xla/plugin.ts";
 import { startSession } from "../../lib/engines/xla/session.ts";
 import type { Session } from "../../lib/engines/xla/session.ts";
+import { node } from "../../lib/tensor/graph.ts";
 import { xlaHere, xlaNote } from "./xla.ts";
 
 const ignore = !xlaHere;
@@ -156,6 +168,27 @@ guarded("refuses a program that needs more memory than there is, before the firs
       ),
   );
 });
+
+guarded(
+  "quotes the line of a program that XLA refuses, and the operation that it was written for",
+  async (engine) => {
+    // Operations of the library never make such a node: its shape is not that of its operands.
+    const lie = (w: Tensor): Tensor => node("tanh", [matmul(w, w)], {}, { dtype: "float32", shape: [3, 3] });
+    const specs = { w: { dtype: "float32", shape: [4, 4] } } as const;
+    const wanted =
+      /-:\d+:\d+: error[\s\S]*\n%v\d+ = stablehlo\.tanh .*\nwritten for tanh float32 \[3, 3\] of w, made from float32 \[4, 4\]$/;
+    const refused = (fn: (w: Tensor) => Tensor) =>
+      assert.rejects(
+        compile(({ w }) => ({ y: fn(w) }), specs, { engine }),
+        (error) => error instanceof XlaError && wanted.test(error.message),
+      );
+    await refused(lie);
+    await refused((w) =>
+      scan(([h]) => ({ carries: [add(h as Tensor, reduceSum(lie(w)))] }), { carries: [w], length: 100 })
+        .carries[0] as Tensor
+    );
+  },
+);
 
 Deno.test({ name: `xla refuses everything after dispose() and starts anew${xlaNote}`, ignore }, async () => {
   const engine = await xlaEngine();

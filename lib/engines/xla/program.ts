@@ -8,6 +8,8 @@ import type { Buffer, Graph, MemoryNeed, Program, TensorType } from "../../tenso
 import { memoryOf, refuseClearly, refuseTooLarge } from "./memory.ts";
 import type { Held } from "./memory.ts";
 import type { Compiled } from "./messages.ts";
+import { describeValue } from "./parts.ts";
+import { XlaError } from "./pjrt_api.ts";
 import type { Signature } from "./pjrt_client.ts";
 import type { Session } from "./session.ts";
 import { prepared } from "./simplify.ts";
@@ -81,10 +83,23 @@ async function heldBy(owner: Session): Promise<Held> {
   return { resident, held, atStart };
 }
 
+/** An error that names a line of the program's text, with the operation that the line was written for. */
+function withOperation(error: unknown, { madeBy }: StableHlo): unknown {
+  const at = error instanceof XlaError ? /-:(\d+):\d+: error/.exec(error.message) : null;
+  const tensor = at === null ? undefined : madeBy(Number(at[1]));
+  if (tensor === undefined) return error;
+  const { message, code } = error as XlaError;
+  const given = tensor.inputs.map((input) => describe(input)).join(" and ");
+  return new XlaError(
+    `${message}\nwritten for ${describeValue(tensor)}${given && `, made from ${given}`}`,
+    code,
+  );
+}
+
 /** Loads a program into the process of the moment; a new process knows none, so it is compiled again at the first use. */
 function makeLoader(
   values: Values,
-  { graph, text: { text, hidden }, signature }: Written,
+  { graph, text: written, signature }: Written,
   onCompiled: (info: Compiled) => void,
 ): Loader {
   let loaded: Promise<Loaded> | undefined;
@@ -94,11 +109,14 @@ function makeLoader(
     const inHostMemory = platform === "cpu"; // of which alone it is known how much is free
     if (inHostMemory) await refuseClearly(graph, values.devices, () => heldBy(owner));
     const program = values.newId();
-    const constants = await Promise.all(hidden.map((each) => values.upload(each.values, each.type)));
+    const constants = await Promise.all(written.hidden.map((each) => values.upload(each.values, each.type)));
     const { message } = await owner.ask(
       { kind: "compile", program, signature },
-      new TextEncoder().encode(text),
-    );
+      new TextEncoder().encode(written.text),
+    ).catch((error: unknown) => {
+      constants.forEach(values.release);
+      throw withOperation(error, written);
+    });
     if (message.kind !== "compiled") throw new Error(`Cannot compile: the process answered ${message.kind}`);
     onCompiled(message.compiled);
     const memory = memoryOf(message.compiled, values.devices);

@@ -16,6 +16,8 @@ export type StableHlo = {
   readonly hidden: readonly { readonly values: HostArray; readonly type: TensorType }[];
   /** For each donated parameter, the output that takes its memory. */
   readonly aliases: ReadonlyMap<number, number>;
+  /** The operation that a line was written for, by the line's number from 1. */
+  readonly madeBy: (line: number) => Tensor | undefined;
 };
 
 /** Pairs each donated parameter with an output of its type, in order. */
@@ -56,6 +58,7 @@ export function toStableHlo(
   const table = emitTable();
   const hidden: { readonly values: HostArray; readonly type: TensorType }[] = [];
   const known = new Map<HostArray, string>();
+  const origins: Tensor[] = [];
   const writer = makeWriter(replicas, (values, type) => {
     const name = known.get(values) ?? `%arg${graph.parameters.length + hidden.length}`;
     if (!known.has(values)) hidden.push({ values, type: { dtype: type.dtype, shape: [...type.shape] } });
@@ -69,6 +72,7 @@ export function toStableHlo(
     const results = new Map<Tensor, ReadonlyMap<number, string>>();
     for (const tensor of order) {
       if (names.has(tensor)) continue;
+      const written = writer.lines.length;
       const inputs = tensor.op === "result" ? [] : tensor.inputs.map((input) => names.get(input) as string);
       switch (tensor.op) {
         case "parameter":
@@ -88,6 +92,7 @@ export function toStableHlo(
             (table[tensor.op] as Emit<OperationName>)(writer, tensor as TensorOf<OperationName>, inputs),
           );
       }
+      for (let line = written; line < writer.lines.length; line++) origins[line] ??= tensor; // inner ones are known
     }
     return outputs.map((output) => names.get(output) as string);
   };
@@ -106,5 +111,5 @@ export function toStableHlo(
     "}",
     "",
   ].join("\n");
-  return { text, hidden, aliases };
+  return { text, hidden, aliases, madeBy: (line) => origins[line - 2] };
 }
