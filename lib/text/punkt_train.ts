@@ -1,7 +1,8 @@
 /**
  * Learns Punkt's tables from plain text without any labels (Kiss and Strunk 2006, "Unsupervised multilingual sentence
  * boundary detection"; constants as in NLTK): abbreviations, frequent sentence starters, collocations over a period,
- * and in which case each word was seen where.
+ * and in which case each word was seen where. NLTK walks the text three times; here one pass counts words and what
+ * follows a period, and all questions are answered from these counts, so that the text may be a stream.
  */
 import {
   isAbbreviation,
@@ -61,18 +62,37 @@ export type PunktModel = {
   readonly orthography: ReadonlyMap<string, number>;
 };
 
-type Annotated = PunktToken & {
-  readonly breaks: boolean;
-  readonly abbreviation: boolean;
-  readonly ellipsis: boolean;
+/** A different text of a token: what is counted about it while the corpus streams by. */
+type Entry = {
+  readonly token: PunktToken;
+  count: number;
+  /** Orthographic contexts that are certain already. */
+  bits: number;
+  /** After a token that ends in a period: what followed, how often. */
+  readonly next: Map<Entry, number> | undefined;
 };
 
+/** What is known of an entry once the abbreviations are. */
+type Judged = { readonly abbreviation: boolean; readonly breaks: boolean; readonly special: boolean };
+
+type Context = "begin" | "mid" | "unknown";
+
+/** Collects from a stream of paragraphs what `trainPunkt` needs; internal, for readers that are asynchronous. */
+export type PunktTrainer = {
+  readonly add: (paragraph: string) => void;
+  readonly finish: () => PunktModel;
+};
+
+/** Different words, and pairs over a period, that are held at most; beyond it the rarest are let go. */
+const MAX_TYPES = 1 << 20;
+
 /**
- * Trains Punkt on paragraphs; a few megabytes are enough. Three passes over the text, about 1 s per 3 MB; memory grows
- * with the number of different words.
+ * Trains Punkt on paragraphs in one pass: a stream of any length, a few megabytes are enough. Beyond `maxTypes`
+ * different words the rarest are forgotten, so that memory is bounded (about 300 MB at the default).
  *
  * @param paragraphs Running text, one paragraph each.
- * @returns The tables, in the order of first occurrence.
+ * @param options `maxTypes`: different words, and pairs over a period, held at most; default 1,048,576.
+ * @returns The tables.
  * @example
  * ```ts
  * import { readEmbedded, trainPunkt } from "albert-guide";
@@ -83,53 +103,166 @@ type Annotated = PunktToken & {
  * assert.ok(abbreviations.has("mr") && !abbreviations.has("congress"));
  * ```
  */
-export function trainPunkt(paragraphs: readonly string[]): PunktModel {
-  const counts = new Map<string, number>();
-  const texts = new Map<string, number>();
-  for (const paragraph of paragraphs) for (const text of punktWords(paragraph)) add(texts, text);
+export function trainPunkt(
+  paragraphs: Iterable<string>,
+  options: { readonly maxTypes?: number } = {},
+): PunktModel {
+  const trainer = punktTrainer(options);
+  for (const paragraph of paragraphs) trainer.add(paragraph);
+  return trainer.finish();
+}
+
+/** The trainer behind `trainPunkt`. */
+export function punktTrainer({ maxTypes = MAX_TYPES }: { readonly maxTypes?: number } = {}): PunktTrainer {
+  const entries = new Map<string, Entry>();
   let tokens = 0;
+  let pairs = 0;
+  let forgottenBreaks = 0;
+  const add = (paragraph: string): void => {
+    let before: Entry | undefined;
+    for (const text of punktWords(paragraph)) {
+      let entry = entries.get(text);
+      if (entry === undefined) entries.set(text, entry = newEntry(text));
+      entry.count++;
+      tokens++;
+      const context = contextAfter(before);
+      if (context !== undefined) entry.bits |= contextBit(entry.token, context);
+      if (before?.next !== undefined) {
+        const seen = before.next.get(entry);
+        if (seen === undefined) pairs++;
+        before.next.set(entry, (seen ?? 0) + 1);
+      }
+      before = entry;
+    }
+    if (entries.size > maxTypes || pairs > maxTypes) {
+      const kept = forget(entries, maxTypes / 2, tokens);
+      pairs = kept.pairs;
+      forgottenBreaks += kept.breaks;
+    }
+  };
+  return { add, finish: () => conclude(entries, tokens, forgottenBreaks) };
+}
+
+function newEntry(text: string): Entry {
+  const token = punktToken(text);
+  const pairs = token.endsInPeriod && !isEllipsis(token);
+  return { token, count: 0, bits: 0, next: pairs ? new Map<Entry, number>() : undefined };
+}
+
+const isMark = ({ text }: PunktToken): boolean => text === "." || text === "?" || text === "!";
+const isSpecial = (token: PunktToken): boolean => token.type === NUMBER || isInitial(token);
+
+/** The context of a token by the one before; undefined while it hangs on whether that is an abbreviation. */
+function contextAfter(before: Entry | undefined): Context | undefined {
+  if (before === undefined || isMark(before.token)) return "begin";
+  if (before.next === undefined) return isEllipsis(before.token) ? "unknown" : "mid";
+  return isSpecial(before.token) ? "unknown" : undefined;
+}
+
+function contextBit({ firstCase }: PunktToken, context: Context): number {
+  return firstCase === "upper"
+    ? ORTHO[`${context}Upper`]
+    : firstCase === "lower"
+    ? ORTHO[`${context}Lower`]
+    : 0;
+}
+
+/** Counts per type, with the final period kept. */
+function countTypes(entries: ReadonlyMap<string, Entry>): { counts: Map<string, number>; periods: number } {
+  const counts = new Map<string, number>();
   let periods = 0;
-  for (const [text, count] of texts) {
-    const token = punktToken(text);
+  for (const { token, count } of entries.values()) {
     counts.set(token.type, (counts.get(token.type) ?? 0) + count);
-    tokens += count;
     if (token.endsInPeriod) periods += count;
   }
-  const abbreviations = findAbbreviations(counts, periods, tokens);
+  return { counts, periods };
+}
 
-  const annotate = annotator(abbreviations);
-  const orthography = new Map<string, number>();
+function judge({ token, next }: Entry, abbreviations: ReadonlySet<string>): Judged {
+  const abbreviation = next !== undefined && !isMark(token) && isAbbreviation(token.bare, abbreviations);
+  const breaks = isMark(token) || next !== undefined && !abbreviation;
+  return { abbreviation, breaks, special: isSpecial(token) };
+}
+
+/** Settles, by what is known so far, the contexts that hang on pairs. */
+function settlePairs(entry: Entry, abbreviations: ReadonlySet<string>): void {
+  if (contextAfter(entry) !== undefined) return;
+  const context = judge(entry, abbreviations).abbreviation ? "unknown" : "begin";
+  for (const next of entry.next?.keys() ?? []) next.bits |= contextBit(next.token, context);
+}
+
+/** Lets the rarest words and pairs go until at most `keep` of each are left. */
+function forget(
+  entries: Map<string, Entry>,
+  keep: number,
+  tokens: number,
+): { readonly pairs: number; readonly breaks: number } {
+  const { counts, periods } = countTypes(entries);
+  const abbreviations = findAbbreviations(counts, periods, tokens);
+  for (const entry of entries.values()) settlePairs(entry, abbreviations);
+  let pairs = Infinity;
+  for (let rare = 1; pairs > keep; rare *= 2) {
+    pairs = 0;
+    for (const { next } of entries.values()) {
+      for (const [entry, count] of next ?? []) if (count <= rare) next?.delete(entry);
+      pairs += next?.size ?? 0;
+    }
+  }
   let breaks = 0;
-  for (const paragraph of paragraphs) {
-    const annotated = annotate(paragraph);
-    noteCases(annotated, orthography);
-    breaks += annotated.filter((token) => token.breaks).length;
+  for (let rare = 1; entries.size > keep; rare *= 2) {
+    for (const [text, entry] of entries) {
+      if (entry.count > rare) continue;
+      if (judge(entry, abbreviations).breaks) breaks += entry.count;
+      entries.delete(text);
+    }
+  }
+  return { pairs, breaks };
+}
+
+function conclude(entries: ReadonlyMap<string, Entry>, tokens: number, forgottenBreaks: number): PunktModel {
+  const { counts, periods } = countTypes(entries);
+  const abbreviations = findAbbreviations(counts, periods, tokens);
+  const judged = new Map([...entries.values()].map((entry) => [entry, judge(entry, abbreviations)]));
+  let breaks = forgottenBreaks;
+  for (const [entry, one] of judged) {
+    settlePairs(entry, abbreviations);
+    if (one.breaks) breaks += entry.count;
+  }
+  const typeOf = (entry: Entry): string => judged.get(entry)?.breaks ? entry.token.bare : entry.token.type;
+  const orthography = new Map<string, number>();
+  for (const entry of entries.values()) {
+    if (entry.bits === 0) continue;
+    const type = typeOf(entry);
+    orthography.set(type, (orthography.get(type) ?? 0) | entry.bits);
   }
   const starts = new Map<string, number>();
-  const pairs = new Map<string, number>();
+  const collocations = new Map<string, number>();
   const rare = new Set<string>();
-  for (const paragraph of paragraphs) {
-    const annotated = annotate(paragraph);
-    for (const [index, token] of annotated.entries()) {
-      const next = annotated[index + 1];
-      if (!next || !token.endsInPeriod || !token.breaks && !token.abbreviation) continue;
-      if (isRareAbbreviation(token, next, counts, abbreviations, orthography)) rare.add(token.bare);
-      const special = token.type === NUMBER || isInitial(token);
-      if (token.breaks && !special && isAlphabetic(next)) add(starts, next.type);
-      if (token.breaks && special && isWord(token) && isWord(next)) add(pairs, `${token.bare}\t${next.bare}`);
+  for (const [entry, one] of judged) {
+    if (!one.breaks && !one.abbreviation) continue;
+    for (const [next, count] of entry.next ?? []) {
+      if (
+        isRareAbbreviation(entry.token, one, next.token, typeOf(next), counts, abbreviations, orthography)
+      ) {
+        rare.add(entry.token.bare);
+      }
+      if (one.breaks && !one.special && isAlphabetic(next.token)) add(starts, next.token.type, count);
+      if (one.breaks && one.special && isWord(entry.token) && isWord(next.token)) {
+        add(collocations, `${entry.token.bare}\t${next.token.bare}`, count);
+      }
     }
   }
   const sentenceStarters = findStarters(starts, counts, breaks, tokens);
   return {
     abbreviations: new Set([...abbreviations, ...rare]),
     sentenceStarters,
-    collocations: findCollocations(pairs, counts, sentenceStarters, tokens),
+    collocations: findCollocations(collocations, counts, sentenceStarters, tokens),
     orthography,
   };
 }
 
-function add(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+function add(counts: Map<string, number>, key: string, count: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + count);
 }
 
 /** How often a type was seen, with and without period. */
@@ -162,53 +295,20 @@ function periodLikelihood(withPeriod: number, without: number, chance: number): 
   return -2 * (plain - strong);
 }
 
-/** What the first pass says about a token depends on its text alone, so each different text is judged once. */
-function annotator(abbreviations: ReadonlySet<string>): (paragraph: string) => Annotated[] {
-  const known = new Map<string, Annotated>();
-  return (paragraph) =>
-    punktWords(paragraph).map((text) => {
-      const before = known.get(text);
-      if (before) return before;
-      const token = punktToken(text);
-      const ellipsis = isEllipsis(token);
-      const mark = text === "." || text === "?" || text === "!";
-      const abbreviation = token.endsInPeriod && !ellipsis && !mark &&
-        isAbbreviation(token.bare, abbreviations);
-      const breaks = mark || token.endsInPeriod && !ellipsis && !abbreviation;
-      const annotated = { ...token, ellipsis, abbreviation, breaks };
-      known.set(text, annotated);
-      return annotated;
-    });
-}
-
-function noteCases(tokens: readonly Annotated[], orthography: Map<string, number>): void {
-  let context: "begin" | "mid" | "unknown" = "begin";
-  for (const token of tokens) {
-    const bit = token.firstCase === "upper"
-      ? ORTHO[`${context}Upper`]
-      : token.firstCase === "lower"
-      ? ORTHO[`${context}Lower`]
-      : 0;
-    const type = token.breaks ? token.bare : token.type;
-    if (bit) orthography.set(type, (orthography.get(type) ?? 0) | bit);
-    if (token.breaks) context = token.type === NUMBER || isInitial(token) ? "unknown" : "begin";
-    else context = token.ellipsis || token.abbreviation ? "unknown" : "mid";
-  }
-}
-
 function isRareAbbreviation(
-  token: Annotated,
-  next: Annotated,
+  { bare, type }: PunktToken,
+  { breaks }: Judged,
+  next: PunktToken,
+  nextType: string,
   counts: ReadonlyMap<string, number>,
   abbreviations: ReadonlySet<string>,
   orthography: ReadonlyMap<string, number>,
 ): boolean {
-  const { bare, breaks } = token;
-  if (!breaks || token.type === NUMBER || !/\p{L}/u.test(bare)) return false;
+  if (!breaks || type === NUMBER || !/\p{L}/u.test(bare)) return false;
   if (abbreviations.has(bare) || seen(counts, bare) >= RARE_COUNT) return false;
   if (/^[,:;]/.test(next.text)) return true;
   if (next.firstCase !== "lower") return false;
-  const bits = orthography.get(next.breaks ? next.bare : next.type) ?? 0;
+  const bits = orthography.get(nextType) ?? 0;
   return (bits & ORTHO.beginUpper) !== 0 && (bits & ORTHO.midUpper) === 0;
 }
 
