@@ -1,79 +1,27 @@
-// Runs the project's checks and closes with one plain line, `N passed, N failed[, N skipped]`.
+// Runs the project's checks and closes with one plain line, `N passed, N failed[, N skipped]`; above it stand a line
+// for each stage and the name of each failed test once more.
 //
-//   deno task ok      format, lint, types, documentation examples, unit tests
-//   deno task test    all of that, the package build, every notebook under both kernels, the guide from end to end
+//   deno task ok                      format, lint, types, documentation examples, unit tests
+//   deno task test                    all of that, the package build, every notebook under both kernels, the guide
+//   deno task test --only=docs,unit   only these stages
 //
-// A stage is a child process. A stage that is itself a test runner adds its own counts; any other counts as one.
+// A stage (stages.ts) is a child process. A stage that is itself a test runner adds its own counts; any other counts
+// as one. Stages that keep one core busy run side by side, so every line of output names its stage.
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
+import { parseArgs } from "node:util";
+import { type Stage, stages } from "./stages.ts";
 
-type Count = { readonly passed: number; readonly failed: number; readonly skipped: number };
-type Stage = {
-  readonly name: string;
-  readonly args: readonly string[];
-  readonly quick: boolean;
-  readonly counts: boolean;
-  /** Variables of its process. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Runs only where a plugin of XLA is installed. */
-  readonly xla?: boolean;
+/** What became of tests. */
+export type Count = { readonly passed: number; readonly failed: number; readonly skipped: number };
+type Outcome = {
+  readonly stage: Stage;
+  readonly count: Count;
+  readonly lost: readonly string[];
+  seconds: number;
 };
 
-// Unit tests that train, kill or start kernels for more than a few seconds: not part of `ok`.
-const slow = [
-  ...[
-    "train/learns_test.ts",
-    "train/kill_test.ts",
-    "train/resume_test.ts",
-    "show/kernels_test.ts",
-    "show/figure_test.ts",
-  ],
-  ...["engines/xla_runtimes_test.ts", "engines/xla_caller_test.ts", "engines/xla_devices_test.ts"],
-].map((name) => `test/${name}`);
-// Unit tests that change environment variables, which tests in parallel share: run one after the other.
-const alone = ["registry", "plugins", "plugin_files", "xla_process"].map((name) =>
-  `test/engines/${name}_test.ts`
-);
-const elsewhere = ["test/notebooks", "test/e2e", "test/bench", ...slow, ...alone];
-const unit = ["test", "-A", "--parallel", "test", `--ignore=${elsewhere.join(",")}`];
-
-/** The tests that open the engine which ALBERT_TEST_ENGINE names. */
-function filesThatTakeAnEngine(folders: readonly string[]): string[] {
-  return folders.flatMap((folder) => readdirSync(folder).map((name) => `${folder}/${name}`))
-    .filter((path) => path.endsWith("_test.ts") && readFileSync(path, "utf8").includes('from "../engine.ts"'))
-    .filter((path) => !slow.includes(path)).sort();
-}
-
-/** Every stage, in the order in which a mistake is cheapest to see. */
-export const stages: readonly Stage[] = [
-  { name: "format", args: ["fmt", "--check", "-q"], quick: true, counts: false },
-  { name: "lint", args: ["lint", "-q"], quick: true, counts: false },
-  { name: "types", args: ["check", "-q", "lib", "test", "data"], quick: true, counts: false },
-  {
-    name: "documentation examples",
-    args: ["test", "-A", "--doc", "--parallel", "lib"],
-    quick: true,
-    counts: true,
-  },
-  { name: "unit tests", args: unit, quick: true, counts: true },
-  { name: "unit tests one by one", args: ["test", "-A", ...alone], quick: true, counts: true },
-  { name: "slow unit tests", args: ["test", "-A", ...slow], quick: false, counts: true },
-  {
-    // They run on tfjs and in float64 among the unit tests; the others there know no engine.
-    name: "model and training on xla",
-    args: ["test", "-A", "--parallel", ...filesThatTakeAnEngine(["test/model", "test/train"])],
-    quick: false,
-    counts: true,
-    env: { ALBERT_TEST_ENGINE: "xla" },
-    xla: true,
-  },
-  { name: "package build", args: ["run", "-A", "lib/notebook/build.ts"], quick: false, counts: false },
-  { name: "cell types", args: ["run", "-A", "lib/notebook/check_cells.ts"], quick: false, counts: false },
-  { name: "notebooks", args: ["run", "-A", "lib/notebook/run.ts"], quick: false, counts: true },
-  { name: "runner and canaries", args: ["test", "-A", "test/notebooks"], quick: false, counts: true },
-  { name: "end to end", args: ["test", "-A", "test/e2e"], quick: false, counts: true },
-];
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** Counts from what a runner printed last, or undefined when it printed no count. */
 export function countsIn(output: string): Count | undefined {
@@ -87,7 +35,7 @@ export function countsIn(output: string): Count | undefined {
 }
 
 /** What a stage adds to the sum: a failed run without a failed test is still a failure. */
-export function judgeStage({ counts }: Stage, code: number, output: string): Count {
+export function judgeStage({ counts }: Pick<Stage, "counts">, code: number, output: string): Count {
   const found = counts ? countsIn(output) : undefined;
   if (found === undefined) {
     return { passed: code === 0 && !counts ? 1 : 0, failed: code === 0 && !counts ? 0 : 1, skipped: 0 };
@@ -95,9 +43,56 @@ export function judgeStage({ counts }: Stage, code: number, output: string): Cou
   return code !== 0 && found.failed === 0 ? { ...found, failed: 1 } : found;
 }
 
+/** The names of what failed, as deno's test runner lists them at its end and the notebooks' runner in its lines. */
+export function failuresIn(output: string): string[] {
+  const lists = [...output.matchAll(/^ FAILURES $([^]*?)^FAILED \|/gm)].flatMap(([, list = ""]) =>
+    list.split("\n").map((line) => line.trim()).filter((line) => line !== "")
+  );
+  const lines = [...output.matchAll(/^FAILED {2}(?!\|)(.*)$/gm)].map(([, line = ""]) => line.trim());
+  return [...lists, ...lines.map((line) => line.replace(/ {2,}/g, "  "))];
+}
+
+/**
+ * Reads the command line.
+ *
+ * @throws {RangeError} When a flag or a stage is unknown: the text is for the user.
+ */
+export function chooseStages(args: readonly string[]): readonly Stage[] {
+  const known = `known: --quick, --only=${stages.map(({ name }) => name).join(",")}`;
+  let values: { readonly quick?: boolean; readonly only?: string };
+  try {
+    ({ values } = parseArgs({
+      args: [...args],
+      options: { quick: { type: "boolean" }, only: { type: "string" } },
+    }));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new RangeError(`Cannot run the tests: ${reason}; ${known}`, { cause });
+  }
+  const { quick = false, only } = values;
+  const chosen = only?.split(",").map((name) => name.trim()).filter((name) => name !== "");
+  const strange = chosen?.filter((name) => stages.every((stage) => stage.name !== name)) ?? [];
+  if (strange.length > 0 || chosen?.length === 0) {
+    throw new RangeError(`Cannot run the stages "${strange.join('", "')}": there are none; ${known}`);
+  }
+  return stages.filter((stage) => (stage.quick || !quick) && (chosen?.includes(stage.name) ?? true));
+}
+
+/** The first of the waiting stages that may start beside those that run; `cores` is how many there are. */
+export function nextStage(
+  waiting: readonly Stage[],
+  running: readonly Stage[],
+  cores: number,
+): Stage | undefined {
+  const free = Math.max(2, cores) - running.reduce((sum, stage) => sum + stage.cores, 0);
+  const unfinished = [...waiting, ...running].map(({ name }) => name);
+  return waiting.find((stage) =>
+    stage.cores <= free && (stage.after === undefined || !unfinished.includes(stage.after))
+  );
+}
+
 /** Sees to the plugin of XLA, as far as allowed, and says in one line what came of it. */
 async function preparePlugin({ fetch }: { readonly fetch: boolean }): Promise<boolean> {
-  const say = (line: string): void => void process.stdout.write(`${line}\n`);
   try {
     const { ensurePlugin, findPlugin } = await import("../lib/engines/mod.ts");
     const known = findPlugin();
@@ -118,55 +113,88 @@ async function preparePlugin({ fetch }: { readonly fetch: boolean }): Promise<bo
   }
 }
 
-function runStage(
-  { name, args, env = {} }: Stage,
-): Promise<{ readonly code: number; readonly output: string }> {
-  process.stdout.write(`\n== ${name}: deno ${args.join(" ")}\n`);
-  const { promise, resolve } = Promise.withResolvers<{ code: number; output: string }>();
+async function runStage(stage: Stage): Promise<Outcome> {
+  const { name, args, env = {} } = stage;
+  const start = Date.now();
+  const head = name.padEnd(Math.max(...stages.map(({ name }) => name.length)));
+  say(`${head} == deno ${args.join(" ")}`);
+  const { promise, resolve } = Promise.withResolvers<number>();
   const child = spawn(Deno.execPath(), [...args], {
     env: { ...process.env, ...env, NO_COLOR: "1" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
-  const take = (chunk: Uint8Array): void => {
-    const text = new TextDecoder().decode(chunk);
-    output += text;
-    process.stdout.write(text);
-  };
-  child.stdout.on("data", take);
-  child.stderr.on("data", take);
-  child.on("close", (code) => resolve({ code: code ?? 1, output }));
-  return promise;
+  for (const stream of [child.stdout, child.stderr]) {
+    let begun = "";
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+      const lines = `${begun}${text}`.split("\n");
+      begun = lines.pop() ?? "";
+      for (const line of lines) say(`${head} | ${line}`);
+    }).on("end", () => begun !== "" && say(`${head} | ${begun}`));
+  }
+  child.on("close", (code) => resolve(code ?? 1));
+  const code = await promise;
+  const count = judgeStage(stage, code, output);
+  const seconds = (Date.now() - start) / 1000;
+  const named = failuresIn(output);
+  const lost = count.failed === 0 ? [] : named.length > 0 ? named : [`ended with code ${code}`];
+  say(`${head} == ${count.passed} passed, ${count.failed} failed, ${seconds.toFixed(0)} s`);
+  return { stage, count, lost, seconds };
+}
+
+/** Runs stages, as many at a time as there are cores for. */
+async function runStages(chosen: readonly Stage[]): Promise<Outcome[]> {
+  const waiting = [...chosen];
+  const running = new Map<Stage, Promise<void>>();
+  const outcomes: Outcome[] = [];
+  while (waiting.length > 0 || running.size > 0) {
+    const next = nextStage(waiting, [...running.keys()], navigator.hardwareConcurrency);
+    if (next === undefined) {
+      await Promise.race(running.values());
+      continue;
+    }
+    waiting.splice(waiting.indexOf(next), 1);
+    const done = (outcome: Outcome): void => {
+      outcomes.push(outcome);
+      running.delete(next);
+    };
+    running.set(next, runStage(next).then(done));
+  }
+  return outcomes.sort((a, b) => chosen.indexOf(a.stage) - chosen.indexOf(b.stage));
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const quick = args.includes("--quick");
-  let sum: Count = { passed: 0, failed: 0, skipped: 0 };
-  const rows: string[] = [];
+  const start = Date.now();
+  const chosen = chooseStages(args);
   // Tests never fetch anything themselves.
-  const xla = await preparePlugin({ fetch: !quick });
-  for (const stage of stages.filter((stage) => (stage.quick || !quick) && (xla || stage.xla !== true))) {
-    const start = Date.now();
-    const { code, output } = await runStage(stage);
-    const count = judgeStage(stage, code, output);
-    sum = {
-      passed: sum.passed + count.passed,
-      failed: sum.failed + count.failed,
-      skipped: sum.skipped + count.skipped,
-    };
-    const seconds = ((Date.now() - start) / 1000).toFixed(0);
-    rows.push(
-      `${count.failed === 0 ? "ok    " : "FAILED"} ${
-        stage.name.padEnd(24)
-      } ${count.passed} passed, ${count.failed} failed, ${seconds} s`,
+  const xla = await preparePlugin({ fetch: chosen.some(({ quick }) => !quick) });
+  const outcomes = await runStages(chosen.filter((stage) => xla || stage.xla !== true));
+  say("");
+  for (const { stage, count, seconds } of outcomes) {
+    const mark = count.failed === 0 ? "ok    " : "FAILED";
+    say(
+      `${mark} ${stage.name.padEnd(9)} ${count.passed} passed, ${count.failed} failed, ${
+        seconds.toFixed(0)
+      } s`,
     );
   }
-  process.stdout.write(
-    `\n${rows.join("\n")}\n\n${sum.passed} passed, ${sum.failed} failed${
-      sum.skipped > 0 ? `, ${sum.skipped} skipped` : ""
-    }\n`,
-  );
-  return sum.failed === 0 ? 0 : 1;
+  for (const { stage, lost } of outcomes) {
+    for (const name of lost) say(`FAILED ${stage.name.padEnd(9)} ${name}`);
+  }
+  const total = (key: keyof Count): number => outcomes.reduce((sum, { count }) => sum + count[key], 0);
+  const skipped = total("skipped");
+  say(`${((Date.now() - start) / 1000).toFixed(0)} s in all\n`);
+  say(`${total("passed")} passed, ${total("failed")} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  return total("failed") === 0 ? 0 : 1;
 }
 
-if (import.meta.main) process.exit(await main(process.argv.slice(2)));
+if (import.meta.main) {
+  try {
+    process.exit(await main(process.argv.slice(2)));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(2);
+  }
+}
