@@ -6,7 +6,7 @@
 import { basename } from "node:path";
 import { CorruptFileError } from "../formats/mod.ts";
 import { expandInputs } from "./inputs.ts";
-import { type OnBytes, readLines } from "./lines.ts";
+import { nameOf, type OnBytes, readLines } from "./lines.ts";
 import { readParquetColumn } from "./parquet.ts";
 
 /** Text without blank lines is cut into documents of about this many UTF-16 units, so that memory stays bounded. */
@@ -48,6 +48,8 @@ export type TextDocument = {
 export type DocumentOptions = {
   /** The field of JSON lines and the column of parquet that holds the text; default `"text"`. */
   readonly textField?: string;
+  /** What the files are; default `"auto"`: by their endings, standard input is text. */
+  readonly format?: "auto" | "text" | "jsonl" | "parquet";
   /** A text file is one document, blank lines only separate paragraphs; default `false`. */
   readonly documentPerFile?: boolean;
   /** Told how many bytes came from the disk, for progress. */
@@ -58,8 +60,8 @@ export type DocumentOptions = {
  * Reads documents one after the other.
  *
  * @param inputs A path, folder (recursive, sorted by name), glob (`*`, `?`, `**`, `[a-z]`, `{a,b}`) or comma list of
- * them, or an array of such. The ending decides the format: `.jsonl`, `.ndjson`, `.json` (one object a line),
- * `.parquet`, anything else is text; `.gz` and `.zst` may follow.
+ * them, `-` for standard input, or an array of such. The ending decides the format: `.jsonl`, `.ndjson`, `.json` (one object a line),
+ * `.parquet`, anything else is text; `.gz` and `.zst` may follow. Packed standard input is known by its first bytes.
  * @param options Text field, and whether a file is one document.
  * @returns The documents in input order; a text without blank lines is cut after about 16 MiB.
  * @throws {Error} When a file or pattern is missing: the message names it.
@@ -80,14 +82,19 @@ export type DocumentOptions = {
  */
 export async function* readDocuments(
   inputs: string | readonly string[],
-  { textField = "text", documentPerFile = false, onBytes }: DocumentOptions = {},
+  { textField = "text", format = "auto", documentPerFile = false, onBytes }: DocumentOptions = {},
 ): AsyncGenerator<TextDocument> {
   for (const file of expandInputs(inputs)) {
-    if (/\.parquet$/i.test(file)) yield* parquetDocuments(file, textField, onBytes);
-    else if (/\.(jsonl|ndjson|json)(\.gz|\.zst)?$/i.test(file)) {
-      yield* jsonDocuments(file, textField, onBytes);
-    } else yield* textDocuments(file, documentPerFile, onBytes);
+    const kind = format === "auto" ? formatOf(file) : format;
+    if (kind === "parquet") yield* parquetDocuments(file, textField, onBytes);
+    else if (kind === "jsonl") yield* jsonDocuments(file, textField, onBytes);
+    else yield* textDocuments(file, documentPerFile, onBytes);
   }
+}
+
+function formatOf(file: string): "text" | "jsonl" | "parquet" {
+  if (/\.parquet$/i.test(file)) return "parquet";
+  return /\.(jsonl|ndjson|json)(\.gz|\.zst)?$/i.test(file) ? "jsonl" : "text";
 }
 
 async function* textDocuments(
@@ -95,7 +102,7 @@ async function* textDocuments(
   documentPerFile: boolean,
   onBytes: OnBytes | undefined,
 ): AsyncGenerator<TextDocument> {
-  const stem = basename(source);
+  const stem = basename(nameOf(source));
   let paragraphs: string[] = [];
   let length = 0;
   let count = 0;
@@ -147,7 +154,7 @@ function parseLine(line: string, path: string, record: number): Readonly<Record<
     reason = error instanceof Error ? error.message : String(error);
   }
   throw new CorruptFileError(
-    `Cannot read line ${record} of ${path}: ${reason}; one JSON object a line is needed`,
+    `Cannot read line ${record} of ${nameOf(path)}: ${reason}; one JSON object a line is needed`,
     {
       path,
       record,
@@ -178,7 +185,7 @@ function paragraphsOf(
   if (text === null) return [];
   if (typeof text !== "string") {
     throw new TypeError(
-      `Cannot read record ${record} of ${source}: its field "${field}" is ${
+      `Cannot read record ${record} of ${nameOf(source)}: its field "${field}" is ${
         text === undefined ? "missing" : `a ${typeof text}, not a string`
       }; it has ${
         fields.map((name) => `"${name}"`).join(", ") || "no field"
@@ -190,5 +197,5 @@ function paragraphsOf(
 
 function titleOf(value: Readonly<Record<string, unknown>>, source: string, record: number): string {
   const title = value["title"];
-  return typeof title === "string" && title !== "" ? title : `${basename(source)}:${record}`;
+  return typeof title === "string" && title !== "" ? title : `${basename(nameOf(source))}:${record}`;
 }

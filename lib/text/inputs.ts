@@ -1,10 +1,10 @@
 /**
- * What a user names as input, turned into files: paths, folders, globs and comma lists. Order is the order given;
+ * What a user names as input, turned into files: paths, folders, globs, comma lists, `-` for standard input. Order is the order given;
  * inside a folder or a pattern it is by name, so that the same input always gives the same raw file.
  */
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { readError } from "./lines.ts";
+import { readError, STDIN } from "./lines.ts";
 
 /** What is taken from a folder; a file named directly, or by a pattern, is taken whatever its ending. */
 const KNOWN = /\.(txt|text|md|jsonl|ndjson|json|parquet)(\.gz|\.zst)?$/i;
@@ -17,14 +17,18 @@ const KNOWN = /\.(txt|text|md|jsonl|ndjson|json|parquet)(\.gz|\.zst)?$/i;
 export function expandInputs(inputs: string | readonly string[]): string[] {
   const files: string[] = [];
   for (const input of typeof inputs === "string" ? [inputs] : inputs) {
-    const names = kindOf(input) ? [input] : splitList(input);
+    const names = input !== STDIN && kindOf(input) ? [input] : splitList(input);
     for (const name of names) files.push(...expand(name));
   }
   if (files.length === 0) throw new RangeError("Cannot read documents: the input names no file");
+  if (files.indexOf(STDIN) !== files.lastIndexOf(STDIN)) {
+    throw new RangeError("Cannot read documents: standard input (-) can be read only once");
+  }
   return files;
 }
 
 function expand(name: string): string[] {
+  if (name === STDIN) return [STDIN];
   const kind = kindOf(name);
   if (kind === "file") return [name];
   if (kind === "folder") {

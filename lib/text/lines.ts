@@ -1,15 +1,24 @@
 /**
- * Lines of a text file as a stream: plain, gzip or zstd, strict UTF-8, any line end. Memory is bounded by one block
- * (64 KiB, or the longest line). Every reader of this folder stands on it, so damage is named the same way everywhere:
- * file and byte.
+ * Lines of a text file or of standard input as a stream: plain, gzip or zstd, strict UTF-8, any line end. Memory is
+ * bounded by one block (64 KiB, or the longest line). Every reader of this folder stands on it, so damage is named the
+ * same way everywhere: file, line and byte.
  */
 import { createReadStream, statSync } from "node:fs";
-import type { Readable, Transform } from "node:stream";
+import process from "node:process";
+import { PassThrough, type Readable, type Transform } from "node:stream";
 import * as zlib from "node:zlib";
 import { CorruptFileError } from "../formats/mod.ts";
 
 /** A single line may not be longer than this, in bytes: it has to fit into one JavaScript string. */
 const MAX_LINE_BYTES = 1 << 28;
+
+/** The name that stands for standard input. */
+export const STDIN = "-";
+
+/** What a file is called in messages. */
+export function nameOf(path: string): string {
+  return path === STDIN ? "standard input" : path;
+}
 
 /** Bytes read from the disk since the last call, before decompression. */
 export type OnBytes = (bytes: number) => void;
@@ -38,17 +47,20 @@ export async function* readLines(path: string, onBytes?: OnBytes): AsyncGenerato
   let rest: Uint8Array[] = [];
   let restBytes = 0;
   let offset = 0;
+  let count = 0;
   const decode = (bytes: Uint8Array): string[] => {
     let text: string;
     try {
       text = decoder.decode(bytes);
     } catch {
-      throw invalidUtf8(path, bytes, offset);
+      throw invalidUtf8(path, bytes, offset, count);
     }
     if (offset === 0 && text.startsWith("\ufeff")) text = text.slice(1);
     offset += bytes.length;
     if (text.includes("\r")) text = text.replace(/\r\n?/g, "\n");
-    return text.split("\n");
+    const lines = text.split("\n");
+    count += lines.length - 1;
+    return lines;
   };
   for await (const chunk of readBytes(path, onBytes)) {
     const end = chunk.lastIndexOf(10) + 1;
@@ -72,15 +84,11 @@ export async function* readLines(path: string, onBytes?: OnBytes): AsyncGenerato
 }
 
 async function* readBytes(path: string, onBytes: OnBytes | undefined): AsyncGenerator<Uint8Array> {
-  fileSize(path);
-  const file = createReadStream(path);
-  const unpack = decompressor(path);
-  let stream: Readable = file;
-  if (onBytes) file.on("data", (chunk) => onBytes(chunk.length));
-  if (unpack) {
-    file.on("error", (error) => unpack.destroy(error));
-    stream = file.pipe(unpack);
-  }
+  if (path !== STDIN) fileSize(path);
+  const file: Readable = path === STDIN ? process.stdin : createReadStream(path);
+  const { unpack, stream } = path === STDIN
+    ? await unpackStdin(file, onBytes)
+    : unpackFile(path, file, onBytes);
   let position = 0;
   try {
     for await (const chunk of stream) {
@@ -91,7 +99,7 @@ async function* readBytes(path: string, onBytes: OnBytes | undefined): AsyncGene
   } catch (error) {
     throw unpack && !isSystemError(error)
       ? new CorruptFileError(
-        `Cannot unpack ${path}: ${
+        `Cannot unpack ${nameOf(path)}: ${
           message(error)
         } after ${position} bytes of text; fetch or make the file again`,
         { path, byte: position },
@@ -101,6 +109,51 @@ async function* readBytes(path: string, onBytes: OnBytes | undefined): AsyncGene
     file.destroy();
     unpack?.destroy();
   }
+}
+
+type Unpacked = { readonly unpack: Transform | undefined; readonly stream: Readable };
+
+function unpackFile(path: string, file: Readable, onBytes: OnBytes | undefined): Unpacked {
+  const unpack = decompressor(path);
+  if (onBytes) file.on("data", (chunk: Uint8Array) => onBytes(chunk.length));
+  if (unpack) file.on("error", (error) => unpack.destroy(error));
+  return { unpack, stream: unpack ? file.pipe(unpack) : file };
+}
+
+/** Standard input has no ending: its first bytes say whether it is gzip or zstd. */
+async function unpackStdin(input: Readable, onBytes: OnBytes | undefined): Promise<Unpacked> {
+  const chunks = input[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+  const head: Uint8Array[] = [];
+  for (let bytes = 0; bytes < 4;) {
+    const { value, done } = await chunks.next();
+    if (done === true) break;
+    head.push(value);
+    bytes += value.length;
+  }
+  const [a, b, c, d] = concat(head.map((chunk) => chunk.subarray(0, 4)));
+  const gzip = a === 0x1f && b === 0x8b;
+  const zstd = a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd;
+  if (a === 0x50 && b === 0x41 && c === 0x52 && d === 0x31) {
+    throw new TypeError(
+      "Cannot read standard input: it is a parquet file, which is read from its end; name the file",
+    );
+  }
+  const stream = gzip || zstd ? decompressor(gzip ? "-.gz" : "-.zst") : undefined;
+  const into: Transform = stream ?? new PassThrough();
+  const feed = async (): Promise<void> => {
+    const write = async (chunk: Uint8Array): Promise<void> => {
+      onBytes?.(chunk.length);
+      if (!into.write(chunk)) await new Promise((done) => into.once("drain", done).once("close", done));
+    };
+    for (const chunk of head) await write(chunk);
+    for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
+      if (into.destroyed) return;
+      await write(next.value);
+    }
+    into.end();
+  };
+  feed().catch((error: Error) => into.destroy(error));
+  return { unpack: stream, stream: into };
 }
 
 function decompressor(path: string): Transform | undefined {
@@ -151,25 +204,38 @@ function validUtf8Prefix(bytes: Uint8Array): number {
   return bytes.length;
 }
 
-function invalidUtf8(path: string, bytes: Uint8Array, offset: number): CorruptFileError {
+function invalidUtf8(path: string, bytes: Uint8Array, offset: number, lines: number): CorruptFileError {
   const at = validUtf8Prefix(bytes);
   const byte = offset + at;
+  const line = lines + new TextDecoder().decode(bytes.subarray(0, at)).split(/\r\n?|\n/).length;
   const found = `0x${(bytes[at] ?? 0).toString(16).padStart(2, "0")}`;
   const bom = offset === 0 &&
     (bytes[0] === 0xff && bytes[1] === 0xfe || bytes[0] === 0xfe && bytes[1] === 0xff);
-  const advice = bom
+  const packed = offset === 0 &&
+    (bytes[0] === 0x1f && bytes[1] === 0x8b
+      ? ".gz"
+      : bytes[0] === 0x28 && bytes[1] === 0xb5
+      ? ".zst"
+      : undefined);
+  const advice = packed
+    ? `it looks packed: let its name end in ${packed}`
+    : bom
     ? `it looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8`
     : `convert it, for example with iconv -f WINDOWS-1252 -t UTF-8`;
   const where = /\.(gz|zst)$/i.test(path) ? " of its unpacked text" : "";
   return new CorruptFileError(
-    `Cannot read ${path} as UTF-8: byte ${byte}${where} is ${found}, which is not valid there; ${advice}`,
-    { path, byte },
+    `Cannot read ${
+      nameOf(path)
+    } as UTF-8: byte ${byte}${where}, in line ${line}, is ${found}, which is not valid there; ${advice}`,
+    { path, record: line, byte },
   );
 }
 
 function lineTooLong(path: string, byte: number): RangeError {
   return new RangeError(
-    `Cannot read ${path}: the line at byte ${byte} is longer than ${MAX_LINE_BYTES} bytes; put line breaks between paragraphs`,
+    `Cannot read ${
+      nameOf(path)
+    }: the line at byte ${byte} is longer than ${MAX_LINE_BYTES} bytes; put line breaks between paragraphs`,
   );
 }
 
@@ -183,7 +249,7 @@ export function readError(path: string, cause: unknown): Error {
     : cause.code === "ENOTDIR"
     ? "a part of its path is a file, not a folder"
     : cause.message;
-  return new Error(`Cannot read ${path}: ${reason}`, { cause });
+  return new Error(`Cannot read ${nameOf(path)}: ${reason}`, { cause });
 }
 
 function isSystemError(error: unknown): error is Error & { code: string; syscall: string } {

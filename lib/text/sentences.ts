@@ -3,6 +3,7 @@
  * leaves here is ready for a raw file: one line each, single spaces, never longer than SentencePiece reads.
  */
 import { Buffer } from "node:buffer";
+import { isClean } from "./cleaning.ts";
 import { punktSplitter } from "./punkt.ts";
 import type { PunktModel } from "./punkt_train.ts";
 
@@ -65,8 +66,21 @@ export type SplitterOptions = {
  */
 export function sentenceSplitter(
   name: SplitterName,
-  { language = "en", model, lowerCaseMerge = true, maxSentenceBytes = MAX_SENTENCE_BYTES }: SplitterOptions =
-    {},
+  options: SplitterOptions = {},
+): (paragraph: string) => string[] {
+  return cleanSplitter(name, options, { tidy: clean });
+}
+
+/** The splitter of paragraphs that are clean already: it leaves inner white space alone and counts what it cuts. */
+export function cleanSplitter(
+  name: SplitterName,
+  { language = "en", model, lowerCaseMerge = true, maxSentenceBytes = MAX_SENTENCE_BYTES }: SplitterOptions,
+  { tidy = (piece) => piece.trim(), onCut }: {
+    /** Applied to each sentence. */
+    readonly tidy?: (piece: string) => string;
+    /** Called for each sentence that is longer than `maxSentenceBytes`. */
+    readonly onCut?: () => void;
+  } = {},
 ): (paragraph: string) => string[] {
   if (!(maxSentenceBytes >= 16)) {
     throw new RangeError(
@@ -76,10 +90,12 @@ export function sentenceSplitter(
   const cut = cutter(name, language, model);
   const merges = lowerCaseMerge && (name === "punkt" || name === "intl");
   return (paragraph) => {
-    const pieces = cut(paragraph).map(clean).filter((piece) => piece !== "");
-    return (merges ? mergeLowerCase(pieces) : pieces).flatMap((sentence) =>
-      limit(sentence, maxSentenceBytes)
-    );
+    const pieces = cut(paragraph).map(tidy).filter((piece) => piece !== "");
+    return (merges ? mergeLowerCase(pieces) : pieces).flatMap((sentence) => {
+      const parts = limit(sentence, maxSentenceBytes);
+      if (parts.length > 1) onCut?.();
+      return parts;
+    });
   };
 }
 
@@ -113,6 +129,7 @@ function intlSplitter(language: string): (text: string) => string[] {
 
 /** Every run of space, line break or control character becomes one space. */
 function clean(text: string): string {
+  if (isClean(text)) return text.trim();
   // deno-lint-ignore no-control-regex -- control characters are what it removes
   return text.replace(/[\s\u0000-\u001f\u007f-\u009f]+/gu, " ").trim();
 }

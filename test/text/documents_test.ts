@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -137,7 +138,7 @@ Deno.test("readDocuments() names file and byte when a byte is not UTF-8", async 
       const folder = folderWith({ "a.txt": Buffer.concat([lead, Uint8Array.from(bytes)]) });
       await assert.rejects(read(folder), (error: CorruptFileError) => {
         assert.equal(error.place.byte, lead.length + at, name);
-        assert.match(error.message, /a\.txt as UTF-8: byte \d+ is 0x[0-9a-f]{2}.*iconv/);
+        assert.match(error.message, /a\.txt as UTF-8: byte \d+, in line \d+, is 0x[0-9a-f]{2}.*iconv/);
         return error instanceof CorruptFileError;
       });
     }
@@ -146,7 +147,7 @@ Deno.test("readDocuments() names file and byte when a byte is not UTF-8", async 
 
 Deno.test("readDocuments() advises the right conversion when the file is UTF-16", async () => {
   const folder = folderWith({ "a.txt": Buffer.from("\ufeffabc\n", "utf16le") });
-  await assert.rejects(read(folder), /byte 0 is 0xff.*iconv -f UTF-16/);
+  await assert.rejects(read(folder), /byte 0, in line 1, is 0xff.*iconv -f UTF-16/);
 });
 
 Deno.test("readDocuments() takes folders, globs, braces, lists and names with commas, in a fixed order", async () => {
@@ -184,4 +185,60 @@ Deno.test("readDocuments() cuts endless documents so that memory stays bounded",
   const documents = await read(folder);
   assert.ok(documents.length >= 3 && documents.length <= 4, String(documents.length));
   assert.equal(documents.reduce((sum, { paragraphs }) => sum + paragraphs.length, 0), 3400);
+});
+
+/** Reads standard input in a process of its own; gives documents, or the message of the error. */
+function readStdin(input: Uint8Array | string, options: DocumentOptions = {}): string {
+  const program = `
+    import { readDocuments } from "${new URL("../../lib/text/mod.ts", import.meta.url).href}";
+    const found = [];
+    try {
+      for await (const one of readDocuments("-", ${
+    JSON.stringify(options)
+  })) found.push(one.paragraphs.join("/"));
+      console.log(found.join("|"));
+    } catch (error) {
+      console.log(error.name + ": " + error.message);
+    }`;
+  const { stdout, stderr } = spawnSync(Deno.execPath(), ["eval", "--no-check", program], { input });
+  return stdout.toString().trim() + stderr.toString();
+}
+
+Deno.test("readDocuments() reads standard input, packed or not", () => {
+  assert.equal(readStdin("a\nb\n\nc\n"), "a/b|c");
+  assert.equal(readStdin(gzipSync("a\n\n" + "word ".repeat(200_000))).length, 2 + 1_000_000 - 1);
+  assert.equal(readStdin('{"text":"x\\ny"}\n{"text":"z"}\n', { format: "jsonl" }), "x/y|z");
+  assert.equal(readStdin(""), "");
+});
+
+Deno.test("readDocuments() names standard input and the byte when it is damaged", () => {
+  assert.match(
+    readStdin(Uint8Array.of(0x61, 0x0a, 0xe4, 0x62)),
+    /standard input as UTF-8: byte 2, in line 2, is 0xe4/,
+  );
+  const packed = gzipSync("word ".repeat(10_000));
+  assert.match(readStdin(packed.subarray(0, 40)), /CorruptFileError: Cannot unpack standard input/);
+  assert.match(readStdin("PAR1 and more"), /standard input: it is a parquet file/);
+});
+
+Deno.test("readDocuments() refuses standard input twice", async () => {
+  await assert.rejects(read("-,-"), /standard input \(-\) can be read only once/);
+});
+
+Deno.test("readDocuments() takes the format that is named over the ending", async () => {
+  const folder = folderWith({ "a.log": '{"text":"x"}\n', "b.jsonl": "plain\n" });
+  assert.equal(await texts(`${folder}/a.log`, { format: "jsonl" }), "x");
+  assert.equal(await texts(`${folder}/b.jsonl`, { format: "text" }), "plain");
+});
+
+Deno.test("readDocuments() names the line of a byte that is not UTF-8, and a packed file by its first bytes", async () => {
+  const folder = folderWith({
+    "far.txt": Buffer.concat([Buffer.from("ä\r\n".repeat(70_000)), Uint8Array.of(0x61, 0xff)]),
+    "gz.txt": gzipSync("text"),
+  });
+  await assert.rejects(read(`${folder}/far.txt`), (error: CorruptFileError) => {
+    assert.deepEqual([error.place.record, error.place.byte], [70_001, 280_001]);
+    return true;
+  });
+  await assert.rejects(read(`${folder}/gz.txt`), /byte 1, in line 1, is 0x8b.*let its name end in \.gz/);
 });
