@@ -109,14 +109,14 @@ Deno.test("pretrain() drops an accumulated step that would take long when a stop
       save_checkpoints_steps: 100,
     });
     // Step 1 is made of fewer batches, so that it is quick.
-    const few = { ...run, gradient_accumulation_steps: 40 };
+    const few = { ...run, gradient_accumulation_steps: 8 };
     const whole = await pretrain({ config: wide, run: { ...few, output_dir: "" }, examples }, controls);
     await pretrain({ config: wide, run: { ...few, stop_after_steps: 1 }, examples }, controls);
     const before = readCheckpoint(folder);
     const stop = new AbortController();
     const notes: string[] = [];
     const began = performance.now();
-    const onStart = (): void => void setTimeout(() => stop.abort(), 1500);
+    const onStart = (): void => void setTimeout(() => stop.abort(), 600);
     const result = await pretrain({ config: wide, run: { ...run, allow_changed_flags: true }, examples }, {
       ...controls,
       signal: stop.signal,
