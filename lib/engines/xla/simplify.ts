@@ -19,11 +19,17 @@ export function simplified(graph: Graph): Graph {
   return mergeEqual(faster(mergeEqual(onlyReadRows(mergeEqual(unroll(graph))))));
 }
 
-/** The graph as this engine writes it; with long loops it stays as it is. */
+/**
+ * The graph as this engine writes it; with long loops it stays as it is, and with loops whose backward body computes the
+ * forward body again: written out, the compiler would see that both are the same, and keep what `remat` is not to keep.
+ */
 export function prepared(graph: Graph): Graph {
   const long = (each: Graph): boolean =>
-    topological(each.outputs).some((tensor) =>
-      tensor.op === "scan" && (tensor.attributes.length > unrolledLength || long(tensor.attributes.body))
-    );
+    topological(each.outputs).some((tensor) => {
+      if (tensor.op !== "scan") return false;
+      const { length, body } = tensor.attributes;
+      return length > unrolledLength || topological(body.outputs).some(({ op }) => op === "barrier") ||
+        long(body);
+    });
   return long(graph) ? graph : simplified(graph);
 }
