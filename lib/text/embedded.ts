@@ -10,7 +10,8 @@ import { CorruptFileError } from "../formats/mod.ts";
 import type { OnProgress } from "../progress.ts";
 import type { TextDocument } from "./documents.ts";
 import { readError } from "./lines.ts";
-import { type RawReport, type RawRules, type SplitDocument, writeSplitDocuments } from "./raw.ts";
+import type { RawReport, RawRules } from "./raw.ts";
+import { type SplitDocument, writeSplitDocuments } from "./raw_run.ts";
 
 /**
  * Names of the embedded corpora: `kjv` (1,189 chapters of the King James Bible), `sotu` (90 addresses), `handbuch` (the
@@ -160,7 +161,7 @@ function readJson(path: string): unknown {
  * addresses in Punkt sentences, one document each, with Punkt trained on the training side.
  *
  * @param options Corpus, outputs, and any of `RawRules` to change the recipe.
- * @param watch `onProgress` gets documents done of all documents.
+ * @param watch `onProgress` gets documents done of all documents; `signal` stops the run.
  * @returns Counts and hashes; `heldOut` is always there.
  * @throws {Error} When the corpus is not in `dataDir` or an output cannot be written.
  * @example
@@ -181,7 +182,7 @@ function readJson(path: string): unknown {
  */
 export async function writeEmbeddedRaw(
   { corpus, dataDir = "data", outputTrain, outputHeldOut, ...changes }: EmbeddedRawOptions,
-  { onProgress }: { readonly onProgress?: OnProgress } = {},
+  { onProgress, signal }: { readonly onProgress?: OnProgress; readonly signal?: AbortSignal } = {},
 ): Promise<RawReport> {
   const all = readEmbedded(corpus, { dataDir });
   let done = 0;
@@ -198,7 +199,8 @@ export async function writeEmbeddedRaw(
     sample: documents(false),
     output: outputTrain,
     heldOutOutput: outputHeldOut,
-    rules: { ...RULES[corpus], ...changes },
+    rules: { clean: ["control", "invisible", "blank"], ...RULES[corpus], ...changes },
+    signal,
     source: corpus,
     report: (sentences) =>
       onProgress?.({

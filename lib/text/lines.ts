@@ -5,7 +5,7 @@
  */
 import { createReadStream, statSync } from "node:fs";
 import process from "node:process";
-import { PassThrough, type Readable, type Transform } from "node:stream";
+import { Readable, type Transform } from "node:stream";
 import * as zlib from "node:zlib";
 import { CorruptFileError } from "../formats/mod.ts";
 
@@ -138,22 +138,25 @@ async function unpackStdin(input: Readable, onBytes: OnBytes | undefined): Promi
       "Cannot read standard input: it is a parquet file, which is read from its end; name the file",
     );
   }
-  const stream = gzip || zstd ? decompressor(gzip ? "-.gz" : "-.zst") : undefined;
-  const into: Transform = stream ?? new PassThrough();
-  const feed = async (): Promise<void> => {
-    const write = async (chunk: Uint8Array): Promise<void> => {
-      onBytes?.(chunk.length);
-      if (!into.write(chunk)) await new Promise((done) => into.once("drain", done).once("close", done));
-    };
-    for (const chunk of head) await write(chunk);
-    for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
-      if (into.destroyed) return;
-      await write(next.value);
-    }
-    into.end();
-  };
-  feed().catch((error: Error) => into.destroy(error));
-  return { unpack: stream, stream: into };
+  const file = Readable.from(all(head, chunks, onBytes));
+  const unpack = gzip || zstd ? decompressor(gzip ? "-.gz" : "-.zst") : undefined;
+  if (unpack) file.on("error", (error) => unpack.destroy(error));
+  return { unpack, stream: unpack ? file.pipe(unpack) : file };
+}
+
+async function* all(
+  head: readonly Uint8Array[],
+  chunks: AsyncIterator<Uint8Array>,
+  onBytes: OnBytes | undefined,
+): AsyncGenerator<Uint8Array> {
+  for (const chunk of head) {
+    onBytes?.(chunk.length);
+    yield chunk;
+  }
+  for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
+    onBytes?.(next.value.length);
+    yield next.value;
+  }
 }
 
 function decompressor(path: string): Transform | undefined {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { CLEANING_STEPS, type CleaningStep } from "./cleaning.ts";
 export { type DocumentOptions, readDocuments, type TextDocument } from "./documents.ts";
 export {
   type EmbeddedCorpus,
@@ -14,5 +15,6 @@ export {
 export * from "./preprocess.ts";
 export { readPunkt, writePunkt } from "./punkt_tab.ts";
 export { type PunktModel, trainPunkt } from "./punkt_train.ts";
-export { type RawOptions, type RawPart, type RawReport, type RawRules, readRaw, writeRaw } from "./raw.ts";
+export { type RawOptions, type RawReport, type RawRules, readRaw, writeRaw } from "./raw.ts";
+export type { RawPart } from "./raw_parts.ts";
 export { sentenceSplitter, type SplitterName, type SplitterOptions } from "./sentences.ts";

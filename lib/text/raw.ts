@@ -1,52 +1,22 @@
 /**
  * Raw files: one sentence a line, a blank line between documents, UTF-8. This is what the tokenizer trains on and what
- * records are made from (the layout BERT's and ALBERT's data scripts read). Writing streams: one document in memory.
+ * records are made from (the layout BERT's and ALBERT's data scripts read). What is offered stands here, the run itself
+ * in `raw_run.ts`.
  */
-import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { resolve } from "node:path";
-import { type AtomicFile, openAtomic } from "../formats/mod.ts";
 import type { OnProgress } from "../progress.ts";
-import { readDocuments, type TextDocument } from "./documents.ts";
+import type { CleaningStep } from "./cleaning.ts";
+import { type DocumentOptions, readDocuments } from "./documents.ts";
 import { expandInputs } from "./inputs.ts";
-import { fileSize, readLines } from "./lines.ts";
-import { type PunktModel, trainPunkt } from "./punkt_train.ts";
-import { sentenceSplitter, type SplitterName } from "./sentences.ts";
+import { fileSize, nameOf, readLines, STDIN } from "./lines.ts";
+import type { PunktModel } from "./punkt_train.ts";
+import type { RawPart } from "./raw_parts.ts";
+import { type SplitDocument, writeSplitDocuments } from "./raw_run.ts";
+import { openState, runKey } from "./raw_state.ts";
+import type { SplitterName } from "./sentences.ts";
 
-/**
- * Counts of one raw file.
- *
- * @example
- * ```ts
- * import type { RawPart } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * const part: RawPart = {
- *   path: "raw.txt",
- *   documents: 1,
- *   sentences: 2,
- *   words: 3,
- *   bytes: 14,
- *   longestBytes: 8,
- *   sha256: "00",
- * };
- * assert.equal(part.words / part.sentences, 1.5);
- * ```
- */
-export type RawPart = {
-  /** The file. */
-  readonly path: string;
-  readonly documents: number;
-  readonly sentences: number;
-  /** Space-separated. */
-  readonly words: number;
-  /** Size of the file. */
-  readonly bytes: number;
-  /** Longest sentence in bytes, without its line end. */
-  readonly longestBytes: number;
-  /** Of the file, in hexadecimal. */
-  readonly sha256: string;
-};
+/** Smaller shards would only be many files, bytes. */
+const MIN_SHARD = 1000;
 
 /**
  * What was written.
@@ -70,8 +40,18 @@ export type RawReport = {
   readonly train: RawPart;
   /** The file kept for evaluation, where one was asked for. */
   readonly heldOut?: RawPart;
-  /** Documents left out because they had fewer than `minSentences` sentences. */
-  readonly skippedDocuments: number;
+  /** Documents read, those left out included. */
+  readonly documents: number;
+  /** Documents left out: without any sentence, with fewer than `minSentences`, with the text of an earlier one. */
+  readonly dropped: { readonly empty: number; readonly short: number; readonly duplicate: number };
+  /** How often each step of cleaning changed something: characters, characters, runs of white space. */
+  readonly cleaning: { readonly control: number; readonly invisible: number; readonly blank: number };
+  /** Sentences that were longer than `maxSentenceBytes` and were cut. */
+  readonly cutSentences: number;
+  /** Sentences with 0, 1, 2, … words; the last entry, 100, counts those with 100 or more. */
+  readonly sentenceWords: readonly number[];
+  /** Documents that an interrupted run had done before; 0 in a fresh one. */
+  readonly resumed: number;
 };
 
 /**
@@ -93,8 +73,13 @@ export type RawRules = {
   readonly splitter?: SplitterName;
   /** Trained tables for `punkt`; without them `punkt` is trained on the beginning of the input. */
   readonly model?: PunktModel;
-  /** How much of the input trains `punkt`, in UTF-16 units; default 4,194,304; 0 uses the hand-made lists alone. */
+  /**
+   * How much of the input trains `punkt`, from its beginning, in UTF-16 units; default 16,777,216; 0 uses the hand-made
+   * lists alone, `Infinity` reads the whole input once more.
+   */
   readonly trainPunktLength?: number;
+  /** Folder for the tables that `punkt` learned, in the format of NLTK's `punkt_tab`; default none. */
+  readonly savePunkt?: string;
   /** `punkt` and `intl`: no sentence starts with a lower-case letter; default `true`. */
   readonly lowerCaseMerge?: boolean;
   /** Longer sentences are cut at a space, in bytes; default 4192. */
@@ -103,6 +88,8 @@ export type RawRules = {
   readonly documentSentences?: number;
   /** Documents with fewer sentences are left out; default 1. */
   readonly minSentences?: number;
+  /** What is cleaned; default all of `CLEANING_STEPS` (`writeEmbeddedRaw`: all but `duplicates`). */
+  readonly clean?: readonly CleaningStep[];
 };
 
 /**
@@ -128,20 +115,27 @@ export type RawOptions = RawRules & {
   readonly heldOutEvery?: number;
   /** Field of JSON lines or column of parquet with the text; default `"text"`. */
   readonly textField?: string;
+  /** What the files are; default `"auto"`: by their endings, standard input is text. */
+  readonly format?: DocumentOptions["format"];
   /** A text file is one document; default `false`. */
   readonly documentPerFile?: boolean;
+  /**
+   * Shards of about this many bytes, `raw-00000.txt` and so on, in place of one file; default 0: one file. An interrupted
+   * run goes on after its last shard when the same options are given again.
+   */
+  readonly shardBytes?: number;
+  /** Shards of another run are replaced; default `false`. */
+  readonly overwrite?: boolean;
 };
-
-/** A document with the side it goes to. */
-export type SplitDocument = { readonly document: TextDocument; readonly heldOut: boolean };
 
 /**
  * Turns text into a raw file. Nothing appears under `output` before all is written.
  *
  * @param options Input, output, splitter and limits.
- * @param watch `onProgress` gets bytes read of all input bytes.
+ * @param watch `onProgress` gets bytes read of all input bytes; `signal` stops the run, finished shards stay.
  * @returns Counts and hashes of what was written.
  * @throws {RangeError} When the input has no sentence at all, or none for the held-out file; nothing is written then.
+ * @throws {RangeError} When shards of another run lie where these would go.
  * @throws {Error} When an input is missing or the output cannot be written.
  * @example
  * ```ts
@@ -158,187 +152,83 @@ export type SplitDocument = { readonly document: TextDocument; readonly heldOut:
  * ```
  */
 export async function writeRaw(
-  { input, output, heldOutOutput, heldOutEvery = 15, textField, documentPerFile, ...rules }: RawOptions,
-  { onProgress }: { readonly onProgress?: OnProgress } = {},
+  {
+    input,
+    output,
+    heldOutOutput,
+    heldOutEvery = 15,
+    textField,
+    format,
+    documentPerFile,
+    shardBytes = 0,
+    overwrite = false,
+    ...rules
+  }: RawOptions,
+  { onProgress, signal }: { readonly onProgress?: OnProgress; readonly signal?: AbortSignal } = {},
 ): Promise<RawReport> {
   if (!Number.isInteger(heldOutEvery) || heldOutEvery < 2) {
     throw new RangeError(
       `Cannot hold documents out: held_out_every is ${heldOutEvery}, it must be an integer >= 2`,
     );
   }
+  if (!(shardBytes === 0 || shardBytes >= MIN_SHARD && Number.isSafeInteger(shardBytes))) {
+    throw new RangeError(
+      `Cannot write shards: shard_bytes is ${shardBytes}, it must be 0 (one file) or an integer >= ${MIN_SHARD}`,
+    );
+  }
   const files = expandInputs(input);
   refuseOverwriting(files, [output, ...(heldOutOutput === undefined ? [] : [heldOutOutput])]);
-  const total = files.reduce((sum, file) => sum + fileSize(file), 0);
+  const onlyOnce = files.includes(STDIN);
+  const sizes = files.map((file) => file === STDIN ? 0 : fileSize(file));
+  const total = onlyOnce ? undefined : sizes.reduce((sum, size) => sum + size, 0);
   const reading = {
     ...(textField === undefined ? {} : { textField }),
+    ...(format === undefined ? {} : { format }),
     ...(documentPerFile === undefined ? {} : { documentPerFile }),
   };
-  const documents = (onBytes?: (bytes: number) => void) => ({
-    async *[Symbol.asyncIterator](): AsyncGenerator<SplitDocument> {
-      let index = 0;
-      for await (const document of readDocuments(input, { ...reading, ...(onBytes ? { onBytes } : {}) })) {
-        yield {
-          document,
-          heldOut: heldOutOutput !== undefined && index++ % heldOutEvery === heldOutEvery - 1,
-        };
-      }
-    },
+  const documents = async function* (onBytes?: (bytes: number) => void): AsyncGenerator<SplitDocument> {
+    let index = 0;
+    for await (const document of readDocuments(files, { ...reading, ...(onBytes ? { onBytes } : {}) })) {
+      yield {
+        document,
+        heldOut: heldOutOutput !== undefined && index++ % heldOutEvery === heldOutEvery - 1,
+      };
+    }
+  };
+  const state = shardBytes === 0 ? undefined : openState({
+    output,
+    heldOutOutput,
+    overwrite,
+    key: runKey(files, { output, heldOutOutput, heldOutEvery, shardBytes, reading, rules }),
   });
   let done = 0;
-  const counted = documents(onProgress && ((bytes) => void (done += bytes)));
   return await writeSplitDocuments({
-    documents: counted,
-    sample: documents(),
+    documents: documents((bytes) => void (done += bytes)),
+    ...(onlyOnce ? {} : { sample: documents() }),
     output,
     ...(heldOutOutput === undefined ? {} : { heldOutOutput }),
     rules,
-    source: typeof input === "string" ? input : input.join(","),
+    shardBytes,
+    state,
+    signal,
+    source: (typeof input === "string" ? [input] : input).map(nameOf).join(","),
+    onLearn: (characters, most) =>
+      onProgress?.({
+        stage: "raws: punkt",
+        done: characters,
+        // A character has about a byte; packed text has more, and then nothing is said of the end.
+        ...(total !== undefined && characters <= total ? { total: Math.min(most, total) } : {}),
+        unit: "characters",
+      }),
     report: (sentences, finished) =>
       onProgress?.({
         stage: "raws",
-        done: finished ? total : Math.min(done, total),
-        total,
+        done: finished ? total ?? done : Math.min(done, total ?? Infinity),
+        ...(total === undefined ? {} : { total }),
         unit: "bytes",
         note: `${sentences} sentences`,
       }),
   });
-}
-
-/** The common part of `writeRaw` and `writeEmbeddedRaw`: documents that know their side, to one or two raw files. */
-export async function writeSplitDocuments(
-  { documents, sample, output, heldOutOutput, rules, source, report }: {
-    readonly documents: AsyncIterable<SplitDocument>;
-    /** The same documents once more, for training Punkt. */
-    readonly sample: AsyncIterable<SplitDocument>;
-    readonly output: string;
-    readonly heldOutOutput?: string;
-    readonly rules: RawRules;
-    /** What the input is called in messages. */
-    readonly source: string;
-    /** Called every few hundred documents and at the end. */
-    readonly report: (sentences: number, finished: boolean) => void;
-  },
-): Promise<RawReport> {
-  const { documentSentences = 0, minSentences = 1 } = rules;
-  const split = await splitterFor(rules, sample);
-  const train = partWriter(output, documentSentences);
-  let heldOut: PartWriter | undefined;
-  let skippedDocuments = 0;
-  let count = 0;
-  try {
-    heldOut = heldOutOutput === undefined ? undefined : partWriter(heldOutOutput, documentSentences);
-    for await (const { document, heldOut: isHeldOut } of documents) {
-      const sentences = document.paragraphs.flatMap(split);
-      const [here, there] = isHeldOut && heldOut ? [heldOut, train] : [train, heldOut];
-      there?.endRun();
-      if (sentences.length < Math.max(1, minSentences)) skippedDocuments++;
-      else here.add(sentences);
-      if (++count % 256 === 0) report(train.sentences() + (heldOut?.sentences() ?? 0), false);
-    }
-    train.endRun();
-    heldOut?.endRun();
-    if (train.sentences() === 0) throw emptyCorpus(source, count, skippedDocuments);
-    if (heldOut?.sentences() === 0) throw emptyHeldOut(source, count);
-    const result = {
-      train: train.finish(),
-      ...(heldOut ? { heldOut: heldOut.finish() } : {}),
-      skippedDocuments,
-    };
-    report(train.sentences() + (heldOut?.sentences() ?? 0), true);
-    return result;
-  } catch (error) {
-    train.discard();
-    heldOut?.discard();
-    throw error;
-  }
-}
-
-async function splitterFor(
-  rules: RawRules,
-  sample: AsyncIterable<SplitDocument>,
-): Promise<(paragraph: string) => string[]> {
-  const { splitter = "punkt", language, lowerCaseMerge, maxSentenceBytes, trainPunktLength = 1 << 22 } =
-    rules;
-  const learns = splitter === "punkt" && !rules.model && trainPunktLength > 0;
-  const model = rules.model ?? (learns ? await learnPunkt(sample, trainPunktLength) : undefined);
-  return sentenceSplitter(splitter, {
-    ...(language === undefined ? {} : { language }),
-    ...(lowerCaseMerge === undefined ? {} : { lowerCaseMerge }),
-    ...(maxSentenceBytes === undefined ? {} : { maxSentenceBytes }),
-    ...(model ? { model } : {}),
-  });
-}
-
-async function learnPunkt(documents: AsyncIterable<SplitDocument>, length: number): Promise<PunktModel> {
-  const paragraphs: string[] = [];
-  let rest = length;
-  for await (const { document, heldOut } of documents) {
-    if (heldOut) continue;
-    for (const paragraph of document.paragraphs) {
-      paragraphs.push(paragraph.slice(0, rest));
-      rest -= paragraph.length;
-      if (rest <= 0) return trainPunkt(paragraphs);
-    }
-  }
-  return trainPunkt(paragraphs);
-}
-
-type PartWriter = {
-  readonly add: (sentences: readonly string[]) => void;
-  /** What follows does not belong to what came: regrouping does not reach over it. */
-  readonly endRun: () => void;
-  readonly sentences: () => number;
-  readonly finish: () => RawPart;
-  readonly discard: () => void;
-};
-
-function partWriter(path: string, group: number): PartWriter {
-  if (!Number.isInteger(group) || group < 0) {
-    throw new RangeError(
-      `Cannot regroup sentences: document_sentences is ${group}, it must be an integer >= 0`,
-    );
-  }
-  const file: AtomicFile = openAtomic(path);
-  const hash = createHash("sha256");
-  let [documents, sentences, words, bytes, longestBytes] = [0, 0, 0, 0, 0];
-  let pending: string[] = [];
-  const write = (document: readonly string[]): void => {
-    const block = Buffer.from(`${documents > 0 ? "\n" : ""}${document.join("\n")}\n`);
-    file.write(block);
-    hash.update(block);
-    documents++;
-    bytes += block.length;
-    sentences += document.length;
-    for (const sentence of document) {
-      words += sentence.split(" ").length;
-      if (sentence.length * 3 > longestBytes) {
-        longestBytes = Math.max(longestBytes, Buffer.byteLength(sentence));
-      }
-    }
-  };
-  return {
-    add: (more) => {
-      if (group === 0) return write(more);
-      for (const sentence of more) pending.push(sentence);
-      let at = 0;
-      for (; pending.length - at >= 2 * group; at += group) write(pending.slice(at, at + group));
-      pending = pending.slice(at);
-    },
-    endRun: () => {
-      if (pending.length === 0) return;
-      // A rest of up to two groups is halved rather than cut into a full document and a scrap.
-      const middle = pending.length > group ? Math.ceil(pending.length / 2) : pending.length;
-      write(pending.slice(0, middle));
-      if (middle < pending.length) write(pending.slice(middle));
-      pending = [];
-    },
-    sentences: () => sentences + pending.length,
-    finish: () => {
-      file.commit();
-      return { path, documents, sentences, words, bytes, longestBytes, sha256: hash.digest("hex") };
-    },
-    discard: file.discard,
-  };
 }
 
 /** A raw file must not take the place of the text it is made from, nor two raw files each other's. */
@@ -352,21 +242,6 @@ function refuseOverwriting(inputs: readonly string[], outputs: readonly string[]
     }
     seen.add(resolve(output));
   }
-}
-
-function emptyCorpus(source: string, documents: number, skipped: number): RangeError {
-  const found = documents === 0
-    ? "it has no document"
-    : skipped === documents
-    ? `none of its ${documents} documents has enough sentences: lower min_sentences or give more text`
-    : "no document is left for training: lower held_out_every or give more text";
-  return new RangeError(`Cannot make a raw file of ${source}: ${found}; nothing was written`);
-}
-
-function emptyHeldOut(source: string, documents: number): RangeError {
-  return new RangeError(
-    `Cannot hold documents of ${source} out: none of its ${documents} documents falls to the held-out file; lower held_out_every or leave held_out_output away; nothing was written`,
-  );
 }
 
 /**

@@ -24,7 +24,7 @@ async function documentsOf(path: string): Promise<string[][]> {
 
 Deno.test("writeRaw() writes sentences and counts them", async () => {
   const { input, output } = workspace("Mr. Hall left. It was late.\nHe slept.\n\nNight fell.\n");
-  const { train, skippedDocuments } = await writeRaw({ input, output });
+  const { train, ...report } = await writeRaw({ input, output });
   const text = "Mr. Hall left.\nIt was late.\nHe slept.\n\nNight fell.\n";
   assert.equal(readFileSync(output, "utf8"), text);
   assert.deepEqual(train, {
@@ -36,7 +36,10 @@ Deno.test("writeRaw() writes sentences and counts them", async () => {
     longestBytes: 14,
     sha256: createHash("sha256").update(text).digest("hex"),
   });
-  assert.equal(skippedDocuments, 0);
+  assert.deepEqual(report.dropped, { empty: 0, short: 0, duplicate: 0 });
+  assert.deepEqual([report.documents, report.cutSentences, report.resumed], [2, 0, 0]);
+  assert.deepEqual(report.sentenceWords.slice(0, 5), [0, 0, 2, 2, 0]);
+  assert.equal(report.sentenceWords.length, 101);
   assert.deepEqual(await documentsOf(output), [["Mr. Hall left.", "It was late.", "He slept."], [
     "Night fell.",
   ]]);
@@ -74,7 +77,7 @@ Deno.test("writeRaw() regroups sentences without scraps and without crossing the
 Deno.test("writeRaw() leaves short documents out when minSentences is set", async () => {
   const { input, output } = workspace("One. Two.\n\nThree.\n");
   const report = await writeRaw({ input, output, minSentences: 2, splitter: "clause" });
-  assert.deepEqual([report.train.documents, report.skippedDocuments], [1, 1]);
+  assert.deepEqual([report.train.documents, report.dropped.short], [1, 1]);
 });
 
 Deno.test("writeRaw() writes nothing when there is no sentence", async () => {
@@ -128,13 +131,15 @@ Deno.test("writeRaw() refuses senseless numbers", async () => {
 });
 
 Deno.test("writeRaw() reports bytes up to the total", async () => {
-  const { input, output } = workspace("One. Two.\n\n".repeat(2000));
+  const { input, output } = workspace(
+    Array.from({ length: 2000 }, (_, i) => `${1000 + i}. Two.\n`).join("\n"),
+  );
   const seen: Progress[] = [];
   await writeRaw({ input, output, splitter: "clause" }, { onProgress: (progress) => seen.push(progress) });
   assert.ok(seen.length > 2);
   assert.deepEqual([seen.at(-1)?.done, seen.at(-1)?.total, seen.at(-1)?.note], [
-    22_000,
-    22_000,
+    23_999,
+    23_999,
     "4000 sentences",
   ]);
 });
@@ -164,4 +169,28 @@ Deno.test("writeEmbeddedRaw() keeps held-out chapters out of the training file",
 Deno.test("readEmbedded() names the file when the corpus is missing or changed", () => {
   const { folder } = workspace("");
   assert.throws(() => readEmbedded("kjv", { dataDir: folder }), /card\.json: there is no such file/);
+});
+
+Deno.test("writeRaw() says what it cleaned, left out and cut, and leaves a step out when told so", async () => {
+  const text = "Same text. Here.\n\nSame\u00a0 text. Here.\n\n\u0000\u0001\n\nShort\u00ad.\n\n" +
+    `${"long ".repeat(20)}end. Next one.\n`;
+  const { input, output } = workspace(text);
+  const options = { input, output, minSentences: 2, maxSentenceBytes: 64 };
+  const report = await writeRaw(options);
+  assert.deepEqual(report.dropped, { empty: 1, short: 1, duplicate: 1 });
+  assert.deepEqual(report.cleaning, { control: 2, invisible: 1, blank: 2 });
+  assert.deepEqual([report.documents, report.train.documents, report.cutSentences], [5, 2, 1]);
+  assert.equal(report.sentenceWords.reduce((sum, count) => sum + count), report.train.sentences);
+  const kept = await writeRaw({ ...options, clean: ["control", "blank"] });
+  assert.deepEqual(kept.dropped, { empty: 1, short: 1, duplicate: 0 });
+  assert.deepEqual([kept.cleaning.invisible, kept.train.documents], [0, 3]);
+  await assert.rejects(writeRaw({ ...options, clean: ["html" as "blank"] }), /"html"; choose of control/);
+});
+
+Deno.test("writeRaw() trains punkt on all of the input when it is asked to", async () => {
+  const late = "The qty. Smith gave was low. We saw it. ".repeat(30) + "The qty. given is fine. ".repeat(30);
+  const { input, output } = workspace(`${"Plain words stand here. ".repeat(50)}\n\n${late}\n`);
+  const early = await writeRaw({ input, output, trainPunktLength: 500 });
+  const whole = await writeRaw({ input, output, trainPunktLength: Infinity });
+  assert.ok(whole.train.sentences < early.train.sentences);
 });
