@@ -8,6 +8,7 @@ type Peer = { readonly variable: string; readonly modules: readonly string[] };
 
 const peers = {
   tensorflow: { variable: "ALBERT_TF_PYTHON", modules: ["tensorflow"] } as Peer,
+  nltk: { variable: "ALBERT_NLTK_PYTHON", modules: ["nltk"] } as Peer,
   jax: { variable: "ALBERT_JAX_PYTHON", modules: ["jax"] } as Peer,
   transformers: { variable: "ALBERT_HF_PYTHON", modules: ["torch", "transformers"] } as Peer,
   tokenizers: { variable: "ALBERT_HF_PYTHON", modules: ["tokenizers"] } as Peer,

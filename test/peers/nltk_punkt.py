@@ -1,0 +1,28 @@
+"""NLTK's Punkt beside ours. Reads a JSON object from standard input:
+{"tables": folder of punkt_tab, "texts": [...], "train": bool}; prints {"sentences", "seconds", "characters", "trained"}."""
+import json
+import sys
+import time
+
+from nltk.tokenize.punkt import (
+    PunktSentenceTokenizer,
+    PunktTrainer,
+    load_punkt_params,
+    save_punkt_params,
+)
+
+asked = json.load(sys.stdin)
+result = {}
+if asked.get("train"):
+    start = time.perf_counter()
+    trainer = PunktTrainer("\n\n".join(asked["texts"]))
+    params = trainer.get_params()
+    result["seconds"] = time.perf_counter() - start
+    save_punkt_params(params, dir=asked["tables"])
+else:
+    tokenizer = PunktSentenceTokenizer()
+    tokenizer._params = load_punkt_params(asked["tables"])
+    start = time.perf_counter()
+    result["sentences"] = [tokenizer.tokenize(text) for text in asked["texts"]]
+    result["seconds"] = time.perf_counter() - start
+json.dump(result, sys.stdout)
