@@ -69,7 +69,16 @@ export const stages: readonly Stage[] = [
     cores: 2,
   },
   { name: "alone", args: [...test, ...alone], quick: true, counts: true, cores: 1 },
-  { name: "slow", args: [...test, ...slow], quick: false, counts: true, cores: 1 },
+  { name: "build", args: [...run, "lib/notebook/build.ts"], quick: false, counts: false, cores: 1 },
+  { name: "cells", args: [...run, "lib/notebook/check_cells.ts"], quick: false, counts: false, cores: 1 },
+  {
+    name: "slow",
+    args: [...test, ...slow],
+    quick: false,
+    counts: true,
+    cores: 1,
+    after: "build",
+  },
   {
     // They run on tfjs and in float64 among the unit tests; the others there know no engine.
     name: "xla",
@@ -80,8 +89,6 @@ export const stages: readonly Stage[] = [
     env: { ALBERT_TEST_ENGINE: "xla" },
     xla: true,
   },
-  { name: "build", args: [...run, "lib/notebook/build.ts"], quick: false, counts: false, cores: 1 },
-  { name: "cells", args: [...run, "lib/notebook/check_cells.ts"], quick: false, counts: false, cores: 1 },
   {
     name: "notebooks",
     args: [...run, "lib/notebook/run.ts", "--no-build"],
@@ -90,6 +97,13 @@ export const stages: readonly Stage[] = [
     cores: 2,
     after: "build",
   },
-  { name: "canaries", args: [...test, "test/notebooks"], quick: false, counts: true, cores: 1 },
+  {
+    name: "canaries",
+    args: [...test, "test/notebooks"],
+    quick: false,
+    counts: true,
+    cores: 1,
+    after: "build",
+  },
   { name: "e2e", args: [...test, "test/e2e"], quick: false, counts: true, cores: 1 },
 ];

@@ -1,28 +1,18 @@
 // What `albert pretrain` refuses, through the command line: the exit code, one line that names the mistake, nothing else.
 import assert from "node:assert/strict";
-import { copyFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { main } from "../../lib/cli.ts";
 import { albertConfigToJson, albertPreset } from "../../lib/config/mod.ts";
-import { createRecords } from "../../lib/records/mod.ts";
 import { serializeModel } from "../../lib/tokenizer/mod.ts";
+import { makeRecords, ownFolder, writeLetters } from "./letters.ts";
 
-const pieces = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", ..."abcdefgh".split("").map((c) => `▁${c}`)];
-const tokenizer = {
-  size: pieces.length,
-  idOf: (piece: string) => pieces.indexOf(piece),
-  pieceOf: (id: number) => pieces[id] ?? "",
-  encode: (text: string) => text.split(" ").map((word) => `▁${word}`),
-};
-
-const folder = mkdtempSync(join(tmpdir(), "albert-"));
-addEventListener("unload", () => rmSync(folder, { recursive: true, force: true }));
+const folder = ownFolder();
 const at = (name: string): string => join(folder, name);
 
 async function setup(): Promise<void> {
-  writeFileSync(at("raw.txt"), "a b c\nb a d e\nf g\n\nb h\na a c\nd e f\n".repeat(9));
+  writeLetters(folder, 9);
   writeFileSync(at("some.model"), "the bytes of a tokenizer");
   // [MASK] stands where most tokenizers have [CLS].
   const moved = ["<pad>", "<unk>", "[MASK]", "[SEP]", "[CLS]", "▁a"];
@@ -46,15 +36,7 @@ async function setup(): Promise<void> {
     writeFileSync(at(`config${vocab_size}.json`), JSON.stringify({ ...tiny, vocab_size }));
   }
   writeFileSync(at("short.json"), JSON.stringify({ ...tiny, vocab_size: 13, max_position_embeddings: 8 }));
-  await createRecords({
-    input_file: at("raw.txt"),
-    output_file: at("train.tfrecord"),
-    tokenizer,
-    tokenizer_sha256: "00".repeat(32),
-    max_seq_length: 12,
-    max_predictions_per_seq: 2,
-    dupe_factor: 4,
-  });
+  await makeRecords(folder, "train", { tokenizer_sha256: "00".repeat(32), dupe_factor: 4 });
   copyFileSync(at("train.tfrecord"), at("bare.tfrecord")); // no manifest vouches for it
   // A folder of records with one that was damaged after it was written.
   for (const name of ["one", "two", "three"]) {

@@ -1,39 +1,16 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { commands, parseArguments } from "../../lib/commands/mod.ts";
-import { createRecords } from "../../lib/records/mod.ts";
 import { readCheckpoint, type StepMetrics } from "../../lib/train/mod.ts";
+import { makeRecords, ownFolder, runCommand, tokenizer, writeLetters } from "./letters.ts";
 
-const pieces = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", ..."abcdefgh"].map((piece, id) =>
-  id < 5 ? piece : `▁${piece}`
-);
-const tokenizer = {
-  size: pieces.length,
-  idOf: (piece: string) => pieces.indexOf(piece),
-  pieceOf: (id: number) => pieces[id] ?? "",
-  encode: (text: string) => text.split(" ").map((word) => `▁${word}`),
-};
-const folder = mkdtempSync(join(tmpdir(), "albert-"));
-addEventListener("unload", () => rmSync(folder, { recursive: true }));
-writeFileSync(join(folder, "raw.txt"), "a b c\nb a d e\nf g\n\nb h\na a c\nd e f\n".repeat(3));
-for (const length of [8, 12]) {
-  await createRecords({
-    input_file: join(folder, "raw.txt"),
-    output_file: join(folder, `${length}.tfrecord`),
-    tokenizer,
-    max_seq_length: length,
-    max_predictions_per_seq: 2,
-    dupe_factor: 2,
-  });
+const folder = ownFolder();
+writeLetters(folder, 3);
+for (const max_seq_length of [8, 12]) {
+  await makeRecords(folder, String(max_seq_length), { max_seq_length, dupe_factor: 2 });
 }
-await createRecords({
-  input_file: join(folder, "raw.txt"),
-  output_file: join(folder, "other.tfrecord"),
+await makeRecords(folder, "other", {
   tokenizer: { ...tokenizer, pieceOf: (id: number) => id < 5 ? tokenizer.pieceOf(id) : `_${id}` },
-  max_seq_length: 12,
-  max_predictions_per_seq: 2,
 });
 
 const short = { input_file: join(folder, "8.tfrecord"), max_seq_length: 8, num_train_steps: 4 };
@@ -49,21 +26,11 @@ const long = {
 async function pretrain(output: string, stages: unknown, ...args: string[]): Promise<string[]> {
   const path = join(folder, `${output}.json`);
   writeFileSync(path, JSON.stringify(stages));
-  const command = commands().find(({ name }) => name === "pretrain");
-  assert.ok(command);
-  const printed: string[] = [];
-  const { values, positionals } = parseArguments(command, [
+  return await runCommand("pretrain", [
     ...[`--stages=${path}`, `--output_dir=${join(folder, output)}`, "--preset=tiny", "--engine=tfjs-wasm"],
     ...["--max_predictions_per_seq=2", "--train_batch_size=4", "--num_warmup_steps=1", "--log_every=2"],
     ...args,
   ]);
-  await command.run(values, positionals, {
-    print: (line = "") => void printed.push(line),
-    onProgress: () => {},
-    endProgress: () => Promise.resolve(),
-    signal: new AbortController().signal,
-  });
-  return printed;
 }
 
 Deno.test("pretrain --stages trains them in one folder and says what each is", async () => {

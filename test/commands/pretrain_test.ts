@@ -1,57 +1,31 @@
 // The commands pretrain and evaluate from flags to files, and how a signal ends them.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { commands, parseArguments } from "../../lib/commands/mod.ts";
 import { albertConfigToJson, albertPreset } from "../../lib/config/mod.ts";
-import { createRecords } from "../../lib/records/mod.ts";
 import { serializeModel } from "../../lib/tokenizer/mod.ts";
 import { readCheckpoint } from "../../lib/train/mod.ts";
+import { makeRecords, ownFolder, pieces, runCommand, writeLetters } from "./letters.ts";
 import { xlaHere, xlaNote } from "../engines/xla.ts";
 
-const pieces = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", ..."abcdefgh".split("").map((c) => `▁${c}`)];
-const tokenizer = {
-  size: pieces.length,
-  idOf: (piece: string) => pieces.indexOf(piece),
-  pieceOf: (id: number) => pieces[id] ?? "",
-  encode: (text: string) => text.split(" ").map((word) => `▁${word}`),
-};
-
-const folder = mkdtempSync(join(tmpdir(), "albert-"));
-addEventListener("unload", () => rmSync(folder, { recursive: true }));
+const folder = ownFolder();
 const model = join(folder, "some.model");
 
 async function setup(): Promise<void> {
-  writeFileSync(join(folder, "raw.txt"), "a b c\nb a d e\nf g\n\nb h\na a c\nd e f\n".repeat(3));
+  writeLetters(folder, 3);
   writeFileSync(model, "the bytes of a tokenizer");
   const { vocab_size: _, ...tiny } = JSON.parse(albertConfigToJson(albertPreset("tiny")));
   for (const vocab_size of [13, 12]) {
     writeFileSync(join(folder, `config${vocab_size}.json`), JSON.stringify({ ...tiny, vocab_size }));
   }
+  const tokenizer_sha256 = createHash("sha256").update(readFileSync(model)).digest("hex");
   for (const name of ["train", "held_out"]) {
-    await createRecords({
-      input_file: join(folder, "raw.txt"),
-      output_file: join(folder, `${name}.tfrecord`),
-      tokenizer,
-      tokenizer_sha256: createHash("sha256").update(readFileSync(model)).digest("hex"),
-      max_seq_length: 12,
-      max_predictions_per_seq: 2,
-      dupe_factor: 2,
-    });
+    await makeRecords(folder, name, { tokenizer_sha256, dupe_factor: 2 });
   }
+  await makeRecords(folder, "permuted", { do_permutation: true });
 }
 await setup();
-
-await createRecords({
-  input_file: join(folder, "raw.txt"),
-  output_file: join(folder, "permuted.tfrecord"),
-  tokenizer,
-  max_seq_length: 12,
-  max_predictions_per_seq: 2,
-  do_permutation: true,
-});
 
 const flags = [
   `--input_file=${folder}/train.tfrecord`,
@@ -60,29 +34,8 @@ const flags = [
   ...["--num_warmup_steps=1", "--log_every=2", "--eval_batch_size=4"],
 ];
 
-async function run(
-  name: string,
-  args: readonly string[],
-  told: (line: string) => void = () => {},
-): Promise<string[]> {
-  const found = commands().find((command) => command.name === name);
-  assert.ok(found);
-  const printed: string[] = [];
-  const { values, positionals } = parseArguments(found, args);
-  await found.run(values, positionals, {
-    print: (line = "") => {
-      printed.push(line);
-      told(line);
-    },
-    onProgress: () => {},
-    endProgress: () => Promise.resolve(),
-    signal: new AbortController().signal,
-  });
-  return printed;
-}
-
 const pretrain = (output: string, ...args: string[]): Promise<string[]> =>
-  run("pretrain", [...flags, `--output_dir=${join(folder, output)}`, "--num_train_steps=4", ...args]);
+  runCommand("pretrain", [...flags, `--output_dir=${join(folder, output)}`, "--num_train_steps=4", ...args]);
 
 Deno.test("pretrain says what it decided, takes TPU flags with a word, and keeps hashes", async () => {
   const lines = await pretrain("said", `--spm_model_file=${model}`, "--use_tpu", "--tpu_name=t");
@@ -153,7 +106,7 @@ Deno.test("records says that the tokenizer has no <pad>, which exports need", as
       },
     });
     writeFileSync(join(folder, "pad.model"), bytes);
-    const lines = await run("records", [
+    const lines = await runCommand("records", [
       ...[`--input_file=${folder}/raw.txt`, `--output_file=${folder}/${pad}.tfrecord`],
       ...[`--spm_model_file=${folder}/pad.model`, "--max_seq_length=12", "--max_predictions_per_seq=2"],
     ]);
@@ -216,7 +169,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     assert.deepEqual([state.status, state.global_step], ["interrupted", step]);
     if (signal === "SIGINT") return;
     const more = ["--num_train_steps=1000000", `--stop_after_steps=${step + 1}`, "--nomeasure_peak"];
-    await run("pretrain", [...flags, `--output_dir=${output}`, ...more]);
+    await runCommand("pretrain", [...flags, `--output_dir=${output}`, ...more]);
     assert.equal(readCheckpoint(output).state.step, step + 1);
   });
 }
@@ -265,7 +218,7 @@ const held = [`--eval_input_file=${folder}/held_out.tfrecord`, "--engine=tfjs-wa
 Deno.test("evaluate prints one checkpoint as tables, and with --json as one line of JSON", async () => {
   await pretrain("compared", "--nomeasure_peak", "--save_checkpoints_steps=2", "--keep_checkpoint_max=0");
   const output = join(folder, "compared");
-  const [only, ...rest] = await run("evaluate", [`--checkpoint=${output}`, "--json", ...held]);
+  const [only, ...rest] = await runCommand("evaluate", [`--checkpoint=${output}`, "--json", ...held]);
   assert.deepEqual(rest, []);
   const one = JSON.parse(only ?? "");
   assert.equal(one.global_step, 4);
@@ -273,7 +226,7 @@ Deno.test("evaluate prints one checkpoint as tables, and with --json as one line
   const [low, high] = one.intervals.masked_lm_accuracy;
   assert.ok(low <= one.masked_lm_accuracy && one.masked_lm_accuracy <= high);
   assert.equal(one.by_piece_frequency[0].band, "1-10");
-  const shown = await run("evaluate", [`--checkpoint=${output}`, ...held]);
+  const shown = await runCommand("evaluate", [`--checkpoint=${output}`, ...held]);
   assert.match(shown[0] ?? "", /^checkpoint .*MLM loss.*\[MASK\] loss.*perplexity.*SOP/);
   assert.equal(shown[1], `${output}:`);
   assert.match(shown[2] ?? "", /^ {2}step-000004 .* ±[\d.]+ .* [\d.]+ \([\d.]+-[\d.]+\)/);
@@ -283,7 +236,7 @@ Deno.test("evaluate prints one checkpoint as tables, and with --json as one line
 
 Deno.test("evaluate compares the steps of a folder, and folders by their last step", async () => {
   const output = join(folder, "compared");
-  const [, first, ...rows] = await run("evaluate", [`--checkpoint=${output}`, "--all", ...held]);
+  const [, first, ...rows] = await runCommand("evaluate", [`--checkpoint=${output}`, "--all", ...held]);
   assert.equal(first, `${output}:`);
   // The second row ends with its paired difference to the first, whose own interval is wider.
   const values = rows.slice(0, 2).map((row) => row.match(/-?[\d.]+ ±[\d.]+/g)?.map(parseFloat) ?? []);
@@ -295,7 +248,7 @@ Deno.test("evaluate compares the steps of a folder, and folders by their last st
   const other = join(folder, "beside");
   // The rows of a folder stand together, whatever the order they are named in.
   const named = [`${output}/step-000002`, other, `${output}/step-000004`].join(",");
-  const both = await run("evaluate", [`--checkpoint=${named}`, ...held]);
+  const both = await runCommand("evaluate", [`--checkpoint=${named}`, ...held]);
   assert.deepEqual(both.filter((line) => line.endsWith(":")), [`${output}:`, `${other}:`]);
   const losses = both.map((line) => line.match(/±/g)?.length ?? 0);
   assert.deepEqual(losses.slice(2, 6), [2, 3, 0, 2], both.join("\n")); // no difference across folders
@@ -309,19 +262,19 @@ Deno.test("evaluate compares the steps of a folder, and folders by their last st
 Deno.test("evaluate draws a chart and refuses what cannot be watched or measured", async () => {
   const output = join(folder, "compared");
   const chart = join(folder, "compared.svg");
-  await run("evaluate", [`--checkpoint=${output}`, "--all", `--chart=${chart}`, ...held]);
+  await runCommand("evaluate", [`--checkpoint=${output}`, "--all", `--chart=${chart}`, ...held]);
   const svg = readFileSync(chart, "utf8");
   assert.ok(svg.startsWith("<svg ") && svg.includes("Right on [MASK], %") && svg.includes("Sentence order"));
   await assert.rejects(
-    run("evaluate", [`--checkpoint=${output},${output}`, "--watch", ...held]),
+    runCommand("evaluate", [`--checkpoint=${output},${output}`, "--watch", ...held]),
     /--watch follows one output_dir/,
   );
   await assert.rejects(
-    run("evaluate", [`--checkpoint=${output}`, "--max_seq_length=16", ...held]),
+    runCommand("evaluate", [`--checkpoint=${output}`, "--max_seq_length=16", ...held]),
     /made with max_seq_length 12/,
   );
   await assert.rejects(
-    run("evaluate", [`--checkpoint=${folder}/no`, "--watch", `--eval_input_file=${folder}/no*`]),
+    runCommand("evaluate", [`--checkpoint=${folder}/no`, "--watch", `--eval_input_file=${folder}/no*`]),
     /matches no file/,
   );
 });
@@ -330,7 +283,7 @@ Deno.test("evaluate --watch says what it waits for, measures every checkpoint an
   const printed: string[] = [];
   const place = join(folder, "watched");
   const waiting = Promise.withResolvers<void>();
-  const watched = run("evaluate", [
+  const watched = runCommand("evaluate", [
     ...[`--checkpoint=${place}`, "--watch", "--watch_seconds=0", ...held],
   ], (line) => {
     printed.push(line);
