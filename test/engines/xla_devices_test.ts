@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import {
   add,
-  albertPreset,
   allReduce,
   compile,
   constant,
@@ -11,7 +10,6 @@ import {
   grad,
   mul,
   ones,
-  parsePretrainingConfig,
   pretrain,
   randomKey,
   reduceSum,
@@ -20,10 +18,11 @@ import {
   tanh,
   xlaEngine,
 } from "albert-guide";
-import type { Tensor, TensorType, TrainingExample } from "albert-guide";
+import type { Tensor, TensorType } from "albert-guide";
 import { xlaEngineOn } from "../../lib/engines/xla/engine.ts";
 import { findPlugin } from "../../lib/engines/xla/plugin.ts";
 import { numbers } from "./cases.ts";
+import { config, examples, runOf } from "./small_run.ts";
 import { xlaHere, xlaNote } from "./xla.ts";
 
 const ignore = !xlaHere;
@@ -166,39 +165,13 @@ Deno.test({ name: `dropout() of a split batch is that of the whole batch${xlaNot
   assert.deepEqual(results[1], results[0]);
 });
 
-const S = 16;
-const P = 4;
-const examples = Array.from({ length: 64 }, (_, n): TrainingExample => ({
-  input_ids: Int32Array.from({ length: S }, (_, i) => 5 + (n * 31 + i * 7) % 90),
-  input_mask: new Int32Array(S).fill(1),
-  segment_ids: Int32Array.from({ length: S }, (_, i) => i < S / 2 ? 0 : 1),
-  masked_lm_positions: Int32Array.from({ length: P }, (_, i) => i > n % 3 + 1 ? 0 : 1 + 3 * i),
-  masked_lm_ids: Int32Array.from({ length: P }, (_, i) => 5 + (n + i) % 90),
-  masked_lm_weights: Float32Array.from({ length: P }, (_, i) => i > n % 3 + 1 ? 0 : 1),
-  next_sentence_labels: Int32Array.of(n % 2),
-}));
-
 for (const accumulation of [1, 2]) {
   Deno.test({
     name:
       `pretrain() on two devices gives losses and weights of one, ${accumulation} batches a step${xlaNote}`,
     ignore,
   }, async () => {
-    const config = albertPreset("tiny", {
-      vocab_size: 100,
-      hidden_dropout_prob: 0.1,
-      attention_probs_dropout_prob: 0.1,
-    });
-    const run = parsePretrainingConfig({
-      max_seq_length: S,
-      max_predictions_per_seq: P,
-      train_batch_size: 8,
-      gradient_accumulation_steps: accumulation,
-      num_train_steps: 8,
-      num_warmup_steps: 2,
-      learning_rate: 0.003,
-      log_every: 1,
-    });
+    const run = runOf({ gradient_accumulation_steps: accumulation, num_train_steps: 8, num_warmup_steps: 2 });
     const train = async (devices: number) => {
       const engine = xlaEngineOn({ plugin, devices });
       const { log, parameters } = await pretrain({ config, run, examples }, { engine });
