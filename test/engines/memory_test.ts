@@ -120,28 +120,37 @@ Deno.test("leastMemory() counts what is read again on the way back, once, and no
   assert.ok(least(true) >= 20 && least(true) < 60, `${least(true)}`);
 });
 
+Deno.test("leastMemory() counts every output but those in the place of arguments", () => {
+  const type: TensorType = { dtype: "float32", shape: [256, 1024] };
+  const graph = trace((x, y) => [tanh(x as Tensor), tanh(y as Tensor)], [type, type]);
+  assert.equal(leastMemory(graph).temporary, 2 * 2 ** 20);
+  assert.equal(leastMemory(graph, new Set([1])).temporary, 2 ** 20);
+});
+
 Deno.test("refuseClearly() refuses before compiling what cannot fit, on every device, and asks only then", async () => {
   const graph = deepGraph(1024); // 24 × 4 MiB and more
+  const none = new Set<number>();
   let asked = 0;
   const ask = (held: number) => () => {
     asked++;
     return Promise.resolve({ resident: held + 1e8, held, atStart: 1e8 });
   };
-  await refuseClearly(graph, 1, ask(0), 2 ** 30);
-  await refuseClearly(graph, 2, ask(0), 2 ** 30);
+  await refuseClearly(graph, none, 1, ask(0), 2 ** 30);
+  await refuseClearly(graph, none, 2, ask(0), 2 ** 30);
   assert.equal(asked, 0);
-  await assert.rejects(refuseClearly(graph, 1, ask(0), 60e6), (error: XlaError) => {
+  await assert.rejects(refuseClearly(graph, none, 1, ask(0), 60e6), (error: XlaError) => {
     assert.match(error.message, /needs at least .* more \(8\.0 MiB of arguments/);
     assert.match(error.message, /\d\d × tanh float32 \[1024, 1024\] of argument/);
     return error.code === "RESOURCE_EXHAUSTED" && error.fits !== undefined && error.fits > 0.2 &&
       error.fits < 1;
   });
   assert.equal(asked, 1);
-  await refuseClearly(graph, 1, ask(0), 110e6);
-  await assert.rejects(refuseClearly(graph, 2, ask(0), 110e6), /on 2 devices/);
+  await refuseClearly(graph, none, 1, ask(0), 110e6);
+  await assert.rejects(refuseClearly(graph, none, 2, ask(0), 110e6), /on 2 devices/);
   // Arguments that are there already take nothing more.
-  const tight = 70e6 + 8 * 2 ** 20;
-  await refuseClearly(graph, 1, ask(8 * 2 ** 20), tight);
+  const tight = 94 * 2 ** 20;
+  await assert.rejects(refuseClearly(graph, none, 1, ask(0), tight));
+  await refuseClearly(graph, none, 1, ask(8 * 2 ** 20), tight);
 });
 
 Deno.test(

@@ -163,7 +163,7 @@ guarded("refuses a program that needs more memory than there is, before the firs
     compile(({ x }) => ({ y: mul(x, 2) }), { x: big }, { engine }),
     (error) =>
       error instanceof XlaError && error.code === "RESOURCE_EXHAUSTED" &&
-      /it needs .* GiB .* are free.*largest values: .*mul float32.*smaller batch/.test(
+      /it needs at least .* GiB .* are free.*largest values: .*mul float32.*smaller model/.test(
         error.message,
       ),
   );

@@ -48,9 +48,12 @@ type Numbered = {
   readonly isStored: readonly boolean[];
   /** Memory that a loop takes inside one iteration. */
   readonly inside: readonly number[];
+  readonly outputs: ReadonlySet<number>;
+  /** Outputs with memory of their own. */
+  readonly kept: ReadonlySet<number>;
 };
 
-function numbered({ outputs }: Graph): Numbered {
+function numbered({ outputs }: Graph, inPlace: ReadonlySet<number>): Numbered {
   const nodes = topological(outputs);
   const numberOf = new Map(nodes.map((node, i) => [node, i]));
   const inputs = nodes.map((node) => node.inputs.map((input) => numberOf.get(input) as number));
@@ -70,15 +73,13 @@ function numbered({ outputs }: Graph): Numbered {
     bytes: nodes.map((node) => node.op === "scan" ? 0 : bytesOf(node)),
     isStored,
     inside: nodes.map((node) => node.op === "scan" ? leastMemory(node.attributes.body).temporary : 0),
+    outputs: new Set(outputs.map((output) => numberOf.get(output) as number)),
+    kept: new Set(outputs.flatMap((output, i) => inPlace.has(i) ? [] : [numberOf.get(output) as number])),
   };
 }
 
 /** The stored values that are there when a node is computed, itself among them. */
-function thereAt(
-  { nodes, inputs, isStored }: Numbered,
-  moment: number,
-  isOutput: ReadonlySet<number>,
-): number[] {
+function thereAt({ nodes, inputs, isStored, outputs, kept }: Numbered, moment: number): number[] {
   const before = new Uint8Array(nodes.length);
   before[moment] = 1;
   for (let i = moment; i >= 0; i--) {
@@ -92,12 +93,12 @@ function thereAt(
   // Read by something stored that is computed now or later, through what is not stored itself.
   const read = new Uint8Array(nodes.length);
   for (let i = nodes.length - 1; i >= 0; i--) {
-    const reads = isStored[i] === true || isOutput.has(i) ? after[i] === 1 : read[i] === 1;
+    const reads = isStored[i] === true || outputs.has(i) ? after[i] === 1 : read[i] === 1;
     if (reads) { for (const input of inputs[i] as readonly number[]) read[input] = 1; }
   }
   const found = [moment];
   for (let i = 0; i < moment; i++) {
-    if (isStored[i] === true && before[i] === 1 && read[i] === 1) found.push(i);
+    if (before[i] === 1 && (kept.has(i) || (isStored[i] === true && read[i] === 1))) found.push(i);
   }
   return found;
 }
@@ -114,18 +115,19 @@ export function everyValue({ parameters, outputs }: Graph): number {
  * The least memory of a graph.
  *
  * @param graph The graph as it is compiled, of one device.
+ * @param inPlace Outputs, by their place, that take the memory of arguments.
  */
-export function leastMemory(graph: Graph): LeastMemory {
-  const program = numbered(graph);
-  const { nodes, bytes, isStored, inside } = program;
-  const outputs = new Set(graph.outputs.map((output) => nodes.indexOf(output)));
+export function leastMemory(graph: Graph, inPlace: ReadonlySet<number> = new Set()): LeastMemory {
+  const program = numbered(graph, inPlace);
+  const { nodes, bytes, isStored, inside, kept } = program;
   const candidates = nodes.flatMap(({ op }, i) => isStored[i] === true || op === "scan" ? [i] : []);
   const step = Math.max(1, candidates.length / moments);
-  let most: { readonly total: number; readonly there: readonly number[] } = { total: 0, there: [] };
+  const all = (there: readonly number[]): number => there.reduce((sum, i) => sum + (bytes[i] as number), 0);
+  let most = { total: all([...kept]), there: [...kept] }; // the end
   for (let k = 0; k < candidates.length; k += step) {
     const moment = candidates[Math.floor(k)] as number;
-    const there = thereAt(program, moment, outputs);
-    const total = there.reduce((sum, i) => sum + (bytes[i] as number), inside[moment] as number);
+    const there = thereAt(program, moment);
+    const total = all(there) + (inside[moment] as number);
     if (total > most.total) most = { total, there };
   }
   const given = graph.parameters.reduce((sum, each) => sum + bytesOf(each), 0);

@@ -104,10 +104,11 @@ function makeLoader(
 ): Loader {
   let loaded: Promise<Loaded> | undefined;
   let session: Session | undefined;
+  const inPlace = new Set(written.aliases.values());
   const load = async (owner: Session): Promise<Loaded> => {
     const { platform, resident: atStart } = await owner.opened;
     const inHostMemory = platform === "cpu"; // of which alone it is known how much is free
-    if (inHostMemory) await refuseClearly(graph, values.devices, () => heldBy(owner));
+    if (inHostMemory) await refuseClearly(graph, inPlace, values.devices, () => heldBy(owner));
     const program = values.newId();
     const constants = await Promise.all(written.hidden.map((each) => values.upload(each.values, each.type)));
     const { message } = await owner.ask(
@@ -121,9 +122,11 @@ function makeLoader(
     onCompiled(message.compiled);
     const memory = memoryOf(message.compiled, values.devices);
     try {
-      if (inHostMemory) refuseTooLarge(graph, memory, { ...message.compiled, atStart }, values.devices);
+      if (inHostMemory) {
+        refuseTooLarge(graph, memory, { ...message.compiled, atStart }, values.devices, inPlace);
+      }
     } catch (error) {
-      owner.tell({ kind: "release", buffers: [], programs: [program] });
+      owner.release([], [program]);
       constants.forEach(values.release);
       throw error;
     }
@@ -169,7 +172,7 @@ function makeRuns(values: Values, written: Written, { load, loaded }: Loader): P
     disposed = true;
     loaded()?.then(({ session: owner, program, hidden }) => {
       if (owner.death() !== undefined) return;
-      owner.tell({ kind: "release", buffers: [], programs: [program] });
+      owner.release([], [program]);
       hidden.forEach(values.release);
     }, () => {});
   };
