@@ -31,7 +31,9 @@ import {
 import type { Graph, HostArray, Tensor, TensorType } from "albert-guide";
 import type { Ffi } from "../../lib/engines/xla/ffi.ts";
 import { fromDeviceBytes, toDeviceBytes } from "../../lib/engines/xla/host_values.ts";
-import { frameHead, frameReader } from "../../lib/engines/xla/messages.ts";
+import { frameOf, frameReader } from "../../lib/engines/xla/messages.ts";
+import { makeSender } from "../../lib/engines/xla/sender.ts";
+import type { Sender } from "../../lib/engines/xla/sender.ts";
 import type { Request } from "../../lib/engines/xla/messages.ts";
 import { openPjrt } from "../../lib/engines/xla/pjrt_api.ts";
 import { layouts, slots } from "../../lib/engines/xla/pjrt_layout.ts";
@@ -177,13 +179,15 @@ Deno.test("frameReader() puts frames together however they are cut", () => {
   const messages: Request[] = [
     { kind: "status" },
     { kind: "upload", buffer: 1, type: matrix, split: false },
+    { kind: "run", program: 3, inputs: [5, 2 ** 40 + 1], outputs: [2 ** 40 + 2] },
+    { kind: "open", plugin: "Wörter/ｆ.so", devices: 1, cache: "", cacheBytes: 0, parent: 1 },
+    { kind: "run", program: 4, inputs: [], outputs: [] },
     { kind: "download", buffer: 7, device: "all" },
   ];
-  const bytes = [new Uint8Array(0), Uint8Array.from({ length: 70 }, (_, i) => i), new Uint8Array(0)];
-  const stream = Buffer.concat(messages.flatMap((message, i) => {
-    const part = bytes[i] as Uint8Array;
-    return [frameHead(message, part.length), part];
-  }));
+  const bytes = messages.map(({ kind }) =>
+    Uint8Array.from({ length: kind === "upload" ? 70 : 0 }, (_, i) => i)
+  );
+  const stream = Buffer.concat(messages.flatMap((message, i) => frameOf(message, bytes[i])));
   for (const size of [1, 3, 17, 50, stream.length]) {
     const read = frameReader<Request>();
     const frames = Array.from(
@@ -194,6 +198,45 @@ Deno.test("frameReader() puts frames together however they are cut", () => {
     assert.deepEqual(frames.map((frame) => Array.from(frame.bytes)), bytes.map((part) => Array.from(part)));
   }
   assert.throws(() => frameReader<Request>()(new Uint8Array(20)), /another version or something else/);
+});
+
+/** What a sender writes, each write as the messages in it. */
+function written(): { readonly sender: Sender; readonly writes: Request[][] } {
+  const writes: Request[][] = [];
+  const write = (part: Uint8Array): void =>
+    void writes.push(frameReader<Request>()(part).map(({ message }) => message));
+  return { sender: makeSender({ write, destroyed: false }), writes };
+}
+
+Deno.test("makeSender() writes once what a step sends, given back values first and together", async () => {
+  const { sender, writes } = written();
+  const upload: Request = { kind: "upload", buffer: 9, type: { dtype: "int32", shape: [1] }, split: false };
+  const run: Request = { kind: "run", program: 1, inputs: [9], outputs: [10] };
+  sender.release([1, 2], []);
+  sender.release([3], [4]);
+  sender.soon(frameOf(upload, new Uint8Array(4)));
+  await Promise.resolve(); // a step waits for its uploads
+  sender.now(frameOf(run));
+  sender.release([9], []);
+  assert.deepEqual(writes, []);
+  await Promise.resolve();
+  const first: Request = { kind: "release", buffers: [1, 2, 3], programs: [4] };
+  const last: Request = { kind: "release", buffers: [9], programs: [] };
+  assert.deepEqual(writes, [[first, upload, run, last]]);
+  sender.release([10], []);
+  while (writes.length < 2) await new Promise((resolve) => setTimeout(resolve)); // nobody asks: it goes all the same
+  assert.deepEqual(writes.slice(1), [[{ ...last, buffers: [10] }]]);
+});
+
+Deno.test("makeSender() does not wait with large values, and does not copy them", async () => {
+  const parts: Uint8Array[] = [];
+  const sender = makeSender({ write: (part) => parts.push(part), destroyed: false });
+  const large = new Uint8Array(1 << 17);
+  sender.soon(
+    frameOf({ kind: "upload", buffer: 9, type: { dtype: "bool", shape: [1 << 17] }, split: false }, large),
+  );
+  await Promise.resolve();
+  assert.equal(parts[1], large);
 });
 
 Deno.test("toDeviceBytes() and fromDeviceBytes() round bfloat16 to nearest, ties to even", () => {
@@ -218,6 +261,7 @@ function fakeFfi({ major = 0, minor = 115, size = 1144, holes = false }: {
   return {
     entry: () => 4096n,
     callable: () => () => 0n,
+    quick: () => () => true,
     addressOf: () => 8n,
     copyFrom: (address, length) => new Uint8Array(table.buffer, Number(address) - 4096, length).slice(),
     prctl: () => {},

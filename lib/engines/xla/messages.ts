@@ -7,7 +7,7 @@ import type { TensorType } from "../../tensor/types.ts";
 import type { ProgramMemory, Signature } from "./pjrt_client.ts";
 
 /** First four bytes of a frame: "AX", and the version of this protocol. */
-const mark = 0x0002_5841;
+const mark = 0x0003_5841;
 
 /** Bytes before the JSON. */
 export const headBytes = 16;
@@ -94,21 +94,48 @@ export type Frame<Message> = { readonly message: Message; readonly bytes: Uint8A
 
 const none = new Uint8Array(0);
 
-/** Head and JSON of a message; the bytes follow on their own, so that large ones are not copied here. */
-export function frameHead(message: Request | Reply, byteLength: number): Uint8Array {
-  const json = new TextEncoder().encode(JSON.stringify(message));
-  const head = new Uint8Array(headBytes + json.length);
-  const view = new DataView(head.buffer);
-  view.setUint32(0, mark, true);
-  view.setUint32(4, json.length, true);
-  view.setFloat64(8, byteLength, true);
-  head.set(json, headBytes);
-  return head;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The JSON of a message: of a run the lists of names are only counted, the names themselves are numbers in the bytes. */
+function jsonOf(message: Request | Reply): string {
+  return message.kind === "run"
+    ? `{"kind":"run","program":${message.program},"inputs":${message.inputs.length}}`
+    : JSON.stringify(message);
 }
 
-/** Lengths of the two parts behind a head. */
-export function readHead(head: Uint8Array): { readonly json: number; readonly bytes: number } {
-  const view = new DataView(head.buffer, head.byteOffset);
+/**
+ * A message as it is sent: head and JSON, then the bytes, which are not copied here because they may be large.
+ *
+ * @param message A run names dozens of values: these go as numbers, in place of bytes.
+ */
+export function frameOf(message: Request | Reply, bytes: Uint8Array = none): readonly Uint8Array[] {
+  const behind = message.kind === "run"
+    ? new Uint8Array(Float64Array.from([...message.inputs, ...message.outputs]).buffer)
+    : bytes;
+  const json = jsonOf(message);
+  const head = new Uint8Array(headBytes + 3 * json.length); // UTF-8 has at most three bytes a UTF-16 unit
+  const { written } = encoder.encodeInto(json, head.subarray(headBytes));
+  const view = new DataView(head.buffer);
+  view.setUint32(0, mark, true);
+  view.setUint32(4, written, true);
+  view.setFloat64(8, behind.length, true);
+  const filled = head.subarray(0, headBytes + written);
+  return behind.length === 0 ? [filled] : [filled, behind];
+}
+
+/** The message of a frame, of a run with the names out of the bytes. */
+function messageOf<Message>(json: string, bytes: Uint8Array): Frame<Message> {
+  const message = JSON.parse(json) as { readonly kind: string; readonly inputs?: number };
+  if (message.kind !== "run") return { message: message as Message, bytes };
+  const names = Array.from(new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8));
+  const lists = { inputs: names.slice(0, message.inputs), outputs: names.slice(message.inputs) };
+  return { message: { ...message, ...lists } as Message, bytes: none };
+}
+
+/** Lengths of the two parts behind a head at a place. */
+function readHead(head: Uint8Array, at: number): { readonly json: number; readonly bytes: number } {
+  const view = new DataView(head.buffer, head.byteOffset + at);
   const bytes = view.getFloat64(8, true);
   if (view.getUint32(0, true) !== mark || !(bytes >= 0 && bytes <= largestPart)) {
     throw new Error(
@@ -116,6 +143,20 @@ export function readHead(head: Uint8Array): { readonly json: number; readonly by
     );
   }
   return { json: view.getUint32(4, true), bytes };
+}
+
+/** A frame that a chunk holds as a whole from a place on, as most are, and the place behind it. */
+function wholeFrame<Message>(
+  chunk: Uint8Array,
+  at: number,
+): { readonly frame: Frame<Message>; readonly end: number } | undefined {
+  const start = at + headBytes;
+  if (chunk.length < start) return undefined;
+  const { json, bytes } = readHead(chunk, at);
+  const end = start + json + bytes;
+  if (chunk.length < end) return undefined;
+  const behind = bytes === 0 ? none : new Uint8Array(chunk.subarray(start + json, end)); // copied: chunks are used again
+  return { frame: messageOf<Message>(decoder.decode(chunk.subarray(start, start + json)), behind), end };
 }
 
 /** Cuts a stream of chunks into frames. */
@@ -133,6 +174,12 @@ export function frameReader<Message>(): (chunk: Uint8Array) => readonly Frame<Me
     };
     for (;;) {
       if (open === undefined) {
+        const whole = head.length === 0 ? wholeFrame<Message>(chunk, at) : undefined;
+        if (whole !== undefined) {
+          done.push(whole.frame);
+          at = whole.end;
+          continue;
+        }
         const rest = chunk.subarray(at, at + headBytes - head.length);
         const joined = new Uint8Array(head.length + rest.length);
         joined.set(head);
@@ -140,7 +187,7 @@ export function frameReader<Message>(): (chunk: Uint8Array) => readonly Frame<Me
         head = joined;
         at += rest.length;
         if (head.length < headBytes) return done;
-        const { json, bytes } = readHead(head);
+        const { json, bytes } = readHead(head, 0);
         open = { json: new Uint8Array(json), bytes: bytes === 0 ? none : new Uint8Array(bytes), filled: 0 };
         head = new Uint8Array(0);
       }
@@ -148,7 +195,7 @@ export function frameReader<Message>(): (chunk: Uint8Array) => readonly Frame<Me
       if (open.filled < json.length) open.filled += fill(json, open.filled);
       if (open.filled >= json.length) open.filled += fill(bytes, open.filled - json.length);
       if (open.filled < json.length + bytes.length) return done;
-      done.push({ message: JSON.parse(new TextDecoder().decode(json)) as Message, bytes });
+      done.push(messageOf<Message>(decoder.decode(json), bytes));
       open = undefined;
     }
   };

@@ -124,7 +124,7 @@ function makeBuffer(api: PjrtApi, type: TensorType, address: bigint, device: num
     try {
       api.call(api.shared("Event_Await").set("event", event), memory);
     } finally {
-      api.call(api.shared("Event_Destroy").set("event", event));
+      api.free(api.shared("Event_Destroy").set("event", event));
     }
     return new Uint8Array(memory, 0, length);
   };
@@ -132,7 +132,7 @@ function makeBuffer(api: PjrtApi, type: TensorType, address: bigint, device: num
     if (live === 0n) return;
     const dead = live;
     live = 0n;
-    api.call(api.shared("Buffer_Destroy").set("buffer", dead));
+    api.free(api.shared("Buffer_Destroy").set("buffer", dead));
   };
   return { type, device, handle, download, destroy };
 }
@@ -157,13 +157,13 @@ function upload(
     ? bytes.buffer
     : own(bytes);
   const dims = wordsOf(type.shape);
-  const args = api.struct("Client_BufferFromHostBuffer").set("client", client)
+  const args = api.shared("Client_BufferFromHostBuffer").set("client", client)
     .set("data", api.ffi.addressOf(data)).set32("type", elementTypes[type.dtype].code)
     .set("dims", api.ffi.addressOf(dims)).set("num_dims", BigInt(type.shape.length))
     .set("device", device); // Semantics 0: copied before the call returns.
   api.call(args, data, dims);
   const event = args.get("done_with_host_buffer");
-  if (event !== 0n) api.call(api.shared("Event_Destroy").set("event", event));
+  if (event !== 0n) api.free(api.shared("Event_Destroy").set("event", event));
   return makeBuffer(api, type, args.get("buffer"), number);
 }
 

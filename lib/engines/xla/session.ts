@@ -8,11 +8,12 @@ import type { ChildProcess } from "node:child_process";
 import process from "node:process";
 import type { Readable, Writable } from "node:stream";
 import { ownFile } from "../../own_file.ts";
-import { frameHead, frameReader } from "./messages.ts";
+import { frameOf, frameReader } from "./messages.ts";
 import type { Frame, Opened, Reply, Request } from "./messages.ts";
 import { XlaError } from "./pjrt_api.ts";
 import { pluginEnvironment } from "./plugin.ts";
 import { damageOf } from "./plugin_sum.ts";
+import { makeSender } from "./sender.ts";
 import { stopButton } from "./stop_button.ts";
 
 /** How a process is started. */
@@ -38,6 +39,8 @@ export type Session = {
   readonly ask: (request: Request, bytes?: Uint8Array) => Promise<Frame<Reply>>;
   /** Sends a request that has none. The bytes must not change afterwards. */
   readonly tell: (request: Request, bytes?: Uint8Array) => void;
+  /** Gives values and programs back. */
+  readonly release: (buffers: readonly number[], programs?: readonly number[]) => void;
   /** Waits until what was sent has left, when much of it is queued. */
   readonly drained: () => Promise<void>;
   /** Why the process is gone, if it is. */
@@ -145,23 +148,6 @@ export function makeWaiters(counted: readonly Counted[]): Waiters {
   };
 }
 
-/** Joins small frames that are sent in one turn of the event loop, so that they cost one system call. */
-function makeSender(pipe: Writable): (parts: readonly Uint8Array[]) => void {
-  let queue: Uint8Array[] = [];
-  const flush = (): void => {
-    const parts = queue;
-    queue = [];
-    const total = parts.reduce((sum, part) => sum + part.length, 0);
-    if (pipe.destroyed) return;
-    if (total > 1 << 16) parts.forEach((part) => pipe.write(part));
-    else pipe.write(Buffer.concat(parts));
-  };
-  return (parts) => {
-    if (queue.length === 0) queueMicrotask(flush);
-    queue.push(...parts);
-  };
-}
-
 /** The last part of what the process says on its error output. */
 function makeTail(stream: Readable): () => string {
   let tail = "";
@@ -215,12 +201,17 @@ export function startSession(options: SessionOptions): Session {
       child.kill("SIGKILL");
     }
   });
-  const tell = (request: Request, bytes: Uint8Array = new Uint8Array(0)): void => {
+  const alive = (): void => {
     if (state.error !== undefined) throw state.error;
-    send(bytes.length === 0 ? [frameHead(request, 0)] : [frameHead(request, bytes.length), bytes]);
+  };
+  const tell = (request: Request, bytes?: Uint8Array): void => {
+    alive();
+    send.soon(frameOf(request, bytes));
   };
   const ask = (request: Request, bytes?: Uint8Array): Promise<Frame<Reply>> =>
-    state.error === undefined ? waiters.wait(() => tell(request, bytes)) : Promise.reject(state.error);
+    state.error === undefined
+      ? waiters.wait(() => send.now(frameOf(request, bytes)))
+      : Promise.reject(state.error);
   const { plugin, devices, cache, cacheBytes, openSeconds = 300 } = options;
   const first = { kind: "open", plugin, devices, cache, cacheBytes, parent: process.pid } as const;
   const opened = ask(first).then(({ message }) => {
@@ -241,6 +232,10 @@ export function startSession(options: SessionOptions): Session {
     opened,
     ask,
     tell,
+    release: (buffers, programs = []) => {
+      alive();
+      send.release(buffers, programs);
+    },
     drained: async () => {
       if (stdin.writableLength <= queueLimit) return;
       waiters.hold();

@@ -89,7 +89,7 @@ export function makeValues(options: SessionOptions): Values {
   // Only the net: a value with an owner was released long ago.
   const dropped = new FinalizationRegistry<{ readonly session: Session; readonly ids: ReadonlySet<number> }>(
     ({ session: owner, ids }) => {
-      if (owner.death() === undefined) owner.tell({ kind: "release", buffers: [...ids], programs: [] });
+      if (owner.death() === undefined) owner.release([...ids]);
     },
   );
   const lose = ({ id, group }: XlaBuffer): void => {
@@ -126,7 +126,7 @@ export function makeValues(options: SessionOptions): Values {
     state.gone ??= "released";
     lose(given as XlaBuffer);
     // A value that could not be made stands in the process as its error.
-    if (owner.death() === undefined) owner.tell({ kind: "release", buffers: [id], programs: [] });
+    if (owner.death() === undefined) owner.release([id]);
   };
   return {
     live,

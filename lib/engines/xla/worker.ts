@@ -8,7 +8,7 @@ import { readFileSync, readSync, writeSync } from "node:fs";
 import process from "node:process";
 import { clientAttempts } from "./client_options.ts";
 import { openFfi } from "./ffi.ts";
-import { frameHead, frameReader } from "./messages.ts";
+import { frameOf, frameReader } from "./messages.ts";
 import type { Frame, Reply, Request, Status } from "./messages.ts";
 import { openPjrt, XlaError } from "./pjrt_api.ts";
 import type { PjrtApi } from "./pjrt_api.ts";
@@ -302,8 +302,7 @@ export async function serve(): Promise<never> {
         reply = { message: { kind: "failed", message, code }, bytes: noBytes };
       }
       if (reply !== undefined) {
-        writeAll(frameHead(reply.message, reply.bytes.length));
-        writeAll(reply.bytes);
+        frameOf(reply.message, reply.bytes).forEach(writeAll);
       }
     }
   }
