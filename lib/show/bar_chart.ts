@@ -62,32 +62,18 @@ function distinct(labels: readonly string[]): string[] {
   });
 }
 
-/** Bars with their values written beside them: one panel, or one per group. */
-function barsSpec(
-  groups: readonly BarGroup[],
-  options: {
-    readonly xLabel: string;
-    readonly width: number;
-    readonly barHeight: number;
-    readonly domain: readonly [number, number];
-    readonly labelWidth: number;
-  },
-): Record<string, unknown> {
-  const { xLabel, width, barHeight, domain, labelWidth } = options;
-  const titles = distinct(groups.map(({ title = "" }) => title));
-  const values = groups.flatMap(({ bars }, group) => {
-    const labels = distinct(bars.map(({ label }) => label));
-    return bars.map((
-      { value, highlight },
-      i,
-    ) => [titles[group], labels[i] ?? "", datum(value), highlight === true ? "yes" : "no"]);
-  });
-  const rows = [["group", "label", "value", "kind"], ...values];
-  const csv = rows.map((row) => row.map((cell) => `"${String(cell).replaceAll('"', '""')}"`).join(",")).join(
-    "\n",
-  );
+type BarLayout = {
+  readonly xLabel: string;
+  readonly width: number;
+  readonly barHeight: number;
+  readonly domain: readonly [number, number];
+  readonly labelWidth: number;
+};
+
+/** A bar and its value for every row of the data. */
+function barLayers({ xLabel, width, barHeight, domain, labelWidth }: BarLayout): Record<string, unknown> {
   const axis = { minExtent: labelWidth, labelLimit: 400, ticks: false, domain: false, labelFontSize: 12 };
-  const layers = {
+  return {
     width,
     height: { step: barHeight },
     encoding: {
@@ -117,6 +103,26 @@ function barsSpec(
       },
     ],
   };
+}
+
+/** Bars with their values written beside them: one panel, or one per group. */
+function barsSpec(
+  groups: readonly BarGroup[],
+  options: BarLayout,
+): Record<string, unknown> {
+  const titles = distinct(groups.map(({ title = "" }) => title));
+  const values = groups.flatMap(({ bars }, group) => {
+    const labels = distinct(bars.map(({ label }) => label));
+    return bars.map((
+      { value, highlight },
+      i,
+    ) => [titles[group], labels[i] ?? "", datum(value), highlight === true ? "yes" : "no"]);
+  });
+  const rows = [["group", "label", "value", "kind"], ...values];
+  const csv = rows.map((row) => row.map((cell) => `"${String(cell).replaceAll('"', '""')}"`).join(",")).join(
+    "\n",
+  );
+  const layers = barLayers(options);
   const data = { values: csv, format: { type: "csv" } };
   if (groups.every(({ title }) => title === undefined)) return { data, ...layers };
   const header = {

@@ -76,6 +76,25 @@ export type IntervalChartOptions = {
 
 type Axis = { readonly numeric: boolean; readonly xLabel: string; readonly names: readonly string[] };
 
+/** A dashed line with its name for each level to compare with. */
+function levelLayers({ baselines = [] }: IntervalPanel, y: object, width: number): object[] {
+  return baselines.flatMap(({ name, value }) => {
+    const data = { values: [{ level: datum(value) }] };
+    const at = { y: { ...y, field: "level" } };
+    const rule = { mark: { type: "rule", color: FAINT, strokeDash: [2, 3] }, data, encoding: at };
+    const text = {
+      type: "text",
+      align: "right",
+      baseline: "bottom",
+      dy: -2,
+      color: FAINT,
+      fontSize: 11,
+      text: name,
+    };
+    return [rule, { mark: text, data, encoding: { ...at, x: { value: width } } }];
+  });
+}
+
 function panelSpec(
   panel: IntervalPanel,
   size: { readonly width: number; readonly height: number },
@@ -116,21 +135,7 @@ function panelSpec(
     mark: { type: "line", strokeWidth: 1.2, opacity: 0.5 },
     encoding: { y: { ...y, field: "y" } },
   };
-  const levels = (panel.baselines ?? []).flatMap(({ name, value }) => {
-    const data = { values: [{ level: datum(value) }] };
-    const at = { y: { ...y, field: "level" } };
-    const rule = { mark: { type: "rule", color: FAINT, strokeDash: [2, 3] }, data, encoding: at };
-    const text = {
-      type: "text",
-      align: "right",
-      baseline: "bottom",
-      dy: -2,
-      color: FAINT,
-      fontSize: 11,
-      text: name,
-    };
-    return [rule, { mark: text, data, encoding: { ...at, x: { value: size.width } } }];
-  });
+  const levels = levelLayers(panel, y, size.width);
   const measured = {
     data: csvData(cells, numeric),
     encoding,

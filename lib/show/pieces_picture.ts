@@ -266,31 +266,8 @@ export function instancePicture(
   const content = [...legend.parts];
   shown.forEach((token, i) => {
     const box = boxes[i] ?? { x: 0, row: 0, width: 0 };
-    const x = MARGIN + box.x;
-    const y = top + box.row * step;
-    const mask = kinds.get(i);
-    const fill = (segmentIds[i] === 1 ? SOFT[1] : SOFT[0]) ?? "";
-    const border = mask === undefined ? "" : `stroke="${KIND_COLOR[mask.kind]}" stroke-width="2"`;
-    content.push(rectAt(x, y, box.width, 24, fill, border));
-    const special = /^\[(CLS|SEP)\]$/.test(token);
-    const middle = x + box.width / 2;
-    const colour = special ? FAINT : INK;
-    content.push(
-      textAt(middle, y + 17, visible(token), {
-        size: SIZE,
-        anchor: "middle",
-        fill: colour,
-        bold: mask !== undefined,
-      }),
-    );
-    if (mask === undefined) return;
-    content.push(
-      textAt(middle, y + 38, visible(mask.truth), {
-        size: 12,
-        anchor: "middle",
-        fill: KIND_COLOR[mask.kind],
-      }),
-    );
+    const place = { x: MARGIN + box.x, y: top + box.row * step, width: box.width };
+    content.push(...pieceParts(token, place, segmentIds[i] ?? 0, kinds.get(i)));
   });
   const padding = tokens.length - end;
   const bottom = top + rows * step;
@@ -301,6 +278,31 @@ export function instancePicture(
   const full = Math.max(2 * MARGIN + usedWidth(boxes), legend.width);
   const svg = svgFrame(full, bottom + (padding > 0 ? 16 : 0), "one training instance", content, MONO);
   return svgPicture(svg, text);
+}
+
+/** The box of a piece in the colour of its segment; under a prediction's stands what is right. */
+function pieceParts(
+  token: string,
+  { x, y, width }: { readonly x: number; readonly y: number; readonly width: number },
+  segment: number,
+  mask: { readonly kind: MaskKind; readonly truth: string } | undefined,
+): string[] {
+  const fill = (segment === 1 ? SOFT[1] : SOFT[0]) ?? "";
+  const border = mask === undefined ? "" : `stroke="${KIND_COLOR[mask.kind]}" stroke-width="2"`;
+  const middle = x + width / 2;
+  const colour = /^\[(CLS|SEP)\]$/.test(token) ? FAINT : INK;
+  const parts = [
+    rectAt(x, y, width, 24, fill, border),
+    textAt(middle, y + 17, visible(token), {
+      size: SIZE,
+      anchor: "middle",
+      fill: colour,
+      bold: mask !== undefined,
+    }),
+  ];
+  if (mask === undefined) return parts;
+  const under = { size: 12, anchor: "middle", fill: KIND_COLOR[mask.kind] } as const;
+  return [...parts, textAt(middle, y + 38, visible(mask.truth), under)];
 }
 
 function instanceText(
