@@ -10,14 +10,17 @@ import { memoryBench } from "./memory_bench.ts";
 import { describeRatio, type Ratio } from "./pairs.ts";
 import { parityBench } from "./parity_bench.ts";
 import { pluginsBench } from "./plugins_bench.ts";
+import { rawsBench } from "./raws_bench.ts";
 import { recordsBench } from "./records_bench.ts";
 import { tfjsBench } from "./tfjs_bench.ts";
 import { tokenizerBench } from "./tokenizer_bench.ts";
+import { tokenizerMatrixBench } from "./tokenizer_matrix_bench.ts";
 
 /** The benches by name; each yields its ratios as they are measured, or a line that says what is skipped. */
 const benches: {
   readonly [name: string]: (flags: { readonly [name: string]: string }) => AsyncGenerator<Ratio | string>;
 } = {
+  raws: rawsBench,
   tokenizer: tokenizerBench,
   records: recordsBench,
   dispatch: dispatchBench,
@@ -27,13 +30,14 @@ const benches: {
   loop: loopBench,
   kill: killBench,
   learn: learnBench,
+  matrix: tokenizerMatrixBench,
   memory: memoryBench,
   parity: parityBench,
   plugins: pluginsBench,
 };
 
 /** Benches that take many minutes: they run only when they are named. */
-const onRequest = new Set(["graphs", "kill", "learn", "parity", "plugins"]);
+const onRequest = new Set(["graphs", "kill", "learn", "matrix", "parity", "plugins"]);
 
 /** `--name=value` arguments are flags of the benches that read them. */
 async function main(all: readonly string[]): Promise<number> {
