@@ -4,9 +4,9 @@
  * rule below exists for one of them, it says so.
  */
 import { randomUUID } from "node:crypto";
+import { type Client, connectClient, fenceMime, greet, portTaken } from "./client.ts";
 import { type KernelName, type KernelProcess, type ProcessOptions, startProcess } from "./process.ts";
-import { createWire, type JsonObject, type KernelMessage } from "./wire.ts";
-import { connectZmtp, type ZmtpSocket } from "./zmtp.ts";
+import type { KernelMessage } from "./wire.ts";
 
 /** What came of one cell. */
 export type Execution = {
@@ -45,20 +45,7 @@ export type KernelOptions = ProcessOptions & {
 };
 
 /** Seconds within which the fence must come back; the cell itself has ended by then. */
-const fenceSeconds = 5;
-
-/** MIME type of the fence, known to nobody else. */
-const fenceMime = "application/x.albert-guide-fence";
-
-/** Messages that make up a cell's output. */
-const outputTypes: readonly string[] = [
-  "stream",
-  "display_data",
-  "update_display_data",
-  "execute_result",
-  "error",
-  "clear_output",
-];
+const fenceSeconds = 20;
 
 /**
  * Listeners for the Deno kernel, which says nothing about a rejection nobody awaits and hangs when a timer throws.
@@ -110,26 +97,6 @@ export async function startKernel(
   throw new Error(`Cannot start the ${name} kernel after ${reasons.length} attempts: ${reasons.join("; ")}`);
 }
 
-/** What both kernels write when another program has one of the ports; tslab then lives on without answering. */
-function portTaken(words: string): boolean {
-  return /address (already )?in use|EADDRINUSE/i.test(words);
-}
-
-/** A request under way. */
-type Pending = { reply?: KernelMessage; idle: boolean; readonly check: () => void };
-
-type Client = {
-  readonly request: (
-    type: string,
-    content: JsonObject,
-  ) => { readonly done: Promise<KernelMessage>; forget: () => void };
-  readonly takeOutput: () => KernelMessage[];
-  readonly waitForFence: (id: string) => Promise<void>;
-  /** Settles with the reason when the kernel is lost. */
-  readonly lost: Promise<string>;
-  readonly close: () => void;
-};
-
 async function connectKernel(
   name: KernelName,
   process: KernelProcess,
@@ -166,118 +133,6 @@ async function connectKernel(
     await kill();
     throw error;
   }
-}
-
-/** Opens shell, control and iopub; retries while the kernel is not listening yet. */
-async function connectClient(process: KernelProcess, deadline: number): Promise<Client> {
-  const wire = createWire(process.connection.key);
-  const pending = new Map<string, Pending>();
-  const fences = new Map<string, () => void>();
-  const sockets: ZmtpSocket[] = [];
-  let output: KernelMessage[] = [];
-  let loseKernel: (reason: string) => void = () => {};
-  const lost = new Promise<string>((resolve) => loseKernel = resolve);
-  let ended: string | undefined;
-  process.ended.then((how) => {
-    ended = `the kernel ended with ${how}`;
-    loseKernel(ended);
-  });
-  const onClose = async (reason: Error): Promise<void> => {
-    // The process is usually about to end: a moment's patience gives the better reason.
-    await Promise.race([process.ended, pause(200)]);
-    loseKernel(`the kernel closed a connection${ended ? `: ${ended}` : `: ${reason.message}`}`);
-  };
-  const onMessage = (from: "shell" | "iopub") => (frames: readonly Uint8Array[]): void => {
-    // A SUB socket's first frame may be a topic; `decode` looks for the delimiter.
-    let message: KernelMessage;
-    try {
-      message = wire.decode(frames);
-    } catch (error) {
-      loseKernel(error instanceof Error ? error.message : String(error));
-      return;
-    }
-    const request = pending.get(message.parent);
-    if (from === "shell") {
-      if (request && message.type.endsWith("_reply")) request.reply = message;
-    } else if (message.type === "status") {
-      if (request && message.content["execution_state"] === "idle") request.idle = true;
-    } else if (outputTypes.includes(message.type)) {
-      const fence = (message.content["data"] as JsonObject | undefined)?.[fenceMime];
-      if (fence === undefined) output.push(message);
-      else fences.get(String(fence))?.();
-    }
-    request?.check();
-  };
-  const open = async (port: number, type: "DEALER" | "SUB", from: "shell" | "iopub"): Promise<ZmtpSocket> => {
-    while (true) {
-      try {
-        const socket = await connectZmtp({ port, type, onMessage: onMessage(from), onClose });
-        sockets.push(socket);
-        return socket;
-      } catch (error) {
-        if (ended !== undefined) throw new Error(ended);
-        if (portTaken(process.lastWords())) throw new Error("one of its ports was taken");
-        if (performance.now() > deadline) throw new Error("it did not listen in time", { cause: error });
-        await pause(20);
-      }
-    }
-  };
-  const close = (): void => sockets.forEach((socket) => socket.close());
-  const ports = process.connection;
-  try {
-    const shell = await open(ports.shell_port, "DEALER", "shell");
-    await open(ports.control_port, "DEALER", "shell");
-    await open(ports.iopub_port, "SUB", "iopub");
-    return {
-      lost,
-      close,
-      request: (type, content) => {
-        const { id, frames } = wire.encode(type, content);
-        const done = new Promise<KernelMessage>((resolve) => {
-          const request: Pending = {
-            idle: false,
-            check: () => request.reply && request.idle && resolve(request.reply),
-          };
-          pending.set(id, request);
-        });
-        shell.send(frames);
-        return { done, forget: () => pending.delete(id) };
-      },
-      takeOutput: () => {
-        const taken = output;
-        output = [];
-        return taken;
-      },
-      waitForFence: (id) =>
-        new Promise((resolve) =>
-          fences.set(id, () => {
-            fences.delete(id);
-            resolve();
-          })
-        ),
-    };
-  } catch (error) {
-    close();
-    throw error;
-  }
-}
-
-/** A subscription takes effect some time after it was sent: asks again until an answer's `idle` is heard. */
-async function greet(client: Client, process: KernelProcess, deadline: number): Promise<void> {
-  const asked: (() => void)[] = [];
-  const answers: Promise<unknown>[] = [];
-  let heard = false;
-  while (!heard) {
-    if (portTaken(process.lastWords())) throw new Error("one of its ports was taken");
-    if (performance.now() > deadline) throw new Error("it did not answer in time");
-    const { done, forget } = client.request("kernel_info_request", {});
-    asked.push(forget);
-    answers.push(done.then(() => heard = true));
-    const lost = client.lost.then((reason) => Promise.reject(new Error(reason)));
-    lost.catch(() => {}); // each round makes one; only the race listens
-    await Promise.race([pause(250), lost, ...answers]);
-  }
-  asked.forEach((forget) => forget());
 }
 
 async function executeCell(
@@ -379,8 +234,4 @@ export function stderrText(messages: readonly KernelMessage[]): string {
 
 function oneLine(text: string): string {
   return text.split("\n").map((line) => line.trim()).filter((line) => line !== "").slice(0, 3).join(" ");
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -60,21 +60,11 @@ export async function startProcess(
   { cwd, env = {}, root = projectRoot }: ProcessOptions,
 ): Promise<KernelProcess> {
   const ports = await reservePorts();
-  const [shell_port, iopub_port, stdin_port, control_port, hb_port] = ports;
-  const connection = {
-    shell_port,
-    iopub_port,
-    stdin_port,
-    control_port,
-    hb_port,
-    key: randomBytes(24).toString("hex"),
-  };
   const folder = mkdtempSync(join(tmpdir(), "albert-kernel-"));
   const temporary = join(folder, "tmp");
   mkdirSync(temporary);
   const file = join(folder, "connection.json");
-  const settings = { ip: "127.0.0.1", transport: "tcp", signature_scheme: "hmac-sha256", kernel_name: name };
-  writeFileSync(file, JSON.stringify({ ...settings, ...connection }), { mode: 0o600 });
+  const connection = writeConnection(file, name, ports);
 
   const [program, args] = kernelCommand(name, file, root);
   const kernelEnv = { ...inheritedEnvironment(), ...env, TMPDIR: temporary, NOTEBOOK_KERNEL: name };
@@ -118,6 +108,25 @@ export async function startProcess(
     lastWords: words.text,
     kill: () => killed ??= end(),
   };
+}
+
+/** Writes the file that tells a kernel where to listen, readable by its owner only. */
+function writeConnection(
+  file: string,
+  name: KernelName,
+  [shell_port, iopub_port, stdin_port, control_port, hb_port]: readonly [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ],
+): KernelProcess["connection"] {
+  const key = randomBytes(24).toString("hex");
+  const connection = { shell_port, iopub_port, stdin_port, control_port, hb_port, key };
+  const settings = { ip: "127.0.0.1", transport: "tcp", signature_scheme: "hmac-sha256", kernel_name: name };
+  writeFileSync(file, JSON.stringify({ ...settings, ...connection }), { mode: 0o600 });
+  return connection;
 }
 
 function kernelCommand(name: KernelName, file: string, root: string): [program: string, args: string[]] {
