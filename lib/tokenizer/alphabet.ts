@@ -4,6 +4,7 @@
  * (trainer_interface.cc, LoadSentences).
  */
 import { type Corpus, metaBoundary, rareCharacter } from "./corpus.ts";
+import { type Cut, cutAtBytes, cutAtDelimiter, delimiterAt } from "./delimiter.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** Text in symbol numbers. */
@@ -11,10 +12,14 @@ export type Symbols = Uint8Array | Uint16Array | Int32Array;
 
 /** The alphabet and the text in it. */
 export type AlphabetText = {
-  /** All sentences, each followed by 0. */
+  /** All sentences, each followed by 0; behind them what `seedText` and `extras` point to. */
   readonly text: Symbols;
-  /** Start of each sentence in `text`; tsv sentences stand there twice (since 0.1.98), the first copy counts. */
+  /** Start of each sentence in `text`. */
   readonly starts: Int32Array;
+  /** What seeds are looked for in. */
+  readonly seedText: SeedText;
+  /** Start of each extra piece. */
+  readonly extras: Int32Array;
   /** Frequency of each sentence, when it is not 1. */
   readonly frequencies?: readonly number[];
   /** Code point of each symbol number; number 0 is the end of a sentence. */
@@ -27,52 +32,158 @@ export type AlphabetText = {
   readonly characters: number;
 };
 
-/** Chooses the alphabet and translates the text, in steps. */
-export function* translateCorpus(corpus: Corpus, options: ResolvedOptions): Generator<void, AlphabetText> {
+/** The part of the text that seeds are looked for in: the sentences themselves, or what the flags make of them. */
+export type SeedText = {
+  readonly begin: number;
+  readonly end: number;
+  /** Where each sentence begins, with all its copies; each part of it is followed by 0. */
+  readonly starts: Int32Array;
+  /** Where the last copy of the last sentence begins. */
+  readonly last: number;
+  /** How often each sentence stands there. */
+  readonly copies: number;
+};
+
+/**
+ * Chooses the alphabet and translates the text, in steps.
+ *
+ * @param extras Pieces that are put behind the text, whether it holds their characters or not.
+ */
+export function* translateCorpus(
+  corpus: Corpus,
+  options: ResolvedOptions,
+  extras: readonly string[] = [],
+): Generator<void, AlphabetText> {
   const { counts, all, symbols } = yield* countCharacters(corpus);
   const alphabet = chooseAlphabet(counts, all, options);
-  const codePoints = Int32Array.from([0, ...new Set([...alphabet, rareCharacter])].sort((a, b) => a - b));
+  const apartBytes = options.spm_version === "0.2.0" && /[^\0-\x7f]/.test(options.pretokenization_delimiter);
+  const foreign = [...extras.flatMap(codePointsOf), ...apartBytes ? [0xfffd] : []];
+  const codePoints = Int32Array.from(
+    [0, ...new Set([...alphabet, rareCharacter, ...foreign])].sort((a, b) => a - b),
+  );
   const rare = codePoints.indexOf(rareCharacter);
   const numberOf = new Int32Array(0x110000).fill(rare);
-  codePoints.forEach((cp, k) => {
-    if (k > 0) numberOf[cp] = k;
-  });
+  for (const cp of alphabet) numberOf[cp] = codePoints.indexOf(cp);
+  const delimiter = codePointsOf(options.pretokenization_delimiter).map((cp) =>
+    cp === rareCharacter || numberOf[cp] !== rare ? numberOf[cp] as number : -1
+  );
+  // Since 0.1.98 seeds are looked for in each tsv sentence twice.
+  const copies = corpus.frequencies !== undefined && options.input_format === "tsv" &&
+      options.spm_version !== "0.1.97"
+    ? 2
+    : 1;
   const sentences = corpus.bounds.length / 2;
-  const copies = corpus.frequencies !== undefined && options.spm_version !== "0.1.97" ? 2 : 1;
-  const length = copies * (symbols + sentences);
+  const apart = copies === 2 || delimiter.length > 0;
+  const room = symbols + sentences + (apart ? 4 * copies * (symbols + sentences) : 0) +
+    foreign.length + extras.length;
+  const text = makeSymbols(codePoints.length, room);
+  const starts = new Int32Array(sentences);
+  let at = 0;
+  for (let i = 0; i < sentences; i++) {
+    if ((i & 0xfff) === 0) yield;
+    starts[i] = at;
+    at = writeSentence(corpus, i, numberOf, text, at);
+    if (delimiter.length > 0) at = dropDelimiter(text, starts[i] as number, at, delimiter);
+    text[at++] = 0;
+  }
+  let seedText: SeedText = { begin: 0, end: at, starts, last: starts[sentences - 1] ?? 0, copies: 1 };
+  if (apart) {
+    const cut = options.spm_version === "0.2.0"
+      ? cutAtBytes(options.pretokenization_delimiter, codePoints)
+      : cutAtDelimiter(delimiter);
+    seedText = yield* writeSeedText(corpus, { numberOf, text, at, cut, copies });
+    at = seedText.end;
+  }
+  const extraStarts = Int32Array.from(extras, (piece) => {
+    const start = at;
+    for (const cp of codePointsOf(piece)) text[at++] = codePoints.indexOf(cp);
+    text[at++] = 0;
+    return start;
+  });
+  const required = alphabet.map((cp) => numberOf[cp] as number);
+  const { frequencies } = corpus;
+  const weights = frequencies === undefined ? {} : { frequencies };
+  const own = text.subarray(0, at);
+  return {
+    text: own,
+    starts,
+    ...weights,
+    seedText,
+    extras: extraStarts,
+    codePoints,
+    rare,
+    required,
+    characters: all,
+  };
+}
+
+function codePointsOf(text: string): number[] {
+  return Array.from(text, (character) => character.codePointAt(0) as number);
+}
+
+/** The narrowest array for so many different symbols. */
+function makeSymbols(kinds: number, length: number): Symbols {
   if (length > 0x7ffffff0) {
     throw new RangeError(
       `Cannot train the tokenizer: the text has ${length} characters, at most 2147483632 are possible; ` +
         "set input_sentence_size to use a sample",
     );
   }
-  const text: Symbols = codePoints.length <= 256
-    ? new Uint8Array(length)
-    : codePoints.length <= 65536
-    ? new Uint16Array(length)
-    : new Int32Array(length);
+  if (kinds <= 256) return new Uint8Array(length);
+  return kinds <= 65536 ? new Uint16Array(length) : new Int32Array(length);
+}
+
+/** Writes the symbols of sentence i; returns the place behind them. */
+function writeSentence(corpus: Corpus, i: number, numberOf: Int32Array, text: Symbols, at: number): number {
+  const { units, bounds } = corpus;
+  const end = bounds[2 * i + 1] as number;
+  for (let k = bounds[2 * i] as number; k < end; k++) {
+    let cp = units[k] as number;
+    if (cp >= 0xd800 && cp <= 0xdbff) cp = joined(cp, units[++k] as number);
+    text[at++] = numberOf[cp] as number;
+  }
+  return at;
+}
+
+/** Takes the delimiter out of a stretch of text; returns its new end. */
+function dropDelimiter(text: Symbols, begin: number, end: number, delimiter: readonly number[]): number {
+  let to = begin;
+  for (let from = begin; from < end;) {
+    if (delimiterAt(text, from, end, delimiter)) from += delimiter.length;
+    else text[to++] = text[from++] as number;
+  }
+  return to;
+}
+
+type SeedTextOptions = {
+  readonly numberOf: Int32Array;
+  readonly text: Symbols;
+  readonly at: number;
+  readonly cut: Cut;
+  readonly copies: number;
+};
+
+/** Writes what seeds are looked for in: every sentence, cut at the delimiter, as often as asked. */
+function* writeSeedText(
+  corpus: Corpus,
+  { numberOf, text, at, cut, copies }: SeedTextOptions,
+): Generator<void, SeedText> {
+  const begin = at;
+  const sentences = corpus.bounds.length / 2;
   const starts = new Int32Array(sentences);
-  let at = 0;
+  let last = at;
   for (let i = 0; i < sentences; i++) {
     if ((i & 0xfff) === 0) yield;
     starts[i] = at;
-    const end = corpus.bounds[2 * i + 1] as number;
-    for (let k = corpus.bounds[2 * i] as number; k < end; k++) {
-      let cp = corpus.units[k] as number;
-      if (cp >= 0xd800 && cp <= 0xdbff) cp = joined(cp, corpus.units[++k] as number);
-      text[at++] = numberOf[cp] as number;
-    }
-    text[at++] = 0;
-    if (copies === 2) {
-      const again = text.subarray(starts[i], at);
-      text.set(again, at);
-      at += again.length;
+    const sentence = new Int32Array((corpus.bounds[2 * i + 1] as number) - (corpus.bounds[2 * i] as number));
+    const length = writeSentence(corpus, i, numberOf, sentence, 0);
+    for (let copy = 0; copy < copies; copy++) {
+      last = at;
+      at = cut(sentence, length, text, at);
+      text[at++] = 0;
     }
   }
-  const required = alphabet.map((cp) => numberOf[cp] as number);
-  const { frequencies } = corpus;
-  const weights = frequencies === undefined ? {} : { frequencies };
-  return { text, starts, ...weights, codePoints, rare, required, characters: all };
+  return { begin, end: at, starts, last, copies };
 }
 
 function joined(high: number, low: number): number {

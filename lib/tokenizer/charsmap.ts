@@ -1,8 +1,14 @@
 /**
  * The `precompiled_charsmap` of a SentencePiece model: a trie of keys and a block of replacements in one blob. Built
- * here from rules, byte for byte as SentencePiece ships it, so that nothing has to be embedded; kept per process.
+ * here from rules, byte for byte as SentencePiece ships it; the usual ones come from a file. Kept per process.
  */
-import { charsmapRules, type NormalizationRuleName, type Rules } from "./charsmap_rules.ts";
+import { knownBlobs, packedBlob } from "./charsmap_blobs.ts";
+import {
+  charsmapRules,
+  type NormalizationRuleName,
+  type Rules,
+  type TableUnicode,
+} from "./charsmap_rules.ts";
 import { buildDarts } from "./darts.ts";
 import { type Pace, runSteps } from "./pace.ts";
 
@@ -28,21 +34,38 @@ export function binaryString(text: string): string {
 }
 
 /**
- * Gives the charsmap blob of a built-in normalization; the first call of a name takes about two seconds.
+ * Gives the charsmap blob of a built-in normalization; the first call of a name that is not packed takes two seconds.
  *
  * @param name Name of the normalization.
  * @param pace Lets others run in between.
+ * @param unicode Version of the tables.
  * @returns The blob; empty for `identity`. Not to be written into.
  */
-export async function builtInCharsmap(name: NormalizationRuleName, pace: Pace): Promise<Uint8Array> {
+export async function builtInCharsmap(
+  name: NormalizationRuleName,
+  pace: Pace,
+  unicode: TableUnicode = 13,
+): Promise<Uint8Array> {
   if (name === "identity") return new Uint8Array(0);
-  let blob = built.get(name);
+  const key = `${name} ${unicode}`;
+  let blob = built.get(key);
   if (blob === undefined) {
-    const rules = await runSteps(charsmapRules(name), pace);
-    blob = await runSteps(compileCharsmap(rules), pace);
-    built.set(name, blob);
+    const known = knownBlobs.find((each) => each.name === name && each.unicode === unicode);
+    blob = (known && packedBlob(known)) ?? await buildCharsmap({ name, unicode }, pace);
+    built.set(key, blob);
   }
   return blob;
+}
+
+/** Builds the blob from the rules. */
+export async function buildCharsmap(
+  { name, unicode }: {
+    readonly name: Exclude<NormalizationRuleName, "identity">;
+    readonly unicode: TableUnicode;
+  },
+  pace: Pace,
+): Promise<Uint8Array> {
+  return await runSteps(compileCharsmap(await runSteps(charsmapRules(name, unicode), pace)), pace);
 }
 
 /** Compiles rules into a blob, in steps. */

@@ -1,7 +1,8 @@
 /**
  * The rewriting rules behind `nmt_nfkc`, `nfkc` and their case-folding forms, built from the engine's own Unicode
- * normalization but pinned to Unicode 13, the table that SentencePiece 0.1.96 to 0.2.0 ships. A rule rewrites one to
- * four characters; a set of rules and longest match first is all that SentencePiece's normalizer knows.
+ * normalization but pinned to one version: Unicode 13, the table that SentencePiece 0.1.96 to 0.2.0 ships, or 17, that of
+ * 0.2.2. A rule rewrites one to four characters; a set of rules and longest match first is all that SentencePiece's
+ * normalizer knows.
  */
 
 /**
@@ -18,6 +19,9 @@
  */
 export type NormalizationRuleName = "nmt_nfkc" | "nfkc" | "nmt_nfkc_cf" | "nfkc_cf" | "identity";
 
+/** The versions of Unicode that tables exist for. */
+export type TableUnicode = 13 | 17;
+
 /** What a text is rewritten by: key and replacement, both non-normalized JavaScript strings. */
 export type Rules = Map<string, string>;
 
@@ -29,6 +33,14 @@ const laterThan13 =
 const foldedLater =
   "1C89 2C2F A7C0 A7CB A7CC A7CE A7D0 A7D2 A7D4 A7D6 A7D8 A7DA A7DC 10570-1057A 1057C-1058A " +
   "1058C-10592 10594-10595 10D50-10D65 16EA0-16EB8";
+// What Unicode 17 added for NFKC and for case folding, for engines that know only 16.
+const new17: readonly (readonly [number, number])[] = [[0xa7f1, 0x53]];
+const folded17: readonly (readonly [number, number])[] = [
+  [0xa7ce, 0xa7cf],
+  [0xa7d2, 0xa7d3],
+  [0xa7d4, 0xa7d5],
+  ...Array.from({ length: 25 }, (_, k) => [0x16ea0 + k, 0x16ebb + k] as const),
+];
 const toBlank = "9 A C D 1680 200B 200C 200E 200F 2028 2029 2581 FEFF FFFD";
 const toNothing = "1-8 B E-1F 7F 8F 9F";
 
@@ -36,10 +48,14 @@ const toNothing = "1-8 B E-1F 7F 8F 9F";
  * Builds one rule set; takes a second or two, in steps between which the caller may rest.
  *
  * @param name Which one; `identity` has no rules.
+ * @param unicode Characters of later versions are left alone.
  * @returns Steps, then the rules without redundant ones.
  */
-export function* charsmapRules(name: Exclude<NormalizationRuleName, "identity">): Generator<void, Rules> {
-  let rules = yield* withoutRedundant(yield* nfkcRules());
+export function* charsmapRules(
+  name: Exclude<NormalizationRuleName, "identity">,
+  unicode: TableUnicode,
+): Generator<void, Rules> {
+  let rules = yield* withoutRedundant(yield* nfkcRules(unicode));
   if (name.startsWith("nmt_")) {
     const changed = new Set(["\uff5e"]);
     const set = (list: string, value: string): void => {
@@ -54,7 +70,7 @@ export function* charsmapRules(name: Exclude<NormalizationRuleName, "identity">)
     rules.delete("\uff5e");
     rules = yield* withoutRedundant(rules, changed);
   }
-  if (name.endsWith("_cf")) rules = yield* withoutRedundant(yield* folded(rules));
+  if (name.endsWith("_cf")) rules = yield* withoutRedundant(yield* folded(rules, unicode));
   return rules;
 }
 
@@ -76,20 +92,22 @@ function isOneCodePoint(text: string): boolean {
 }
 
 /** Every character with another NFKC form, and every sequence whose characters compose or stand for such ones. */
-function* nfkcRules(): Generator<void, Rules> {
+function* nfkcRules(unicode: TableUnicode): Generator<void, Rules> {
   const rules: Rules = new Map();
   const sources = new Map<string, string[]>(); // besides the character itself
   const decompositions = new Set<string>();
-  const skipped = codePoints(laterThan13);
-  for (const cp of decomposing(skipped)) {
+  const added = new Map(unicode === 17 ? new17 : []);
+  const skipped = unicode === 17 ? new Set(added.keys()) : codePoints(laterThan13);
+  for (const cp of [...decomposing(skipped), ...added.keys()].sort((a, b) => a - b)) {
     const character = String.fromCodePoint(cp);
-    const decomposed = character.normalize("NFKD");
-    const composed = character.normalize("NFKC");
+    const known = String.fromCodePoint(added.get(cp) ?? cp);
+    const decomposed = known.normalize("NFKD");
+    const composed = known.normalize("NFKC");
     if (composed !== character) rules.set(character, composed);
     if (isOneCodePoint(decomposed)) {
-      const known = sources.get(decomposed);
-      if (known === undefined) sources.set(decomposed, [character]);
-      else known.push(character);
+      const others = sources.get(decomposed);
+      if (others === undefined) sources.set(decomposed, [character]);
+      else others.push(character);
     } else {
       decompositions.add(decomposed);
     }
@@ -134,9 +152,10 @@ function decomposing(skipped: ReadonlySet<number>): number[] {
 }
 
 /** Applies simple case folding to all values and adds the folds of characters without a rule. */
-function* folded(rules: Rules): Generator<void, Rules> {
+function* folded(rules: Rules, unicode: TableUnicode): Generator<void, Rules> {
   const out: Rules = new Map();
-  const skipped = codePoints(foldedLater);
+  const added = new Map(unicode === 17 ? folded17 : []);
+  const skipped = unicode === 17 ? new Set<number>() : codePoints(foldedLater);
   const fold = (text: string): string => {
     let all = "";
     for (const character of text) all += foldCharacter(character);
@@ -149,7 +168,8 @@ function* folded(rules: Rules): Generator<void, Rules> {
     if (!isCharacter(cp) || skipped.has(cp)) continue;
     const character = String.fromCodePoint(cp);
     if (rules.has(character)) continue;
-    const lower = foldCharacter(character);
+    const later = added.get(cp);
+    const lower = later === undefined ? foldCharacter(character) : String.fromCodePoint(later);
     if (lower !== character) out.set(character, lower);
   }
   return out;

@@ -20,8 +20,10 @@ export type Corpus = {
   readonly units: Uint16Array;
   /** Where each sentence starts and ends in `units`, alternating. */
   readonly bounds: readonly number[];
-  /** Frequency of each sentence; only with `input_format: "tsv"`. */
+  /** Frequency of each sentence, where it is not 1: with `input_format: "tsv"` or noise. */
   readonly frequencies?: readonly number[];
+  /** Sentences as they stood in the text, for the model's test of itself. */
+  readonly samples: readonly string[];
   /** Lines seen, and why some were left out. */
   readonly counts: {
     readonly lines: number;
@@ -50,7 +52,8 @@ export async function collectCorpus(
   const { flags, pace, transform, report } = options;
   const store = sentenceStore(options);
   const limit = flags.input_sentence_size;
-  const draw = limit > 0 && flags.shuffle_input_sentence ? reservoirDraw() : undefined;
+  const draw = limit > 0 && flags.shuffle_input_sentence ? reservoirDraw(12345678) : undefined;
+  const sampler = reservoir(flags.self_test_sample_size, flags.random_seed);
   const counts = { lines: 0, empty: 0, tooLong: 0, reserved: 0, sentences: 0 };
   const take = (raw: string): boolean => {
     counts.lines++;
@@ -63,6 +66,7 @@ export async function collectCorpus(
     } else if (line.includes("\u2585")) counts.reserved++;
     else {
       counts.sentences++;
+      sampler.add(line);
       if (limit === 0 || counts.sentences <= limit) store.append(line, frequency);
       else if (draw === undefined) return false;
       else {
@@ -88,7 +92,7 @@ export async function collectCorpus(
     }
   }
   report(counts.lines);
-  return { ...store.finish(), counts };
+  return { ...store.finish(), samples: sampler.sample, counts };
 }
 
 function splitTsv(line: string, number: number): [string, number] {
@@ -103,8 +107,8 @@ function splitTsv(line: string, number: number): [string, number] {
 }
 
 /** Uniform draws in 0 to t - 1 as std::mt19937 and libstdc++ 11 make them (Lemire's method). */
-export function reservoirDraw(): (t: number) => number {
-  const { u32 } = numpyRandom(12345678);
+export function reservoirDraw(seed: number): (t: number) => number {
+  const { u32 } = numpyRandom(seed);
   return (t) => {
     const range = BigInt(t);
     let product = BigInt(u32()) * range;
@@ -117,6 +121,29 @@ export function reservoirDraw(): (t: number) => number {
       }
     }
     return Number(product >> 32n);
+  };
+}
+
+/** A sample of so many lines, each equally likely (ReservoirSampler in util.h). */
+function reservoir(
+  size: number,
+  seed: number,
+): { readonly add: (line: string) => void; readonly sample: readonly string[] } {
+  const draw = reservoirDraw(seed);
+  const sample: string[] = [];
+  let seen = 0;
+  return {
+    sample,
+    add: (line) => {
+      if (size === 0) return;
+      seen++;
+      if (sample.length < size) {
+        sample.push(line);
+        return;
+      }
+      const slot = draw(seen);
+      if (slot < sample.length) sample[slot] = line;
+    },
   };
 }
 

@@ -60,7 +60,9 @@ export function loadSentencePiece(model: Uint8Array, options: LoadOptions = {}):
   const { path = "the model", spm_version = "0.2.0" } = options;
   const proto = parseModel(model, { path });
   const known = indexPieces(proto, path);
-  const normalizer = modelNormalizer(proto, path);
+  const normalizer = modelNormalizer(proto, proto.normalizer_spec, path);
+  const denormalize = makeDenormalizer(proto, path);
+  const decode = makeDecoder(proto, { ...known, pieceOf: (id) => pieceOf(id) });
   const search = searchOf(proto, known, { path, roundFirst: spm_version === "0.2.2" });
   const { pieces } = proto;
   const pieceOf = (id: number): string => {
@@ -77,11 +79,8 @@ export function loadSentencePiece(model: Uint8Array, options: LoadOptions = {}):
     ...known,
     pieceOf,
     ...makeEncoder(proto, known, normalizer, search),
-    decode: makeDecoder(proto, { ...known, pieceOf }),
-    normalize: (text) => {
-      const count = normalizer.run(text); // before codePoints(): a run may replace the buffer
-      return textOf(normalizer.codePoints(), 0, count);
-    },
+    decode: denormalize === undefined ? decode : (tokens) => denormalize(decode(tokens)),
+    normalize: (text) => normalized(normalizer, text),
   };
 }
 
@@ -305,9 +304,26 @@ function indexPieces(
   return { idOf: (piece) => known.get(piece) ?? unkId, unkId };
 }
 
-/** The normalizer a model asks for; absent settings have the defaults of the proto file. */
-function modelNormalizer(proto: SentencePieceModel, path: string): Normalizer {
-  const spec = proto.normalizer_spec ?? {};
+function normalized(normalizer: Normalizer, text: string): string {
+  const count = normalizer.run(text); // before codePoints(): a run may replace the buffer
+  return textOf(normalizer.codePoints(), 0, count);
+}
+
+/** What rewrites decoded text; undefined when the model asks for nothing. */
+function makeDenormalizer(proto: SentencePieceModel, path: string): ((text: string) => string) | undefined {
+  const spec = proto.denormalizer_spec;
+  const rules = spec?.["precompiled_charsmap"];
+  if (!(rules instanceof Uint8Array) || rules.length === 0) return undefined;
+  const normalizer = modelNormalizer({ pieces: [] }, spec, path);
+  return (text) => normalized(normalizer, text);
+}
+
+/** The normalizer a specification asks for; absent settings have the defaults of the proto file. */
+function modelNormalizer(
+  proto: SentencePieceModel,
+  spec: SentencePieceModel["normalizer_spec"] = {},
+  path: string,
+): Normalizer {
   const blob = spec["precompiled_charsmap"];
   let charsmap;
   try {

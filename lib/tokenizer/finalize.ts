@@ -3,10 +3,12 @@
  * pieces, and both files are laid out as spm_train's command line does (trainer_interface.cc, FinalizeSentencePieces in
  * unigram_model_trainer.cc).
  */
+import { protobufWriter } from "../formats/mod.ts";
 import type { AlphabetText } from "./alphabet.ts";
+import { loadSentencePiece } from "./encoder.ts";
 import { formatScore } from "./format_score.ts";
 import type { MetaPieces } from "./meta_pieces.ts";
-import type { Piece, SentencePieceModel, SpecValue } from "./model_file.ts";
+import { type Piece, type SentencePieceModel, serializeModel, type SpecValue } from "./model_file.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { PieceList } from "./piece_list.ts";
 import { compareSequences } from "./piece_trie.ts";
@@ -88,11 +90,14 @@ export function vocabText(pieces: readonly Piece[], withScores: boolean): string
     .join("");
 }
 
+/** Blobs of rules: for text before encoding, and for decoded text. */
+export type ModelTables = { readonly normalize: Uint8Array; readonly denormalize?: Uint8Array };
+
 /** The model with the fields that spm_train's command line sets, defaults included. */
 export function buildModel(
   pieces: readonly Piece[],
   flags: ResolvedOptions,
-  charsmap: Uint8Array,
+  tables: ModelTables,
 ): SentencePieceModel {
   const trainer: Record<string, SpecValue> = {
     input: flags.input,
@@ -100,7 +105,7 @@ export function buildModel(
     model_type: 1,
     vocab_size: flags.hard_vocab_limit ? flags.vocab_size : pieces.length,
     accept_language: flags.accept_language,
-    self_test_sample_size: 0,
+    self_test_sample_size: flags.self_test_sample_size,
     input_format: flags.input_format,
     character_coverage: flags.character_coverage,
     input_sentence_size: flags.input_sentence_size,
@@ -133,24 +138,49 @@ export function buildModel(
     bos_piece: flags.bos_piece,
     eos_piece: flags.eos_piece,
     pad_piece: flags.pad_piece,
-    train_extremely_large_corpus: false,
-    enable_differential_privacy: false,
-    differential_privacy_noise_level: 0,
-    differential_privacy_clipping_threshold: 0,
+    train_extremely_large_corpus: flags.train_extremely_large_corpus,
+    enable_differential_privacy: flags.enable_differential_privacy,
+    differential_privacy_noise_level: flags.differential_privacy_noise_level,
+    differential_privacy_clipping_threshold: flags.differential_privacy_clipping_threshold,
   };
   if (flags.spm_version !== "0.1.97") {
-    trainer["pretokenization_delimiter"] = "";
-    trainer["seed_sentencepieces_file"] = "";
+    trainer["pretokenization_delimiter"] = flags.pretokenization_delimiter;
+    trainer["seed_sentencepieces_file"] = flags.seed_sentencepieces_file;
   }
   return {
     pieces,
     trainer_spec: trainer,
     normalizer_spec: {
       name: flags.normalization_rule_tsv === "" ? flags.normalization_rule_name : "user_defined",
-      precompiled_charsmap: charsmap,
+      precompiled_charsmap: tables.normalize,
       add_dummy_prefix: flags.add_dummy_prefix,
       remove_extra_whitespaces: flags.remove_extra_whitespaces,
       normalization_rule_tsv: flags.normalization_rule_tsv,
     },
+    ...(tables.denormalize === undefined ? {} : {
+      denormalizer_spec: {
+        name: "user_defined",
+        precompiled_charsmap: tables.denormalize,
+        add_dummy_prefix: false,
+        remove_extra_whitespaces: false,
+        escape_whitespaces: false,
+        normalization_rule_tsv: flags.denormalization_rule_tsv,
+      },
+    }),
   };
+}
+
+/** The model with sentences of the text and their pieces, which SentencePiece checks when it loads the file. */
+export function withSelfTest(
+  model: SentencePieceModel,
+  samples: readonly string[],
+  { spm_version }: ResolvedOptions,
+): SentencePieceModel {
+  if (samples.length === 0) return model;
+  const { encode } = loadSentencePiece(serializeModel(model), { spm_version });
+  const data = protobufWriter();
+  for (const input of samples) {
+    data.message(1, (sample) => sample.string(1, input).string(2, encode(input).join(" ")));
+  }
+  return { ...model, rest: [{ field: 4, bytes: data.finish() }] };
 }

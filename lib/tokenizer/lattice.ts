@@ -130,7 +130,7 @@ function pieceTable(
       node = table[4 * slot + 2] as number;
       if (2 * nodes > mask) grow();
     }
-    values[node] = id;
+    if (values[node] === -1) values[node] = id; // a file of seeds can name a piece twice: the first one counts
   }
   return { table, mask, values };
 }

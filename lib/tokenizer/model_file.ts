@@ -85,10 +85,13 @@ export type SentencePieceModel = {
   readonly trainer_spec?: Readonly<Record<string, SpecValue>>;
   /** How text is normalized before encoding; `precompiled_charsmap` holds bytes. */
   readonly normalizer_spec?: Readonly<Record<string, SpecValue>>;
+  /** How decoded text is rewritten; absent in most models. */
+  readonly denormalizer_spec?: Readonly<Record<string, SpecValue>>;
   /** Self-test data and what else the file holds, as raw fields. */
   readonly rest?: readonly { readonly field: number; readonly bytes: Uint8Array }[];
 };
 
+type SpecName = "trainer_spec" | "normalizer_spec" | "denormalizer_spec";
 type Kind = "int" | "bool" | "float" | "string" | "strings" | "bytes";
 
 const pieceTypes: readonly (PieceType | undefined)[] = [
@@ -176,7 +179,7 @@ class ModelMismatch extends Error {
 function readModel(bytes: Uint8Array, path: string): SentencePieceModel {
   const pieces: Piece[] = [];
   const rest: { field: number; bytes: Uint8Array }[] = [];
-  const specs: { trainer_spec?: Record<string, SpecValue>; normalizer_spec?: Record<string, SpecValue> } = {};
+  const specs: { -readonly [K in SpecName]?: Record<string, SpecValue> } = {};
   for (const field of readFields(bytes, { path })) {
     if (!(field.value instanceof Uint8Array) || field.wireType !== 2) {
       throw new ModelMismatch(`field ${field.field} is not a message at byte ${field.start}`, field.start);
@@ -185,6 +188,7 @@ function readModel(bytes: Uint8Array, path: string): SentencePieceModel {
     if (field.field === 1) pieces.push(readPiece(field.value, source));
     else if (field.field === 2) specs.trainer_spec = readSpec(field.value, trainerFields, source);
     else if (field.field === 3) specs.normalizer_spec = readSpec(field.value, normalizerFields, source);
+    else if (field.field === 5) specs.denormalizer_spec = readSpec(field.value, normalizerFields, source);
     else rest.push({ field: field.field, bytes: field.value.slice() });
   }
   if (pieces.length === 0) throw new ModelMismatch("it has no pieces", bytes.length);
@@ -263,10 +267,12 @@ export function serializeModel(model: SentencePieceModel): Uint8Array {
       if (type !== "normal") inner.varint(3, pieceTypes.indexOf(type));
     });
   }
-  const { trainer_spec, normalizer_spec } = model;
+  const { trainer_spec, normalizer_spec, denormalizer_spec, rest = [] } = model;
   if (trainer_spec) out.message(2, (inner) => writeSpec(inner, trainer_spec, trainerFields));
   if (normalizer_spec) out.message(3, (inner) => writeSpec(inner, normalizer_spec, normalizerFields));
-  for (const { field, bytes } of model.rest ?? []) out.bytes(field, bytes);
+  for (const { field, bytes } of rest) if (field < 5) out.bytes(field, bytes);
+  if (denormalizer_spec) out.message(5, (inner) => writeSpec(inner, denormalizer_spec, normalizerFields));
+  for (const { field, bytes } of rest) if (field >= 5) out.bytes(field, bytes);
   return out.finish();
 }
 

@@ -36,22 +36,52 @@ export type Normalizer = {
 
 /** Makes a normalizer. */
 export function makeNormalizer(options: NormalizerOptions): Normalizer {
-  const { charsmap, addDummyPrefix, removeExtraWhitespaces, escapeWhitespaces, treatWhitespaceAsSuffix } =
-    options;
+  const { addDummyPrefix, removeExtraWhitespaces, escapeWhitespaces, treatWhitespaceAsSuffix } = options;
+  const matcher = makeMatcher(options);
+  const { plain, match } = matcher;
+  const output = makeOutput(matcher, escapeWhitespaces ? blankMark : 0x20, removeExtraWhitespaces);
+  const run = (text: string): number => {
+    const length = text.length;
+    let at = removeExtraWhitespaces ? leadingBlanks(text, matcher) : 0;
+    output.begin(at, length);
+    if (at >= length) return 0;
+    if (addDummyPrefix && !treatWhitespaceAsSuffix) output.putMark(at);
+    while (at < length) {
+      const c = text.charCodeAt(at);
+      if (c < 0x80 && plain[c] === 1 && (at + 1 === length || text.charCodeAt(at + 1) < 0x80)) {
+        output.putPlain(c, at);
+        at++;
+        continue;
+      }
+      match(text, at);
+      output.putMatch(text, at);
+      at += matcher.taken();
+    }
+    const end = removeExtraWhitespaces ? output.dropTrailingMarks(length) : length;
+    if (addDummyPrefix && treatWhitespaceAsSuffix) output.putMark(end);
+    return output.finish(end);
+  };
+  return { run, codePoints: output.codePoints, starts: output.starts };
+}
+
+/** Finds what stands at a place of a text; the answers are those of the last `match`. */
+type Matcher = {
+  readonly match: (text: string, at: number) => void;
+  /** How many UTF-16 units it takes. */
+  readonly taken: () => number;
+  /** Where its replacement begins; -1 when no rule applies. */
+  readonly rule: () => number;
+  readonly replacements: Uint8Array;
+  /** ASCII characters that need no match before another one. */
+  readonly plain: Uint8Array;
+};
+
+function makeMatcher({ charsmap, userDefinedSymbols = [] }: NormalizerOptions): Matcher {
   const units = charsmap?.units;
-  const replacements = charsmap?.replacements ?? new Uint8Array(0);
-  const symbols = symbolTable(options.userDefinedSymbols ?? []);
-  const plain = plainAscii(units, symbols);
+  const symbols = symbolTable(userDefinedSymbols);
   const firstStep = units === undefined ? undefined : rememberedFirstStep(units);
-  const mark = escapeWhitespaces ? blankMark : 0x20;
-  let out: Int32Array = new Int32Array(256);
-  let starts: Int32Array = new Int32Array(257);
-  let count = 0;
-  let afterBlank = false;
-  // What `match` found at a place: how many UTF-16 units it takes and, if a rule applies, where its replacement is.
   let taken = 0;
   let rule = -1;
-
   const match = (text: string, at: number): void => {
     rule = -1;
     const first = text.codePointAt(at) as number;
@@ -78,6 +108,48 @@ export function makeNormalizer(options: NormalizerOptions): Normalizer {
       node = stepCodePoint(units, node, next);
     }
   };
+  return {
+    match,
+    taken: () => taken,
+    rule: () => rule,
+    replacements: charsmap?.replacements ?? new Uint8Array(0),
+    plain: plainAscii(units, symbols),
+  };
+}
+
+/** Units from the start that become one blank each. */
+function leadingBlanks(text: string, { match, taken, rule, replacements }: Matcher): number {
+  let at = 0;
+  while (at < text.length) {
+    match(text, at);
+    const value = rule();
+    const blank = value < 0
+      ? taken() === 1 && text.charCodeAt(at) === 0x20
+      : replacements[value] === 0x20 && replacements[value + 1] === 0;
+    if (!blank) break;
+    at += taken();
+  }
+  return at;
+}
+
+/** Where results go: code points and the places they come from; blanks behind a blank go when extra blanks do. */
+type Output = Pick<Normalizer, "codePoints" | "starts"> & {
+  readonly begin: (at: number, length: number) => void;
+  readonly putMark: (from: number) => void;
+  /** Takes an ASCII character that no rule touches. */
+  readonly putPlain: (c: number, from: number) => void;
+  /** Takes what the matcher found last. */
+  readonly putMatch: (text: string, at: number) => void;
+  /** Gives the place where the text ends then. */
+  readonly dropTrailingMarks: (length: number) => number;
+  readonly finish: (end: number) => number;
+};
+
+function makeOutput({ taken, rule, replacements }: Matcher, mark: number, squeeze: boolean): Output {
+  let out: Int32Array = new Int32Array(256);
+  let starts: Int32Array = new Int32Array(257);
+  let count = 0;
+  let afterBlank = false;
   const put = (cp: number, from: number): void => {
     if (count >= out.length) {
       out = enlarge(out);
@@ -86,8 +158,7 @@ export function makeNormalizer(options: NormalizerOptions): Normalizer {
     starts[count] = from;
     out[count++] = cp;
   };
-  /** Emits one unit; blanks right behind a blank go when extra blanks do. */
-  const emit = (text: string, at: number): void => {
+  const putMatch = (text: string, at: number): void => {
     let stripping = afterBlank;
     let blank = afterBlank;
     const one = (cp: number): void => {
@@ -96,75 +167,62 @@ export function makeNormalizer(options: NormalizerOptions): Normalizer {
       blank = cp === 0x20;
       put(blank ? mark : cp, at);
     };
-    if (rule < 0) {
-      for (let i = at; i < at + taken; i++) {
+    const value = rule();
+    if (value < 0) {
+      for (let i = at; i < at + taken(); i++) {
         const cp = text.codePointAt(i) as number;
         if (cp > 0xffff) i++;
         one(cp >= 0xd800 && cp <= 0xdfff ? 0xfffd : cp);
       }
-    } else {
-      for (let i = rule; replacements[i] !== 0;) {
-        const byte = replacements[i] as number;
-        const length = byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
-        let cp = length === 1 ? byte : byte & (0x7f >> length);
-        for (let k = 1; k < length; k++) cp = (cp << 6) | ((replacements[i + k] as number) & 0x3f);
-        one(cp);
-        i += length;
-      }
-    }
-    afterBlank = removeExtraWhitespaces && blank;
+    } else eachCodePoint(replacements, value, one);
+    afterBlank = squeeze && blank;
   };
-  const skipBlanks = (text: string): number => {
-    let at = 0;
-    while (at < text.length) {
-      match(text, at);
-      const blank = rule < 0
-        ? taken === 1 && text.charCodeAt(at) === 0x20
-        : replacements[rule] === 0x20 && replacements[rule + 1] === 0;
-      if (!blank) break;
-      at += taken;
-    }
-    return at;
-  };
-  const run = (text: string): number => {
-    const length = text.length;
-    count = 0;
-    let at = removeExtraWhitespaces ? skipBlanks(text) : 0;
-    starts[0] = at;
-    if (at >= length) return 0;
-    if (out.length < length + 2) {
-      out = new Int32Array(2 * length + 2);
-      starts = new Int32Array(2 * length + 3);
-    }
-    if (addDummyPrefix && !treatWhitespaceAsSuffix) put(mark, at);
-    afterBlank = removeExtraWhitespaces;
-    while (at < length) {
-      const c = text.charCodeAt(at);
-      if (c < 0x80 && plain[c] === 1 && (at + 1 === length || text.charCodeAt(at + 1) < 0x80)) {
-        if (c !== 0x20) {
-          put(c, at);
-          afterBlank = false;
-        } else if (!afterBlank) {
-          put(mark, at);
-          afterBlank = removeExtraWhitespaces;
-        }
-        at++;
-        continue;
+  return {
+    codePoints: () => out,
+    starts: () => starts,
+    begin: (at, length) => {
+      count = 0;
+      starts[0] = at;
+      afterBlank = squeeze;
+      if (at < length && out.length < length + 2) {
+        out = new Int32Array(2 * length + 2);
+        starts = new Int32Array(2 * length + 3);
       }
-      match(text, at);
-      emit(text, at);
-      at += taken;
-    }
-    let end = length;
-    if (removeExtraWhitespaces) {
+    },
+    putMark: (from) => put(mark, from),
+    putPlain: (c, from) => {
+      if (c !== 0x20) {
+        put(c, from);
+        afterBlank = false;
+      } else if (!afterBlank) {
+        put(mark, from);
+        afterBlank = squeeze;
+      }
+    },
+    putMatch,
+    dropTrailingMarks: (length) => {
+      let end = length;
       while (count > 0 && out[count - 1] === mark) end = starts[--count] as number;
-    }
-    if (addDummyPrefix && treatWhitespaceAsSuffix) put(mark, end);
-    if (count >= starts.length) starts = enlarge(starts);
-    starts[count] = end;
-    return count;
+      return end;
+    },
+    finish: (end) => {
+      if (count >= starts.length) starts = enlarge(starts);
+      starts[count] = end;
+      return count;
+    },
   };
-  return { run, codePoints: () => out, starts: () => starts };
+}
+
+/** Decodes the UTF-8 that ends at the next NUL. */
+function eachCodePoint(bytes: Uint8Array, from: number, visit: (cp: number) => void): void {
+  for (let i = from; bytes[i] !== 0;) {
+    const byte = bytes[i] as number;
+    const length = byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+    let cp = length === 1 ? byte : byte & (0x7f >> length);
+    for (let k = 1; k < length; k++) cp = (cp << 6) | ((bytes[i + k] as number) & 0x3f);
+    visit(cp);
+    i += length;
+  }
 }
 
 function enlarge(array: Int32Array): Int32Array {

@@ -1,6 +1,6 @@
 /**
- * The options of unigram training: spm_train's flags with spm_train's names, defaults and ranges (trainer_spec in
- * sentencepiece_model.proto, checks in trainer_interface.cc and unigram_model_trainer.cc).
+ * The options of unigram training: spm_train's flags with spm_train's names and meaning (spm_train_main.cc and the
+ * specifications in sentencepiece_model.proto). `resolve_options.ts` has the defaults and the checks.
  */
 import type { OnProgress } from "../progress.ts";
 import type { NormalizationRuleName } from "./charsmap_rules.ts";
@@ -21,7 +21,7 @@ import type { NormalizationRuleName } from "./charsmap_rules.ts";
 export type SpmVersion = "0.1.97" | "0.2.0" | "0.2.2";
 
 /**
- * Flags of spm_train, and four of our own at the end. List flags take an array, or spm_train's comma-separated text
+ * Flags of spm_train, and a few of our own at the end. List flags take an array, or spm_train's comma-separated text
  * in which a field that starts with a quote runs to the closing one.
  *
  * @example
@@ -46,6 +46,8 @@ export type UnigramOptions = {
   readonly accept_language?: string | readonly string[];
   /** `"text"`, or `"tsv"` for lines of sentence TAB frequency. Default `""`, which is text. */
   readonly input_format?: "" | "text" | "tsv";
+  /** Number of sentences kept in the model with their pieces, which SentencePiece checks on loading, 0 to 1000. Default 0. */
+  readonly self_test_sample_size?: number;
   /** Share of all characters that the alphabet must cover, 0.98 to 1. Default 0.9995. */
   readonly character_coverage?: number;
   /** Largest number of sentences used, 0 for all, otherwise above 100. Default 0. */
@@ -54,6 +56,8 @@ export type UnigramOptions = {
   readonly shuffle_input_sentence?: boolean;
   /** Number of seed pieces. Default 1000000. */
   readonly seed_sentencepiece_size?: number;
+  /** File of seed pieces, lines of piece TAB frequency, instead of those of the text; since 0.2.0. Default `""`. */
+  readonly seed_sentencepieces_file?: string;
   /** Share of the pieces kept by one pruning, 0.5 to 0.95. Default 0.75. */
   readonly shrinking_factor?: number;
   /** Partitions of the float32 sums, 1 to 1024; changes the last digits, never the speed. Default 16. */
@@ -70,6 +74,8 @@ export type UnigramOptions = {
   readonly split_by_whitespace?: boolean;
   /** When false, digits go with every script. Default true. */
   readonly split_by_number?: boolean;
+  /** What parts words besides blanks while seeds are looked for, and is dropped; since 0.1.99. Default `""`. */
+  readonly pretokenization_delimiter?: string;
   /** Whether the blank mark ends a word instead of starting it. Default false. */
   readonly treat_whitespace_as_suffix?: boolean;
   /** Whether every digit is a piece of its own. Default false. */
@@ -78,16 +84,24 @@ export type UnigramOptions = {
   readonly allow_whitespace_only_pieces?: boolean;
   /** Symbols with an id that text never produces, such as `[CLS]`. Default none. */
   readonly control_symbols?: string | readonly string[];
+  /** File of further control symbols, one a line. Default `""`. */
+  readonly control_symbols_file?: string;
   /** Symbols that are always one piece. Default none. */
   readonly user_defined_symbols?: string | readonly string[];
+  /** File of further such symbols, one a line. Default `""`. */
+  readonly user_defined_symbols_file?: string;
   /** Characters that are in the alphabet whatever the coverage. Default `""`. */
   readonly required_chars?: string;
+  /** File whose lines, joined, take the place of `required_chars`. Default `""`. */
+  readonly required_chars_file?: string;
   /** Whether unknown characters are spelled in 256 byte pieces. Default false. */
   readonly byte_fallback?: boolean;
   /** Whether the `.vocab` text has scores. Default true. */
   readonly vocabulary_output_piece_score?: boolean;
   /** Whether a vocabulary that cannot reach `vocab_size` is an error. Default true. */
   readonly hard_vocab_limit?: boolean;
+  /** For models of words or characters, which are not trained here: must be false, the default. */
+  readonly use_all_vocab?: boolean;
   /** Id of the unknown piece, at least 0. Default 0. */
   readonly unk_id?: number;
   /** Id of the begin piece, -1 for none. Default 1. */
@@ -110,10 +124,22 @@ export type UnigramOptions = {
   readonly normalization_rule_name?: NormalizationRuleName;
   /** File of rewriting rules that take the place of the named ones; `""`, the default, for none. */
   readonly normalization_rule_tsv?: string;
+  /** File of rules that rewrite decoded text; `""`, the default, for none. */
+  readonly denormalization_rule_tsv?: string;
   /** Whether every sentence starts with a blank. Default true. */
   readonly add_dummy_prefix?: boolean;
   /** Whether blanks at the ends go and runs of blanks become one. Default true. */
   readonly remove_extra_whitespaces?: boolean;
+  /** Wider numbers in spm_train's suffix array; here only stored, since ours are wide enough. Default false. */
+  readonly train_extremely_large_corpus?: boolean;
+  /** Seed of what is drawn for `self_test_sample_size` and for noise. Default 4294967295, which spm_train takes for none. */
+  readonly random_seed?: number;
+  /** Whether noise is added to the frequencies and small ones are dropped. Default false. */
+  readonly enable_differential_privacy?: boolean;
+  /** Standard deviation of the noise. Default 0, no noise. */
+  readonly differential_privacy_noise_level?: number;
+  /** Smaller frequencies are dropped. Default 0. */
+  readonly differential_privacy_clipping_threshold?: number;
   /** Which spm_train to equal. Default `"0.2.0"`. */
   readonly spm_version?: SpmVersion;
   /** Applied to every line before anything else, such as lower-casing. Default none. */
@@ -124,170 +150,10 @@ export type UnigramOptions = {
   readonly signal?: AbortSignal;
 };
 
-/** The flags with all values set. */
+/** The flags with all values set; the `_file` flags are read into the lists. */
 export type ResolvedOptions =
-  & Required<Omit<UnigramOptions, "transform" | "onProgress" | "signal" | ListFlag>>
+  & Required<Omit<UnigramOptions, "transform" | "onProgress" | "signal" | ListFlag | FileFlag>>
   & { readonly [K in ListFlag]: readonly string[] };
 
 type ListFlag = "input" | "accept_language" | "control_symbols" | "user_defined_symbols";
-
-const defaults: ResolvedOptions = {
-  input: [],
-  model_prefix: "",
-  model_type: "unigram",
-  vocab_size: 8000,
-  accept_language: [],
-  input_format: "",
-  character_coverage: 0.9995,
-  input_sentence_size: 0,
-  shuffle_input_sentence: true,
-  seed_sentencepiece_size: 1000000,
-  shrinking_factor: 0.75,
-  num_threads: 16,
-  num_sub_iterations: 2,
-  max_sentence_length: 4192,
-  max_sentencepiece_length: 16,
-  split_by_unicode_script: true,
-  split_by_whitespace: true,
-  split_by_number: true,
-  treat_whitespace_as_suffix: false,
-  split_digits: false,
-  allow_whitespace_only_pieces: false,
-  control_symbols: [],
-  user_defined_symbols: [],
-  required_chars: "",
-  byte_fallback: false,
-  vocabulary_output_piece_score: true,
-  hard_vocab_limit: true,
-  unk_id: 0,
-  bos_id: 1,
-  eos_id: 2,
-  pad_id: -1,
-  unk_piece: "<unk>",
-  bos_piece: "<s>",
-  eos_piece: "</s>",
-  pad_piece: "<pad>",
-  unk_surface: " \u2047 ",
-  normalization_rule_name: "nmt_nfkc",
-  normalization_rule_tsv: "",
-  add_dummy_prefix: true,
-  remove_extra_whitespaces: true,
-  spm_version: "0.2.0",
-};
-
-const choices: { readonly [name: string]: readonly string[] } = {
-  model_type: ["unigram"],
-  input_format: ["", "text", "tsv"],
-  normalization_rule_name: ["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"],
-  spm_version: ["0.1.97", "0.2.0", "0.2.2"],
-};
-
-/** Inclusive ranges; whole numbers unless the flag is one of the two shares. */
-const ranges: { readonly [name: string]: readonly [number, number] } = {
-  vocab_size: [1, 2 ** 31 - 1],
-  character_coverage: [0.98, 1],
-  input_sentence_size: [0, Number.MAX_SAFE_INTEGER],
-  seed_sentencepiece_size: [1, 2 ** 31 - 1],
-  shrinking_factor: [0.5, 0.95],
-  num_threads: [1, 1024],
-  num_sub_iterations: [1, 10],
-  max_sentence_length: [10, 2 ** 30],
-  max_sentencepiece_length: [1, 512],
-  unk_id: [-1, 2 ** 31 - 1],
-  bos_id: [-1, 2 ** 31 - 1],
-  eos_id: [-1, 2 ** 31 - 1],
-  pad_id: [-1, 2 ** 31 - 1],
-};
-
-/**
- * Fills in defaults and checks everything at once.
- *
- * @throws {RangeError} Naming every flag that is unknown, of the wrong type or out of range.
- */
-export function resolveOptions(options: UnigramOptions): ResolvedOptions {
-  const mistakes: string[] = [];
-  const resolved: Record<string, unknown> = { ...defaults };
-  for (const [name, value] of Object.entries(options)) {
-    if (name === "transform" || name === "onProgress" || name === "signal" || value === undefined) continue;
-    const model = (defaults as unknown as Record<string, unknown>)[name];
-    if (model === undefined) {
-      mistakes.push(`${name} is no flag of unigram training`);
-      continue;
-    }
-    const given = Array.isArray(model) && typeof value === "string" ? splitList(value) : value;
-    const mistake = checkFlag(name, given, model);
-    if (mistake === undefined) resolved[name] = given;
-    else mistakes.push(mistake);
-  }
-  const flags = resolved as unknown as ResolvedOptions;
-  if (flags.input_sentence_size > 0 && flags.input_sentence_size <= 100) {
-    mistakes.push(`input_sentence_size is ${flags.input_sentence_size}, expected 0 for all or more than 100`);
-  }
-  if (flags.unk_id < 0) {
-    mistakes.push("unk_id is -1, but a unigram model needs an unknown piece: give an id >= 0");
-  }
-  const ids = (["unk", "bos", "eos", "pad"] as const).map((name) =>
-    [`${name}_id`, flags[`${name}_id`]] as const
-  );
-  ids.forEach(([name, id], k) => {
-    if (id >= flags.vocab_size) {
-      mistakes.push(`${name} is ${id}, expected below vocab_size ${flags.vocab_size}`);
-    }
-    const twin = ids.find(([, other], j) => j < k && id >= 0 && other === id);
-    if (twin) mistakes.push(`${name} and ${twin[0]} are both ${id}, expected different ids`);
-  });
-  for (const name of ["unk_piece", "bos_piece", "eos_piece", "pad_piece"] as const) {
-    if (flags[name] === "") mistakes.push(`${name} is empty`);
-  }
-  if (mistakes.length > 0) throw new RangeError(`Cannot train the tokenizer: ${mistakes.join("; ")}`);
-  return flags;
-}
-
-function checkFlag(name: string, value: unknown, model: unknown): string | undefined {
-  if (Array.isArray(model)) {
-    const fine = Array.isArray(value) && value.every((item) => typeof item === "string" && item !== "");
-    return fine ? undefined : `${name} is ${JSON.stringify(value)}, expected a list of non-empty strings`;
-  }
-  if (typeof value !== typeof model) {
-    return `${name} is ${JSON.stringify(value)}, expected a ${typeof model}`;
-  }
-  const allowed = choices[name];
-  if (allowed !== undefined && !allowed.includes(value as string)) {
-    return `${name} is ${JSON.stringify(value)}, expected one of ${
-      allowed.map((c) => JSON.stringify(c)).join(", ")
-    }`;
-  }
-  const range = ranges[name];
-  if (range === undefined) return undefined;
-  const share = name === "character_coverage" || name === "shrinking_factor";
-  const number = value as number;
-  if (number >= range[0] && number <= range[1] && (share || Number.isInteger(number))) return undefined;
-  return `${name} is ${number}, expected ${share ? "" : "a whole number "}from ${range[0]} to ${range[1]}`;
-}
-
-/** Splits spm_train's list syntax: commas separate, a field starting with `"` runs to the closing quote, `""` is one. */
-export function splitList(text: string): string[] {
-  const fields: string[] = [];
-  let at = 0;
-  while (at < text.length) {
-    let field = "";
-    if (text[at] === '"') {
-      at++;
-      while (at < text.length) {
-        if (text[at] === '"') {
-          at++;
-          if (text[at] !== '"') break;
-        }
-        field += text[at++];
-      }
-      while (at < text.length && text[at] !== ",") field += text[at++];
-    } else {
-      const end = text.indexOf(",", at);
-      field = text.slice(at, end < 0 ? text.length : end);
-      at += field.length;
-    }
-    fields.push(field);
-    at++;
-  }
-  return fields;
-}
+type FileFlag = "control_symbols_file" | "user_defined_symbols_file" | "required_chars_file";

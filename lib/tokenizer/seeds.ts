@@ -5,6 +5,7 @@
 import type { AlphabetText } from "./alphabet.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { type PieceList, pieceList } from "./piece_list.ts";
+import type { ListedSeed } from "./seed_file.ts";
 import { validPieces } from "./valid_pieces.ts";
 import { wordStart } from "./words.ts";
 import { makeSliceTable } from "./slice_table.ts";
@@ -14,25 +15,35 @@ import { allSuffixes, type Suffixes, wordSuffixes } from "./suffixes.ts";
 /** Candidates in closing order: slices of the text and their integer scores. */
 type Candidates = { starts: Int32Array; lengths: Int32Array; scores: Int32Array; count: number };
 
-/** Makes the seed pieces with their logarithmic scores; a generator, so that the caller can rest between steps. */
-export function* makeSeeds(source: AlphabetText, flags: ResolvedOptions): Generator<void, PieceList> {
-  const { text } = source;
+/**
+ * Makes the seed pieces with their logarithmic scores; a generator, so that the caller can rest between steps.
+ *
+ * @param listed Pieces and frequencies of a file, in the order of `source.extras`, instead of those of the text.
+ */
+export function* makeSeeds(
+  source: AlphabetText,
+  flags: ResolvedOptions,
+  listed?: readonly ListedSeed[],
+): Generator<void, PieceList> {
   const characters = yield* countSymbols(source);
   yield;
+  if (listed !== undefined) return listedSeeds(source, flags, characters, listed);
+  const { begin, end, last } = source.seedText;
+  const searched = { ...source, text: source.text.subarray(begin, end), starts: Int32Array.of(last - begin) };
   const perWord = flags.spm_version === "0.2.2";
   const cap = flags.max_sentencepiece_length + 2;
   const suffixes = flags.split_by_whitespace && !perWord
-    ? yield* wordSuffixes(source, flags, cap)
-    : yield* allSuffixes(source, cap);
+    ? yield* wordSuffixes(searched, flags, cap)
+    : yield* allSuffixes(searched, cap);
   yield;
-  const all = yield* collect(source, flags, suffixes);
-  const candidates = perWord ? distinctBest(text, all) : all;
+  const all = yield* collect(searched, flags, suffixes);
+  const candidates = perWord ? distinctBest(searched.text, all) : all;
   yield;
   const ranks = perWord
-    ? byScoreAndBytes(source, candidates)
+    ? byScoreAndBytes(searched, candidates)
     : sortedByScore(candidates.scores, candidates.count);
   yield;
-  const room = flags.seed_sentencepiece_size - (flags.spm_version === "0.1.97" ? characters.length : 0);
+  const room = roomForSeeds(flags, characters.length);
   const taken = Math.max(0, Math.min(room, candidates.count));
   const seeds = pieceList(characters.length + taken);
   characters.forEach(({ start, count }, k) => {
@@ -42,7 +53,7 @@ export function* makeSeeds(source: AlphabetText, flags: ResolvedOptions): Genera
   });
   for (let k = 0; k < taken; k++) {
     const candidate = ranks[k] as number;
-    seeds.starts[characters.length + k] = candidates.starts[candidate] as number;
+    seeds.starts[characters.length + k] = begin + (candidates.starts[candidate] as number);
     seeds.lengths[characters.length + k] = candidates.lengths[candidate] as number;
     seeds.scores[characters.length + k] = candidates.scores[candidate] as number;
   }
@@ -50,27 +61,68 @@ export function* makeSeeds(source: AlphabetText, flags: ResolvedOptions): Genera
   return seeds;
 }
 
+/**
+ * How many repeated substrings are taken. 0.1.97 counts the characters too, and compares for equality: where they alone
+ * are more than the wished size, nothing stops it.
+ */
+function roomForSeeds({ spm_version, seed_sentencepiece_size }: ResolvedOptions, characters: number): number {
+  if (spm_version !== "0.1.97") return seed_sentencepiece_size;
+  return characters > seed_sentencepiece_size ? Infinity : seed_sentencepiece_size - characters;
+}
+
+type CountedSymbol = { readonly symbol: number; readonly start: number; readonly count: number };
+
 /** Counts every symbol of the alphabet; count descending, then symbol ascending. */
-function* countSymbols(
-  source: AlphabetText,
-): Generator<void, { symbol: number; start: number; count: number }[]> {
-  const { text, starts, frequencies, rare } = source;
-  const counts = new Float64Array(source.codePoints.length);
-  const first = new Int32Array(source.codePoints.length).fill(-1);
+function* countSymbols({ text, seedText, frequencies, rare, codePoints }: AlphabetText): Generator<
+  void,
+  CountedSymbol[]
+> {
+  const { starts, end, copies } = seedText;
+  const counts = new Float64Array(codePoints.length);
+  const first = new Int32Array(codePoints.length).fill(-1);
   for (let i = 0; i < starts.length; i++) {
     if ((i & 0xfff) === 0) yield;
-    const weight = frequencies?.[i] ?? 1;
-    for (let at = starts[i] as number; text[at] !== 0; at++) {
+    const weight = (frequencies?.[i] ?? 1) / copies;
+    const next = starts[i + 1] ?? end;
+    for (let at = starts[i] as number; at < next; at++) {
       const symbol = text[at] as number;
       (counts[symbol] as number) += weight;
       if ((first[symbol] as number) < 0) first[symbol] = at;
     }
   }
-  const found: { symbol: number; start: number; count: number }[] = [];
+  counts[0] = 0; // the ends of sentences
+  const found: CountedSymbol[] = [];
   counts.forEach((count, symbol) => {
     if (count > 0 && symbol !== rare) found.push({ symbol, start: first[symbol] as number, count });
   });
   return found.sort((a, b) => b.count - a.count || a.symbol - b.symbol);
+}
+
+/** Characters and the valid pieces of a file in one order, cut to the wished size: score descending, then bytes. */
+function listedSeeds(
+  source: AlphabetText,
+  flags: ResolvedOptions,
+  characters: readonly CountedSymbol[],
+  listed: readonly ListedSeed[],
+): PieceList {
+  const isValid = validPieces(source, flags);
+  const all = characters.map(({ start, count }) => ({ start, length: 1, score: Math.fround(count) }));
+  listed.forEach(({ length, frequency }, k) => {
+    const start = source.extras[k] as number;
+    if (isValid(source.text, start, length)) {
+      all.push({ start, length, score: Math.fround(frequency * length) });
+    }
+  });
+  all.sort((a, b) => b.score - a.score || compareSlices(source.text, a.start, a.length, b.start, b.length));
+  all.length = Math.min(all.length, flags.seed_sentencepiece_size);
+  const seeds = pieceList(all.length);
+  all.forEach(({ start, length, score }, k) => {
+    seeds.starts[k] = start;
+    seeds.lengths[k] = length;
+    seeds.scores[k] = score;
+  });
+  toLogarithms(seeds.scores);
+  return seeds;
 }
 
 /** Scores to log probabilities, float32 as the original rounds. */

@@ -3,7 +3,8 @@
  */
 import { closeSync, openSync, readSync } from "node:fs";
 import { CorruptFileError, openAtomic } from "../formats/mod.ts";
-import { splitList, type UnigramOptions } from "./options.ts";
+import type { UnigramOptions } from "./options.ts";
+import { splitList } from "./resolve_options.ts";
 import { type TrainingReport, trainUnigram } from "./trainer.ts";
 import { decodeUtf8, firstBadByte } from "./utf8.ts";
 

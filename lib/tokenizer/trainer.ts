@@ -9,14 +9,24 @@ import { builtInCharsmap, compileCharsmap, parseCharsmap } from "./charsmap.ts";
 import { readRules } from "./charsmap_tsv.ts";
 import { collectCorpus, type Corpus } from "./corpus.ts";
 import { expectedCounts, maximize, type Training } from "./em.ts";
-import { buildModel, finalPieces, layOutVocabulary, vocabText } from "./finalize.ts";
+import {
+  buildModel,
+  finalPieces,
+  layOutVocabulary,
+  type ModelTables,
+  vocabText,
+  withSelfTest,
+} from "./finalize.ts";
 import { layOutMetaPieces, type MetaPieces } from "./meta_pieces.ts";
 import { serializeModel } from "./model_file.ts";
 import { makeNormalizer } from "./normalizer.ts";
-import { type ResolvedOptions, resolveOptions, type UnigramOptions } from "./options.ts";
-import { makePace, runSteps } from "./pace.ts";
+import type { ResolvedOptions, UnigramOptions } from "./options.ts";
+import { makePace, type Pace, runSteps } from "./pace.ts";
 import type { PieceList } from "./piece_list.ts";
+import { withPrivacy } from "./privacy.ts";
 import { prunePieces } from "./prune.ts";
+import { resolveOptions } from "./resolve_options.ts";
+import { readSeedFile } from "./seed_file.ts";
 import { makeSeeds } from "./seeds.ts";
 import { countWords } from "./words.ts";
 
@@ -149,34 +159,38 @@ export async function trainUnigram(
   const begun = performance.now();
   const flags = resolveOptions(options);
   const meta = layOutMetaPieces(flags);
+  const listed = flags.seed_sentencepieces_file === ""
+    ? undefined
+    : readSeedFile(flags.seed_sentencepieces_file);
   const pace = makePace(options.signal);
   const report = progressOf(options);
   report("normalization rules", 0, 1, "tables");
-  const charsmap = flags.normalization_rule_tsv === ""
-    ? await builtInCharsmap(flags.normalization_rule_name, pace)
-    : await runSteps(compileCharsmap(readRules(flags.normalization_rule_tsv)), pace);
+  const tables = await makeTables(flags, pace);
   report("normalization rules", 1, 1, "tables");
-  const corpus = await collectCorpus(sentences, {
-    flags,
-    meta,
-    pace,
-    transform: options.transform,
-    report: (done) => report("read and normalize", done, undefined, "sentences"),
-    normalizer: makeNormalizer({
-      charsmap: parseCharsmap(charsmap),
-      addDummyPrefix: flags.add_dummy_prefix,
-      removeExtraWhitespaces: flags.remove_extra_whitespaces,
-      escapeWhitespaces: true,
-      treatWhitespaceAsSuffix: flags.treat_whitespace_as_suffix,
+  const corpus = withPrivacy(
+    await collectCorpus(sentences, {
+      flags,
+      meta,
+      pace,
+      transform: options.transform,
+      report: (done) => report("read and normalize", done, undefined, "sentences"),
+      normalizer: makeNormalizer({
+        charsmap: parseCharsmap(tables.normalize),
+        addDummyPrefix: flags.add_dummy_prefix,
+        removeExtraWhitespaces: flags.remove_extra_whitespaces,
+        escapeWhitespaces: true,
+        treatWhitespaceAsSuffix: flags.treat_whitespace_as_suffix,
+      }),
     }),
-  });
+    flags,
+  );
   if (corpus.bounds.length === 0) throw emptyCorpus(corpus);
   if (pace.due()) await pace.rest();
-  const source = await runSteps(translateCorpus(corpus, flags), pace);
+  const source = await runSteps(translateCorpus(corpus, flags, listed?.map(({ piece }) => piece)), pace);
   checkRoom(source, meta, flags);
   if (pace.due()) await pace.rest();
   report("seed pieces", 0, source.text.length, "characters");
-  const seeds = await runSteps(makeSeeds(source, flags), pace);
+  const seeds = await runSteps(makeSeeds(source, flags, listed), pace);
   report("seed pieces", source.text.length, source.text.length, "characters");
   if (pace.due()) await pace.rest();
   const words = await runSteps(countWords(source, flags), pace);
@@ -185,10 +199,10 @@ export async function trainUnigram(
   const { pieces, rounds } = await fit(seeds, training, flags, report);
   const learned = finalPieces(pieces, source, flags.vocab_size - meta.size);
   const vocabulary = layOutVocabulary(learned, meta, flags);
-  const model = serializeModel(buildModel(vocabulary, flags, charsmap));
+  const model = withSelfTest(buildModel(vocabulary, flags, tables), corpus.samples, flags);
   const { lines, empty, tooLong, reserved } = corpus.counts;
   return {
-    model,
+    model: serializeModel(model),
     vocab: vocabText(vocabulary, flags.vocabulary_output_piece_score),
     report: {
       lines,
@@ -203,6 +217,17 @@ export async function trainUnigram(
       seconds: (performance.now() - begun) / 1000,
     },
   };
+}
+
+/** The tables that the model carries: for text before encoding, and, if wished, for decoded text. */
+async function makeTables(flags: ResolvedOptions, pace: Pace): Promise<ModelTables> {
+  const fromFile = (path: string): Promise<Uint8Array> => runSteps(compileCharsmap(readRules(path)), pace);
+  const unicode = flags.spm_version === "0.2.2" ? 17 : 13;
+  const normalize = flags.normalization_rule_tsv === ""
+    ? await builtInCharsmap(flags.normalization_rule_name, pace, unicode)
+    : await fromFile(flags.normalization_rule_tsv);
+  if (flags.denormalization_rule_tsv === "") return { normalize };
+  return { normalize, denormalize: await fromFile(flags.denormalization_rule_tsv) };
 }
 
 type Report = (stage: string, done: number, total: number | undefined, unit: string, note?: string) => void;

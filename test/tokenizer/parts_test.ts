@@ -1,13 +1,14 @@
 // The trainer's and the normalizer's parts, each against a slow or independent statement of the same.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { builtInCharsmap, parseCharsmap } from "../../lib/tokenizer/charsmap.ts";
+import { knownBlobs, packedBlob } from "../../lib/tokenizer/charsmap_blobs.ts";
+import { buildCharsmap, builtInCharsmap, parseCharsmap } from "../../lib/tokenizer/charsmap.ts";
 import { reservoirDraw } from "../../lib/tokenizer/corpus.ts";
 import { digamma } from "../../lib/tokenizer/em.ts";
 import { formatScore } from "../../lib/tokenizer/format_score.ts";
-import { splitList } from "../../lib/tokenizer/options.ts";
+import { splitList } from "../../lib/tokenizer/resolve_options.ts";
 import { makeNormalizer } from "../../lib/tokenizer/normalizer.ts";
-import { resolveOptions } from "../../lib/tokenizer/options.ts";
+import { resolveOptions } from "../../lib/tokenizer/resolve_options.ts";
 import { makePace } from "../../lib/tokenizer/pace.ts";
 import { listedIn9, scriptLookup } from "../../lib/tokenizer/scripts.ts";
 import { sortedByScore } from "../../lib/tokenizer/sorting.ts";
@@ -31,10 +32,22 @@ function draws(seed: number): (below: number) => number {
   };
 }
 
-Deno.test("builtInCharsmap() builds Google's nmt_nfkc blob byte for byte", async () => {
-  const blob = await builtInCharsmap("nmt_nfkc", makePace());
-  assert.equal(blob.length, 237561);
-  assert.equal(createHash("sha256").update(blob).digest("hex").slice(0, 16), "51d3684747b35ef9");
+Deno.test("buildCharsmap() builds the packed blobs byte for byte on any engine's Unicode", async () => {
+  const wished = knownBlobs.find(({ name, unicode }) => name === "nmt_nfkc_cf" && unicode === 17);
+  assert.ok(wished !== undefined);
+  const blob = await buildCharsmap(wished, makePace());
+  assert.equal(createHash("sha256").update(blob).digest("hex"), wished.sha256);
+  assert.deepEqual(packedBlob(wished), blob);
+});
+
+Deno.test("builtInCharsmap() gives SentencePiece's tables of two Unicode versions without building them", async () => {
+  for (const [unicode, hash] of [[13, "51d3684747b35ef9"], [17, "5febaab28312e9db"]] as const) {
+    const blob = await builtInCharsmap("nmt_nfkc", makePace(), unicode);
+    assert.equal(createHash("sha256").update(blob).digest("hex").slice(0, 16), hash);
+  }
+  for (const known of knownBlobs) {
+    assert.equal(packedBlob(known)?.length, known.packed ? known.bytes : undefined);
+  }
 });
 
 Deno.test("makeNormalizer() rewrites as nmt_nfkc does", async () => {
@@ -130,9 +143,9 @@ Deno.test("splitList() follows spm_train's quotes", () => {
 
 Deno.test("reservoirDraw() draws below t with mt19937's words", () => {
   // From Python's random with the state that init_genrand(12345678) leaves, and Lemire's formula.
-  const draw = reservoirDraw();
+  const draw = reservoirDraw(12345678);
   assert.deepEqual([101, 102, 103, 104, 1000, 31102].map(draw), [24, 81, 61, 33, 358, 5978]);
-  const again = reservoirDraw();
+  const again = reservoirDraw(12345678);
   assert.deepEqual(Array.from({ length: 5 }, () => again(3000000000)), [
     737412696,
     2390277543,
