@@ -2,71 +2,13 @@
  * Programs: a function of tensors is traced once, cleared of repeats and handed to an engine. Values stay on the device between
  * runs; a donated argument's memory may be reused by the results.
  */
-import { checkDType, checkShape, checkValues, naturalDType } from "./checks.ts";
+import { checkValues } from "./checks.ts";
+import { checkLength, type DeviceArray, wrap } from "./device_array.ts";
 import { describe, parameter, sameShape, topological } from "./graph.ts";
+import { type Groups, leaves, mapLeaves, type Named, type Regroup } from "./groups.ts";
 import { engineInUse } from "./interactive.ts";
 import { mergeEqual, unroll, withoutAllReduce } from "./rebuild.ts";
 import type { Buffer, Engine, Graph, HostArray, MemoryNeed, Tensor, TensorType } from "./types.ts";
-
-/**
- * A value on a device.
- *
- * @example
- * ```ts
- * import { deviceArray, referenceEngine } from "albert-guide";
- * import type { DeviceArray } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * const value: DeviceArray = await deviceArray(Float32Array.of(1, 2), { engine: referenceEngine() });
- * assert.deepEqual(Array.from(await value.data()), [1, 2]);
- * value.dispose();
- * ```
- */
-export type DeviceArray = {
-  readonly kind: "device array";
-  readonly dtype: TensorType["dtype"];
-  readonly shape: TensorType["shape"];
-  /** Copies the value to host memory. */
-  readonly data: () => Promise<HostArray>;
-  /** Frees it; harmless when repeated. */
-  readonly dispose: () => void;
-  /** For the library: the engine's buffer; throws when it was donated or disposed. */
-  readonly take: (options: { readonly donate: boolean; readonly engine: Engine }) => Buffer;
-};
-
-/**
- * Named values and named groups of values: the arguments and results of a program.
- *
- * @example
- * ```ts
- * import type { Groups, TensorType } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * const types: Groups<TensorType> = {
- *   step: { dtype: "int32", shape: [] },
- *   parameters: { kernel: { dtype: "float32", shape: [2, 2] } },
- * };
- * assert.deepEqual(Object.keys(types), ["step", "parameters"]);
- * ```
- */
-export type Groups<Leaf> = { readonly [name: string]: Leaf | { readonly [name: string]: Leaf } };
-
-/**
- * The same names with other values.
- *
- * @example
- * ```ts
- * import type { Regroup, TensorType } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * type Specs = { readonly x: TensorType; readonly weights: { readonly a: TensorType } };
- * const tensors: Regroup<Specs, TensorType, number> = { x: 1, weights: { a: 2 } };
- * assert.equal(tensors.weights.a, 2);
- * ```
- */
-export type Regroup<Tree, From, To> = {
-  readonly [Key in keyof Tree]: Tree[Key] extends From ? To : { readonly [Name in keyof Tree[Key]]: To };
-};
 
 /**
  * A compiled function: arguments on the host or on the device, results on the device.
@@ -98,122 +40,12 @@ export type Executable<Specs, Out> = {
   readonly dispose: () => void;
 };
 
-type Named<Leaf> = {
-  readonly path: string;
-  readonly group: string;
-  /** Its name in the group; undefined where the argument is a value itself. */
-  readonly name?: string;
-  readonly leaf: Leaf;
-};
-
-function leaves<Leaf>(tree: object, isLeaf: (value: unknown) => value is Leaf): Named<Leaf>[] {
-  return Object.entries(tree).flatMap(([group, value]: [string, unknown]) => {
-    if (isLeaf(value)) return [{ path: group, group, leaf: value }];
-    if (typeof value !== "object" || value === null) {
-      throw new TypeError(`Cannot read ${group}: it is no value and no group`);
-    }
-    return Object.entries(value).map(([name, leaf]: [string, unknown]) => {
-      if (!isLeaf(leaf)) throw new TypeError(`Cannot read ${group}.${name}: it is no value`);
-      return { path: `${group}.${name}`, group, name, leaf };
-    });
-  });
-}
-
-function mapLeaves<Leaf, To>(
-  tree: object,
-  isLeaf: (value: unknown) => value is Leaf,
-  map: (leaf: Leaf) => To,
-): object {
-  const inner = (value: unknown): unknown =>
-    isLeaf(value)
-      ? map(value)
-      : Object.fromEntries(Object.entries(value as object).map(([name, leaf]) => [name, map(leaf as Leaf)]));
-  return Object.fromEntries(Object.entries(tree).map(([name, value]) => [name, inner(value)]));
-}
-
 const isTensor = (value: unknown): value is Tensor =>
   typeof value === "object" && value !== null && "op" in value && "inputs" in value;
 const isType = (value: unknown): value is TensorType =>
   typeof value === "object" && value !== null && Array.isArray((value as { shape?: unknown }).shape);
 const isValue = (value: unknown): value is DeviceArray | HostArray =>
   ArrayBuffer.isView(value) || (typeof value === "object" && value !== null && "take" in value);
-
-function wrap(engine: Engine, buffer: Buffer): DeviceArray {
-  let live: Buffer | undefined = buffer;
-  let why = "disposed";
-  const alive = (): Buffer => {
-    if (live === undefined) throw new Error(`Cannot use ${describe(buffer)}: this device array was ${why}`);
-    return live;
-  };
-  return {
-    kind: "device array",
-    dtype: buffer.dtype,
-    shape: buffer.shape,
-    data: () => engine.download(alive()),
-    dispose: () => {
-      if (live !== undefined) engine.release(live);
-      live = undefined;
-    },
-    take: ({ donate, engine: user }) => {
-      if (user !== engine) {
-        throw new Error(
-          `Cannot give ${describe(buffer)} to ${user.name}: it lives on ${engine.name}, copy it by data()`,
-        );
-      }
-      const taken = alive();
-      if (donate) {
-        live = undefined;
-        why = "donated to a program";
-      }
-      return taken;
-    },
-  };
-}
-
-/**
- * Copies host values to an engine's device.
- *
- * @param values Row-major values.
- * @param options `engine`: default the one in use; `dtype`, `shape`: default those of the array; `split`: give each device
- * its part of the first dimension, default the whole.
- * @returns The value on the device.
- * @throws {RangeError} When the number of values does not fit the shape, or an integer type does not hold one.
- * @throws {TypeError} When the array is of another kind than the type: integers for floats, 64-bit integers.
- * @example
- * ```ts
- * import { deviceArray, referenceEngine } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * const ids = await deviceArray(Int32Array.of(1, 2), { engine: referenceEngine(), shape: [2, 1] });
- * assert.deepEqual(ids.shape, [2, 1]);
- * ```
- */
-export async function deviceArray(
-  values: HostArray,
-  { engine, dtype, shape, split = false }: {
-    readonly engine?: Engine;
-    readonly dtype?: TensorType["dtype"];
-    readonly shape?: TensorType["shape"];
-    readonly split?: boolean;
-  } = {},
-): Promise<DeviceArray> {
-  const used = engine ?? await engineInUse();
-  const type: TensorType = { dtype: dtype ?? naturalDType(values), shape: shape ?? [values.length] };
-  checkDType(type.dtype, "upload values as");
-  checkShape(type, (words) => `upload values as ${words}`);
-  checkValues(values, type.dtype, "upload values");
-  checkLength(values, type, "upload values");
-  return wrap(used, await used.upload(values, type, { split }));
-}
-
-function checkLength(values: HostArray, type: TensorType, action: string): void {
-  const wanted = type.shape.reduce((product, size) => product * size, 1);
-  if (values.length !== wanted) {
-    throw new RangeError(
-      `Cannot ${action}: ${describe(type)} needs ${wanted} values, ${values.length} are given`,
-    );
-  }
-}
 
 /**
  * A graph with names for what goes in and what comes out.
@@ -258,13 +90,14 @@ export function graphOf<Specs extends Groups<TensorType>, Out extends Groups<Ten
   return { ...mergeEqual(traced), names: leaves(out, isTensor).map(({ path }) => path) };
 }
 
-/** Calls the function once with parameters in place of the types. */
+/** Calls the function once with parameters in place of the types, those that `typeOf` gives for them. */
 function traceNamed<Specs extends Groups<TensorType>, Out extends Groups<Tensor>>(
   fn: (args: Regroup<Specs, TensorType, Tensor>) => Out,
   specs: Specs,
+  typeOf: (slot: Named<TensorType>) => TensorType = ({ leaf }) => leaf,
 ): { readonly slots: readonly Named<TensorType>[]; readonly traced: Graph; readonly out: Out } {
   const slots = leaves(specs, isType);
-  const parameters = slots.map(({ leaf, path }, index) => parameter(index, leaf, path));
+  const parameters = slots.map((slot, index) => parameter(index, typeOf(slot), slot.path));
   let next = 0;
   const out = fn(
     mapLeaves(specs, isType, () => parameters[next++] as Tensor) as Regroup<Specs, TensorType, Tensor>,
@@ -306,19 +139,16 @@ export async function compile<Specs extends Groups<TensorType>, Out extends Grou
 ): Promise<Executable<Specs, Out>> {
   const used = engine ?? await engineInUse();
   const devices = used.devices().length;
-  const slots = leaves(specs, isType);
   checkNames("donate", donate, specs);
   checkNames("split", split, specs);
-  const parts = slots.flatMap(({ group }, index) => devices > 1 && split.includes(group) ? [index] : []);
-  const parameters = slots.map(({ leaf, path }, index) =>
-    parameter(index, parts.includes(index) ? partOf(leaf, path, devices) : leaf, path)
+  const isSplit = ({ group }: Named<TensorType>): boolean => devices > 1 && split.includes(group);
+  const { slots, traced, out } = traceNamed(
+    fn,
+    specs,
+    (slot) => isSplit(slot) ? partOf(slot.leaf, slot.path, devices) : slot.leaf,
   );
+  const parts = slots.flatMap((slot, index) => isSplit(slot) ? [index] : []);
   const donated = slots.flatMap(({ group }, index) => donate.includes(group) ? [index] : []);
-  let next = 0;
-  const out = fn(
-    mapLeaves(specs, isType, () => parameters[next++] as Tensor) as Regroup<Specs, TensorType, Tensor>,
-  );
-  const traced = { parameters, outputs: leaves(out, isTensor).map(({ leaf }) => leaf) };
   const alone = devices > 1 ? traced : withoutAllReduce(traced);
   const graph = mergeEqual(used.loops ? alone : unroll(alone));
   const program = await used.compile(graph, { donate: donated, split: parts });

@@ -4,6 +4,8 @@
  * @module
  */
 export * from "./compile.ts";
+export { type DeviceArray, deviceArray } from "./device_array.ts";
+export type { Groups, Regroup } from "./groups.ts";
 export {
   abs,
   add,
