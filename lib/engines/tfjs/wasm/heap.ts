@@ -14,6 +14,8 @@ export type Heap = {
   readonly pointer: (dataId: object) => number;
   readonly write: (pointer: number, values: HostArray) => void;
   readonly read: (pointer: number, bytes: number) => ArrayBuffer;
+  /** Bytes that the memory has grown to. */
+  readonly size: () => number;
   /** At least that many bytes, shared by all programs. */
   readonly arena: (bytes: number) => number;
 };
@@ -49,6 +51,7 @@ export function openHeap({ backend: opened }: OpenBackend): Heap {
     write: (at, values) =>
       bytesNow().set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at),
     read: (at, bytes) => backend.wasm.asm.memory.buffer.slice(at, at + bytes) as ArrayBuffer,
+    size: () => backend.wasm.asm.memory.buffer.byteLength,
     arena: (bytes) => {
       if (arena === undefined || arena.bytes < bytes) {
         if (arena !== undefined) backend.disposeData(arena.dataId);

@@ -3,7 +3,9 @@
  * and a `run` that calls them in order. Intermediate values live in an arena that all programs of an engine share,
  * because programs run one at a time; only arguments, results and constants have memory of their own.
  */
-import type { Buffer, DType, Graph, HostArray, Program, Tensor } from "../../../tensor/mod.ts";
+import { freemem } from "node:os";
+import { memoryUsage } from "node:process";
+import type { Buffer, DType, Graph, HostArray, MemoryNeed, Program, Tensor } from "../../../tensor/mod.ts";
 import { sizeOf } from "../../../tensor/mod.ts";
 import type { TfjsBuffer } from "../memory.ts";
 import { functionBuilder, makeModule } from "./assembler.ts";
@@ -115,6 +117,24 @@ function layConstants(lowered: Lowered): { readonly offsets: number[]; readonly 
   return { offsets, bytes };
 }
 
+/** The most that one WebAssembly memory can hold. */
+const addressable = 2 ** 32;
+
+/** What a program will need. Every result has a place of its own, also where it follows a donated argument. */
+function memoryOf(heap: Heap, { parameters, outputs }: Graph, temporary: number): MemoryNeed {
+  const bytes = (values: Graph["outputs"]): number =>
+    values.reduce((sum, { shape }) => sum + align(4 * sizeOf(shape)), 0);
+  const held = heap.size();
+  const needed = { arguments: bytes(parameters), temporary, outputs: bytes(outputs) };
+  const before = Math.max(0, memoryUsage().rss - held);
+  return {
+    ...needed,
+    process: before,
+    peak: before + needed.arguments + temporary + needed.outputs,
+    free: Math.min(freemem(), addressable - held),
+  };
+}
+
 /** Makes a program of own kernels on a heap. */
 export async function compileOwn(
   heap: Heap,
@@ -148,6 +168,7 @@ export async function compileOwn(
   };
   return {
     run: async (inputs) => await run(inputs),
+    memory: memoryOf(heap, graph, arena.bytes + constants.bytes),
     dispose: () => {
       if (block !== undefined) heap.free(block);
       block = undefined;
