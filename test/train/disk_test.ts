@@ -1,12 +1,11 @@
 // What a bad disk does to a run: every act of saving fails once, a full and a read-only device, two trainers in a folder.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { packCheckpoint, saveCheckpoint } from "../../lib/train/checkpoint.ts";
 import { type Disk, disk, writeCheckpoint } from "../../lib/train/checkpoint_files.ts";
-import { lockFolder } from "../../lib/train/lock.ts";
 import { initialParameters, pretrain, readCheckpoint } from "../../lib/train/mod.ts";
 import { config, examples, runOf } from "./tiny.ts";
 import { openTestEngine } from "../engine.ts";
@@ -180,41 +179,4 @@ Deno.test("pretrain() lets one trainer into a folder: the other is told, and the
     const alone = await pretrain({ config, run: runOf({}), examples }, { engine });
     assert.deepEqual(parameters, alone.parameters);
   });
-});
-
-Deno.test("lockFolder() lets exactly one of ten in who find the same dead lock", async () => {
-  await inScratch(async (folder) => {
-    writeFileSync(join(folder, "train.lock"), `999999999 ${hostname()} 5\n`);
-    const script = `
-      import { lockFolder } from ${JSON.stringify(new URL("../../lib/train/lock.ts", import.meta.url).href)};
-      try {
-        lockFolder(Deno.args[0]);
-        console.log("in");
-      } catch (error) {
-        console.log(error.message);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 3000));`;
-    const file = join(folder, "take.ts");
-    writeFileSync(file, script);
-    const runs = Array.from(
-      { length: 10 },
-      () =>
-        new Deno.Command(Deno.execPath(), { args: ["run", "-A", "--no-check", file, folder], stderr: "null" })
-          .output(),
-    );
-    const said = (await Promise.all(runs)).map(({ stdout }) => new TextDecoder().decode(stdout).trim());
-    assert.equal(said.filter((line) => line === "in").length, 1, said.join("\n"));
-    assert.equal(said.filter((line) => /is training there/.test(line)).length, 9, said.join("\n"));
-  });
-});
-
-Deno.test({
-  name: "lockFolder() takes over a lock whose number is another program's by now",
-  ignore: !existsSync("/proc/1/stat"),
-  fn: () =>
-    inScratch((folder) => {
-      writeFileSync(join(folder, "train.lock"), `1 ${hostname()} 123456789\n`); // process 1 began at another time
-      const unlock = lockFolder(folder);
-      unlock();
-    }),
 });
