@@ -84,10 +84,12 @@ export function nextStage(
   running: readonly Stage[],
   cores: number,
 ): Stage | undefined {
-  const free = Math.max(2, cores) - running.reduce((sum, stage) => sum + stage.cores, 0);
+  const all = Math.max(2, cores);
+  const needs = (stage: Stage): number => stage.cores === "all" ? all : stage.cores;
+  const free = all - running.reduce((sum, stage) => sum + needs(stage), 0);
   const unfinished = [...waiting, ...running].map(({ name }) => name);
   return waiting.find((stage) =>
-    stage.cores <= free && (stage.after === undefined || !unfinished.includes(stage.after))
+    needs(stage) <= free && (stage.after === undefined || !unfinished.includes(stage.after))
   );
 }
 

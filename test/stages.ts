@@ -11,8 +11,8 @@ export type Stage = {
   readonly quick: boolean;
   /** It counts its own tests; any other stage counts as one. */
   readonly counts: boolean;
-  /** Processor cores that it keeps busy: stages of one core run side by side. */
-  readonly cores: 1 | 2;
+  /** Processor cores that it keeps busy: stages of one core run side by side, nothing runs beside one of all. */
+  readonly cores: 1 | 2 | "all";
   /** The stage that makes what this one reads. */
   readonly after?: string;
   /** Variables of its process. */
@@ -30,13 +30,15 @@ const slow = [
     "show/kernels_test.ts",
     "show/figure_test.ts",
   ],
-  ...["engines/xla_runtimes_test.ts", "engines/xla_caller_test.ts", "engines/xla_devices_test.ts"],
+  ...["engines/xla_runtimes_test.ts", "engines/xla_devices_test.ts"],
 ].map((name) => `test/${name}`);
+// It compares waits with those of the same machine at the same load: nothing may begin or end beside it.
+const quiet = "test/engines/xla_caller_test.ts";
 // Unit tests that change environment variables, which tests in parallel share: run one after the other.
 const alone = ["registry", "plugins", "plugin_files", "xla_process"].map((name) =>
   `test/engines/${name}_test.ts`
 );
-const elsewhere = ["test/notebooks", "test/e2e", "test/bench", ...slow, ...alone];
+const elsewhere = ["test/notebooks", "test/e2e", "test/bench", ...slow, ...alone, quiet];
 
 /** The tests that open the engine which ALBERT_TEST_ENGINE names. */
 function filesThatTakeAnEngine(folders: readonly string[]): string[] {
@@ -79,6 +81,7 @@ export const stages: readonly Stage[] = [
     cores: 1,
     after: "build",
   },
+  { name: "quiet", args: [...test, quiet], quick: false, counts: true, cores: "all" },
   {
     // They run on tfjs and in float64 among the unit tests; the others there know no engine.
     name: "xla",

@@ -1,5 +1,6 @@
 /**
- * The command that runs notebooks: both kernels side by side, one lane each, and a verdict per notebook and kernel.
+ * The command that runs notebooks: both kernels side by side, one lane each until one of them has nothing left to do, and
+ * a verdict per notebook and kernel.
  * `--update` stores outputs when both kernels showed the same, byte for byte. Run:
  * `deno run -A lib/notebook/run.ts --only=00`.
  */
@@ -150,8 +151,12 @@ export async function runRequest(request: RunRequest, report: RunReport): Promis
   const results: NotebookResult[] = [];
   const states = new Map<string, string>();
 
-  const worker = async (kernel: KernelName, queue: string[]): Promise<void> => {
-    for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
+  const queues = new Map(request.kernels.map((kernel) => {
+    return [kernel, work.filter(({ kernels }) => kernels.includes(kernel)).map(({ path }) => path)] as const;
+  }));
+  const worker = async (own: KernelName): Promise<void> => {
+    for (let run = nextRun(queues, own); run !== undefined; run = nextRun(queues, own)) {
+      const { kernel, path } = run;
       const name = `${kernel} ${basename(path)}`;
       const onCell = (done: number, cells: number): void => {
         states.set(name, `cell ${Math.min(done + 1, cells)}/${cells}`);
@@ -165,10 +170,9 @@ export async function runRequest(request: RunRequest, report: RunReport): Promis
       );
     }
   };
-  await Promise.all(request.kernels.flatMap((kernel) => {
-    const queue = work.filter(({ kernels }) => kernels.includes(kernel)).map(({ path }) => path);
-    return Array.from({ length: Math.min(request.jobs, queue.length) }, () => worker(kernel, queue));
-  }));
+  await Promise.all(
+    request.kernels.flatMap((kernel) => Array.from({ length: request.jobs }, () => worker(kernel))),
+  );
 
   const passed = results.filter(({ ok }) => ok).length;
   failed += results.length - passed;
@@ -178,6 +182,20 @@ export async function runRequest(request: RunRequest, report: RunReport): Promis
     failed += settle(path, own, request.update, report);
   }
   return { passed, failed };
+}
+
+/** Takes the next run of a lane: of its own kernel first, then of the one that still has most to do. */
+export function nextRun(
+  queues: ReadonlyMap<KernelName, string[]>,
+  own: KernelName,
+): { readonly kernel: KernelName; readonly path: string } | undefined {
+  const others = [...queues.keys()].filter((kernel) => kernel !== own)
+    .sort((a, b) => (queues.get(b)?.length ?? 0) - (queues.get(a)?.length ?? 0));
+  for (const kernel of [own, ...others]) {
+    const path = queues.get(kernel)?.shift();
+    if (path !== undefined) return { kernel, path };
+  }
+  return undefined;
 }
 
 /** Compares what the kernels showed and stores it when that is asked for; returns the number of failures. */

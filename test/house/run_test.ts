@@ -57,7 +57,7 @@ Deno.test("chooseStages() takes the stages that are named, and refuses flags and
 });
 
 Deno.test("nextStage() fills the cores, and lets a stage wait for the one it reads from", () => {
-  const stage = (name: string, cores: 1 | 2, after?: string): Stage => ({
+  const stage = (name: string, cores: Stage["cores"], after?: string): Stage => ({
     ...{ name, args: [], quick: true, counts: false, cores },
     ...(after === undefined ? {} : { after }),
   });
@@ -70,6 +70,9 @@ Deno.test("nextStage() fills the cores, and lets a stage wait for the one it rea
   assert.equal(nextStage([reads], [], 2), reads, "a stage alone waits for nobody");
   assert.equal(nextStage([wide], [], 1), wide, "one core runs them too");
   assert.equal(nextStage([wide], [a, b], 4), wide);
+  const quiet = stage("quiet", "all");
+  assert.equal(nextStage([quiet, a], [b], 4), a, "nothing runs beside it");
+  assert.equal(nextStage([a], [quiet], 4), undefined);
 });
 
 Deno.test("stages hold the quick checks and the long ones, each by a name of its own", () => {

@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startKernel } from "../../lib/notebook/kernel.ts";
 import { parseNotebook, serializeNotebook } from "../../lib/notebook/format.ts";
-import { parseRequest, runRequest } from "../../lib/notebook/run.ts";
+import { nextRun, parseRequest, runRequest } from "../../lib/notebook/run.ts";
 import { runNotebook } from "../../lib/notebook/run_notebook.ts";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -59,6 +59,16 @@ Deno.test("parseRequest() reads options and names what is wrong", () => {
   for (const [args, text] of wrong) {
     assert.throws(() => parseRequest(args), { name: "RangeError", message: text });
   }
+});
+
+Deno.test("nextRun() keeps to its kernel as long as there is work, then helps the other", () => {
+  const queues = new Map([["deno", ["a", "b"]], ["tslab", ["a", "b", "c"]]] as const);
+  const left = new Map([...queues].map(([kernel, paths]) => [kernel, [...paths]]));
+  const taken = Array.from({ length: 6 }, () => nextRun(left, "deno"));
+  assert.deepEqual(taken.map((run) => run && `${run.kernel} ${run.path}`), [
+    ...["deno a", "deno b", "tslab a", "tslab b", "tslab c"],
+    undefined,
+  ]);
 });
 
 Deno.test("runRequest() with update stores what both kernels showed and nothing else", async () => {
