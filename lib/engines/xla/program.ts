@@ -21,6 +21,12 @@ import type { Values, XlaBuffer } from "./values.ts";
 /** Runs that may be on their way: one computes, one waits. */
 const runsAhead = 2;
 
+/**
+ * The same for runs that end within so many milliseconds of each other: waking a process takes 0.1 ms, and with runs as
+ * short as that both sides would sleep in turn. Of longer ones a third would only delay a stop.
+ */
+const short = { milliseconds: 2, runsAhead: 4 };
+
 /** What a program takes and gives: types as the caller sees them, whole where they are split over the devices. */
 type Called = { readonly inputs: readonly TensorType[]; readonly split: ReadonlySet<number> };
 
@@ -151,6 +157,11 @@ function makeRuns(values: Values, written: Written, { load, loaded }: Loader): P
   const outputTypes = graph.outputs.map(plainType);
   let disposed = false;
   const ahead: Promise<unknown>[] = [];
+  let [ended, pace] = [-Infinity, Infinity];
+  const end = (): void => {
+    const now = performance.now();
+    [ended, pace] = [now, now - ended];
+  };
   const run = async (inputs: readonly Buffer[]): Promise<readonly Buffer[]> => {
     if (disposed) throw new Error("Cannot run the program: it was disposed");
     const { session: owner, program, hidden } = await load();
@@ -163,8 +174,9 @@ function makeRuns(values: Values, written: Written, { load, loaded }: Loader): P
       outputs: outputs.map(({ id }) => id),
     });
     donated.forEach((i) => values.forget(given[i] as XlaBuffer));
-    ahead.push(sent.catch((error: Error) => outputs.forEach(({ state }) => state.gone ??= error)));
-    while (ahead.length >= runsAhead) await ahead.shift();
+    ahead.push(sent.then(end, (error: Error) => outputs.forEach(({ state }) => state.gone ??= error)));
+    const most = pace < short.milliseconds ? short.runsAhead : runsAhead;
+    while (ahead.length >= most) await ahead.shift();
     return outputs;
   };
   const dispose = (): void => {

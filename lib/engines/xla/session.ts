@@ -179,6 +179,31 @@ function makeDeath(child: ChildProcess, plugin: string, said: () => string, onDe
   return { state, end, die };
 }
 
+/** Has the process open its plugin, and gives it up when that takes too long. */
+function openPlugin(
+  { plugin, devices, cache, cacheBytes, openSeconds = 300 }: SessionOptions,
+  ask: Session["ask"],
+  onOpened: () => void,
+  giveUp: (why: string) => void,
+): Promise<Opened> {
+  const first = { kind: "open", plugin, devices, cache, cacheBytes, parent: process.pid } as const;
+  const opened = ask(first).then(({ message }) => {
+    if (message.kind !== "opened") throw new Error(`Cannot open XLA: the process answered ${message.kind}`);
+    onOpened();
+    return message.opened;
+  }, (error: Error) => {
+    const damage = error instanceof XlaError ? damageOf(plugin) : ""; // a death has said it already
+    throw damage === "" ? error : new XlaError(`${error.message}; ${damage}`, (error as XlaError).code);
+  });
+  const patience = setTimeout(
+    () => giveUp(`the plugin did not open within ${openSeconds} s and was given up`),
+    1000 * openSeconds,
+  );
+  // Every use waits for it and meets the error there.
+  opened.catch(() => {}).finally(() => clearTimeout(patience));
+  return opened;
+}
+
 /**
  * Starts a process.
  *
@@ -212,22 +237,10 @@ export function startSession(options: SessionOptions): Session {
     state.error === undefined
       ? waiters.wait(() => send.now(frameOf(request, bytes)))
       : Promise.reject(state.error);
-  const { plugin, devices, cache, cacheBytes, openSeconds = 300 } = options;
-  const first = { kind: "open", plugin, devices, cache, cacheBytes, parent: process.pid } as const;
-  const opened = ask(first).then(({ message }) => {
-    if (message.kind !== "opened") throw new Error(`Cannot open XLA: the process answered ${message.kind}`);
-    state.opened = true;
-    return message.opened;
-  }, (error: Error) => {
-    const damage = error instanceof XlaError ? damageOf(plugin) : ""; // a death has said it already
-    throw damage === "" ? error : new XlaError(`${error.message}; ${damage}`, (error as XlaError).code);
-  });
-  const patience = setTimeout(() => {
-    die(`the plugin did not open within ${openSeconds} s and was given up`);
+  const opened = openPlugin(options, ask, () => state.opened = true, (why) => {
+    die(why);
     child.kill("SIGKILL");
-  }, 1000 * openSeconds);
-  // Every use waits for it and meets the error there.
-  opened.catch(() => {}).finally(() => clearTimeout(patience));
+  });
   return {
     opened,
     ask,

@@ -82,10 +82,10 @@ function refuseWrong(values: HostArray, type: TensorType): void {
   }
 }
 
-/** The values of one engine. */
-export function makeValues(options: SessionOptions): Values {
-  let session: Session | undefined;
-  let nextId = 1;
+/** Makes values, and frees those that nobody released when nobody holds them any more. */
+function makeNet(
+  newId: () => number,
+): Pick<Values, "buffers"> & { readonly lose: (given: XlaBuffer) => void } {
   // Only the net: a value with an owner was released long ago.
   const dropped = new FinalizationRegistry<{ readonly session: Session; readonly ids: ReadonlySet<number> }>(
     ({ session: owner, ids }) => {
@@ -96,19 +96,28 @@ export function makeValues(options: SessionOptions): Values {
     group.ids.delete(id);
     if (group.ids.size === 0) dropped.unregister(group);
   };
-  const live = (): Session => {
-    if (session === undefined || session.death() !== undefined) session = startSession(options);
-    return session;
-  };
   const buffers: Values["buffers"] = (types, owner, split = false) => {
     const group: Group = { ids: new Set() };
     const made = types.map(({ dtype, shape }) => {
-      const id = nextId++;
+      const id = newId();
       group.ids.add(id);
       return { dtype, shape, id, session: owner, split, state: {}, group };
     });
     if (made.length > 0) dropped.register(group, { session: owner, ids: group.ids }, group);
     return made;
+  };
+  return { buffers, lose };
+}
+
+/** The values of one engine. */
+export function makeValues(options: SessionOptions): Values {
+  let session: Session | undefined;
+  let nextId = 1;
+  const newId = (): number => nextId++;
+  const { buffers, lose } = makeNet(newId);
+  const live = (): Session => {
+    if (session === undefined || session.death() !== undefined) session = startSession(options);
+    return session;
   };
   const usable = (given: Buffer, action: string): XlaBuffer => {
     const { state, session: owner } = given as Partial<XlaBuffer>;
@@ -131,7 +140,7 @@ export function makeValues(options: SessionOptions): Values {
   return {
     live,
     devices: options.devices,
-    newId: () => nextId++,
+    newId,
     buffers,
     usable,
     release,
