@@ -8,6 +8,9 @@
 // A stage (stages.ts) is a child process. A stage that is itself a test runner adds its own counts; any other counts
 // as one. Stages that keep one core busy run side by side, so every line of output names its stage.
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { type Stage, stages } from "./stages.ts";
@@ -115,14 +118,15 @@ async function preparePlugin({ fetch }: { readonly fetch: boolean }): Promise<bo
   }
 }
 
-async function runStage(stage: Stage): Promise<Outcome> {
+/** Runs a stage; what it leaves in the folder for temporary files is removed with that folder. */
+async function runStage(stage: Stage, temporary: string): Promise<Outcome> {
   const { name, args, env = {} } = stage;
   const start = Date.now();
   const head = name.padEnd(Math.max(...stages.map(({ name }) => name.length)));
   say(`${head} == deno ${args.join(" ")}`);
   const { promise, resolve } = Promise.withResolvers<number>();
   const child = spawn(Deno.execPath(), [...args], {
-    env: { ...process.env, ...env, NO_COLOR: "1" },
+    env: { ...process.env, ...env, NO_COLOR: "1", TMPDIR: temporary },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
@@ -140,13 +144,14 @@ async function runStage(stage: Stage): Promise<Outcome> {
   const count = judgeStage(stage, code, output);
   const seconds = (Date.now() - start) / 1000;
   const named = failuresIn(output);
-  const lost = count.failed === 0 ? [] : named.length > 0 ? named : [`ended with code ${code}`];
+  const [word = "nothing was printed"] = output.split("\n").filter((line) => line.trim() !== "");
+  const lost = count.failed === 0 ? [] : named.length > 0 ? named : [`ended with code ${code}: ${word}`];
   say(`${head} == ${count.passed} passed, ${count.failed} failed, ${seconds.toFixed(0)} s`);
   return { stage, count, lost, seconds };
 }
 
 /** Runs stages, as many at a time as there are cores for. */
-async function runStages(chosen: readonly Stage[]): Promise<Outcome[]> {
+async function runStages(chosen: readonly Stage[], temporary: string): Promise<Outcome[]> {
   const waiting = [...chosen];
   const running = new Map<Stage, Promise<void>>();
   const outcomes: Outcome[] = [];
@@ -161,7 +166,7 @@ async function runStages(chosen: readonly Stage[]): Promise<Outcome[]> {
       outcomes.push(outcome);
       running.delete(next);
     };
-    running.set(next, runStage(next).then(done));
+    running.set(next, runStage(next, temporary).then(done));
   }
   return outcomes.sort((a, b) => chosen.indexOf(a.stage) - chosen.indexOf(b.stage));
 }
@@ -171,7 +176,9 @@ async function main(args: readonly string[]): Promise<number> {
   const chosen = chooseStages(args);
   // Tests never fetch anything themselves.
   const xla = await preparePlugin({ fetch: chosen.some(({ quick }) => !quick) });
-  const outcomes = await runStages(chosen.filter((stage) => xla || stage.xla !== true));
+  const temporary = mkdtempSync(join(tmpdir(), "albert-tests-"));
+  const outcomes = await runStages(chosen.filter((stage) => xla || stage.xla !== true), temporary);
+  rmSync(temporary, { recursive: true, force: true });
   say("");
   for (const { stage, count, seconds } of outcomes) {
     const mark = count.failed === 0 ? "ok    " : "FAILED";
