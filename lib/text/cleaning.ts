@@ -2,7 +2,6 @@
  * What is cleaned from text before it becomes sentences: named steps, each counted, so that a report can say what was
  * changed and how often. Nothing here touches letters: case, accents and Unicode forms are the tokenizer's business.
  */
-import { createHash } from "node:crypto";
 
 /**
  * The cleaning steps: `control` (control characters become spaces), `invisible` (soft hyphens, byte order marks, word
@@ -99,15 +98,15 @@ export function openCleaner(steps: readonly CleaningStep[], counts: CleaningCoun
       return clean.replace(LINE_ENDS, " ").trim();
     },
     seen: (paragraphs) => {
-      if (known === undefined || known.add(paragraphs.join("\n"))) return false;
+      if (known === undefined || known.add(paragraphs)) return false;
       counts.duplicates++;
       return true;
     },
   };
 }
 
-/** Texts by 64 bits of their SHA-256, in a table that doubles: at most 32 bytes a text, and far less than the text. */
-function hashSet(): { readonly add: (text: string) => boolean } {
+/** Texts by a hash of 64 bits, in a table that doubles: at most 32 bytes a text, and far less than the text. */
+function hashSet(): { readonly add: (texts: readonly string[]) => boolean } {
   let table = new Uint32Array(2 << 12);
   let size = 0;
   const place = (into: Uint32Array, low: number, high: number): number => {
@@ -119,23 +118,53 @@ function hashSet(): { readonly add: (text: string) => boolean } {
     }
     return at;
   };
+  const put = (into: Uint32Array, at: number, low: number, high: number): void => {
+    into[2 * at] = low;
+    into[2 * at + 1] = high;
+  };
   const grow = (): void => {
     const wider = new Uint32Array(table.length * 2);
     for (let i = 0; i < table.length; i += 2) {
-      const [low = 0, high = 0] = [table[i], table[i + 1]];
-      if (low !== 0 || high !== 0) wider.set([low, high], 2 * place(wider, low, high));
+      const [low, high] = [table[i] as number, table[i + 1] as number];
+      if (low !== 0 || high !== 0) put(wider, place(wider, low, high), low, high);
     }
     table = wider;
   };
   return {
-    add: (text) => {
-      const hash = createHash("sha256").update(text).digest();
-      const [low, high] = [hash.readUInt32LE(0), hash.readUInt32LE(4) || 1]; // never both 0, which means empty
+    add: (texts) => {
+      const { low, high } = hash64(texts);
       const at = place(table, low, high);
       if (at < 0) return false;
-      table.set([low, high], 2 * at);
+      put(table, at, low, high);
       if (++size * 2 > table.length / 2) grow();
       return true;
     },
   };
+}
+
+/**
+ * Two 32-bit hashes of all characters, multiplied and mixed as in MurmurHash3 with two different constants; `high` is never
+ * 0, which means an empty place. Among ten million texts two that differ share a hash with a chance of 3 in a million.
+ */
+function hash64(texts: readonly string[]): { readonly low: number; readonly high: number } {
+  let low = 0x9e3779b9;
+  let high = 0x41c6ce57;
+  for (const text of texts) {
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      low = Math.imul(low ^ code, 0x85ebca6b);
+      low ^= low >>> 15;
+      high = Math.imul(high ^ code, 0xc2b2ae35);
+      high ^= high >>> 13;
+    }
+    low = Math.imul(low ^ 10, 0x85ebca6b); // the end of a paragraph
+    high = Math.imul(high ^ 10, 0xc2b2ae35);
+  }
+  return { low: mix(low ^ Math.imul(high, 0x27d4eb2f)), high: mix(high) || 1 };
+}
+
+function mix(hash: number): number {
+  let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
 }

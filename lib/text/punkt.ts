@@ -29,8 +29,15 @@ function candidates(language: string): RegExp {
   );
 }
 
-/** Everything before the word that carries the end mark. */
-const WORD = /[^\s"([{<„“”»«‚‘*;,:&—–@]*$/u;
+/** What stands before the word that carries the end mark. */
+const BEFORE_WORD: ReadonlySet<string> = new Set(' \t\n\u00a0\u2009\u202f"([{<„“”»«‚‘*;,:&—–@');
+
+/** The word at the end of text; walking back is far quicker than a search for an end. */
+function lastWord(text: string): string {
+  let from = text.length;
+  while (from > 0 && !BEFORE_WORD.has(text.charAt(from - 1))) from--;
+  return text.slice(from);
+}
 
 const NO_MODEL: PunktModel = {
   abbreviations: new Set(),
@@ -59,7 +66,7 @@ export function punktSplitter(
         const next = nextToken(paragraph, end);
         if (!next) break;
         const before = paragraph.slice(Math.max(start, match.index - 80), match.index);
-        const word = WORD.exec(before)?.[0] ?? "";
+        const word = lastWord(before);
         const place = { before: before.slice(0, before.length - word.length), word, next };
         const fresh = start + 80 >= match.index && paragraph.slice(start, match.index).trim() === word;
         if (decide(marks, place, fresh, model, seeds) === "join") continue;

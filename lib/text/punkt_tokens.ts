@@ -68,5 +68,7 @@ export function isWord(token: PunktToken): boolean {
 
 /** The type in the list of abbreviations, whole or after its last hyphen. */
 export function isAbbreviation(bare: string, abbreviations: { has(type: string): boolean }): boolean {
-  return abbreviations.has(bare) || abbreviations.has(bare.slice(bare.lastIndexOf("-") + 1));
+  if (abbreviations.has(bare)) return true;
+  const dash = bare.lastIndexOf("-");
+  return dash >= 0 && abbreviations.has(bare.slice(dash + 1));
 }

@@ -62,8 +62,8 @@ export async function writeSplitDocuments(
   const totals = before?.totals ?? newTotals();
   const cleaner = openCleaner(clean, totals.cleaning);
   const [skip, counted] = [before?.documents ?? 0, { ...totals.cleaning }];
-  const breathe = breather(signal);
-  const { model, rest } = await learn(documents, sample, rules, { onLearn, breathe });
+  const breathe = breather();
+  const { model, rest } = await learn(documents, sample, rules, { onLearn, breathe, signal });
   if (rules.savePunkt !== undefined && model !== undefined) writePunkt(rules.savePunkt, model);
   const split = cleanSplitter(rules.splitter ?? "punkt", { ...rules, ...(model ? { model } : {}) }, {
     onCut: () => void totals.cutSentences++,
@@ -78,9 +78,10 @@ export async function writeSplitDocuments(
     }
     for await (const { document, heldOut: isHeldOut } of rest) {
       count++;
-      const pause = breathe();
+      signal?.throwIfAborted();
+      const pause = count % 16 === 0 || document.paragraphs.length > 64 ? breathe() : undefined;
       if (pause !== undefined || count % 256 === 0) report(sentencesSoFar(), false);
-      await pause;
+      if (pause !== undefined) await pause;
       if (count <= skip && !clean.includes("duplicates")) continue;
       const paragraphs = document.paragraphs.map(cleaner.paragraph).filter((text) => text !== "");
       const known = paragraphs.length > 0 && cleaner.seen(paragraphs);
@@ -159,7 +160,8 @@ async function learn(
   documents: AsyncIterable<SplitDocument>,
   sample: AsyncIterable<SplitDocument> | undefined,
   { splitter = "punkt", model, trainPunktLength = TRAIN_PUNKT, clean = DEFAULT_STEPS }: RawRules,
-  { onLearn, breathe }: {
+  { onLearn, breathe, signal }: {
+    readonly signal: AbortSignal | undefined;
     readonly onLearn: ((done: number, most: number) => void) | undefined;
     readonly breathe: () => Promise<void> | undefined;
   },
@@ -171,6 +173,7 @@ async function learn(
   let left = trainPunktLength;
   let learned = 0;
   const take = async ({ document, heldOut }: SplitDocument): Promise<void> => {
+    signal?.throwIfAborted();
     const pause = breathe();
     if (pause !== undefined) onLearn?.(learned, trainPunktLength);
     await pause;
@@ -209,11 +212,10 @@ async function* chain<T>(first: T[], then: AsyncIterator<T>): AsyncGenerator<T> 
   }
 }
 
-/** Lets timers and signals through now and then; throws the reason of a stop. */
-function breather(signal: AbortSignal | undefined): () => Promise<void> | undefined {
+/** Lets timers and signals through when the last time was long ago. */
+function breather(): () => Promise<void> | undefined {
   let last = performance.now();
   return () => {
-    signal?.throwIfAborted();
     const now = performance.now();
     if (now - last < 40) return undefined;
     last = now;
