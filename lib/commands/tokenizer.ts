@@ -134,6 +134,10 @@ export const tokenizer: Command = command({
     enable_differential_privacy: yes(false, "add noise to frequencies and drop small ones"),
     differential_privacy_noise_level: float(0, "standard deviation of the noise"),
     differential_privacy_clipping_threshold: int(0, "smaller frequencies are dropped"),
+    workers: {
+      kind: "int",
+      help: "threads that count, at most num_threads; default one per core for large texts",
+    },
     invalid_utf8: {
       kind: "string",
       choices: ["error", "replace"],

@@ -15,22 +15,42 @@ export type LoadedWord = Pick<Lattice, "firstArc" | "ends" | "ids" | "scores"> &
 
 /** The arcs of all words. */
 export type WordArcs = {
+  /** Where they are kept, for threads that work on them. */
+  readonly store: ArcStore;
   /** Lattices with the scores of the pieces as they are now. */
   readonly lattice: (pieces: PieceList) => LoadedWord;
   /** Keeps the arcs of these pieces, which get their place in `kept` as new id. */
   readonly keep: (kept: ArrayLike<number>, count: number) => void;
 };
 
-/** Finds all arcs, in steps. */
-export function* collectArcs(text: Symbols, words: Words, seeds: PieceList): Generator<void, WordArcs> {
+/** Arcs by place: those of place p are `first[p]` to `first[p + 1]`; word w has the places from `bases[w]` on. */
+export type ArcStore = {
+  readonly bases: Int32Array;
+  readonly first: Int32Array;
+  readonly ids: Int32Array;
+  /** Lengths in symbols. */
+  readonly spans: Uint16Array;
+};
+
+/**
+ * Finds all arcs, in steps.
+ *
+ * @param memory How the arrays are made; shared ones can be read by other threads.
+ */
+export function* collectArcs(
+  text: Symbols,
+  words: Words,
+  seeds: PieceList,
+  memory: (bytes: number) => ArrayBufferLike = (bytes) => new ArrayBuffer(bytes),
+): Generator<void, WordArcs> {
   const lattice = makeLattice(text, seeds);
-  const bases = new Int32Array(words.count + 1); // first place of each word
+  const bases = new Int32Array(memory(4 * (words.count + 1)));
   for (let word = 0; word < words.count; word++) {
     bases[word + 1] = (bases[word] as number) + (words.lengths[word] as number);
   }
-  const first = new Int32Array((bases[words.count] as number) + 1); // first arc of each place
-  let ids = new Int32Array(1 << 16);
-  let spans = new Uint16Array(1 << 16);
+  const first = new Int32Array(memory(4 * ((bases[words.count] as number) + 1)));
+  let ids: Int32Array = new Int32Array(1 << 16);
+  let spans: Uint16Array = new Uint16Array(1 << 16);
   let count = 0;
   for (let word = 0; word < words.count; word++) {
     if ((word & 0x3ff) === 0) yield;
@@ -53,17 +73,22 @@ export function* collectArcs(text: Symbols, words: Words, seeds: PieceList): Gen
     }
   }
   first[bases[words.count] as number] = count;
+  const store: ArcStore = {
+    bases,
+    first,
+    ids: widened(ids.subarray(0, count), new Int32Array(memory(4 * count))),
+    spans: widened(spans.subarray(0, count), new Uint16Array(memory(2 * count))),
+  };
   return {
-    lattice: (pieces) => wordLoader(pieces, words, { bases, first, ids, spans }),
+    store,
+    lattice: ({ scores }) => wordLoader(scores, words, store),
     keep: (kept, pieceCount) => {
       const renamed = new Int32Array(pieceCount).fill(-1);
       for (let k = 0; k < kept.length; k++) renamed[kept[k] as number] = k;
-      keepArcs({ first, ids, spans }, renamed);
+      keepArcs(store, renamed);
     },
   };
 }
-
-type Store = { readonly first: Int32Array; readonly ids: Int32Array; readonly spans: Uint16Array };
 
 function widened<T extends Int32Array | Uint16Array>(from: T, to: T): T {
   to.set(from);
@@ -71,7 +96,7 @@ function widened<T extends Int32Array | Uint16Array>(from: T, to: T): T {
 }
 
 /** Squeezes out the arcs of pieces without a new name. */
-function keepArcs({ first, ids, spans }: Store, renamed: Int32Array): void {
+function keepArcs({ first, ids, spans }: ArcStore, renamed: Int32Array): void {
   let count = 0;
   let arc = 0;
   for (let place = 0; place + 1 < first.length; place++) {
@@ -87,13 +112,13 @@ function keepArcs({ first, ids, spans }: Store, renamed: Int32Array): void {
   first[first.length - 1] = count;
 }
 
-function wordLoader(
-  pieces: PieceList,
-  words: Words,
-  store: Store & { readonly bases: Int32Array },
+/** Makes the function that loads words, with the scores of all pieces as they are now. */
+export function wordLoader(
+  pieceScores: Float32Array,
+  words: Pick<Words, "lengths">,
+  store: ArcStore,
 ): LoadedWord {
   const { bases, first } = store;
-  const pieceScores = pieces.scores;
   let lowest = Infinity;
   for (const score of pieceScores) if (score < lowest) lowest = score;
   const unknown = Math.fround(lowest - 10);

@@ -5,7 +5,7 @@
  */
 import type { Symbols } from "./alphabet.ts";
 import type { LoadedWord, WordArcs } from "./arcs.ts";
-import type { Pace } from "./pace.ts";
+import { type Pace, runSteps } from "./pace.ts";
 import { type PieceList, selectPieces } from "./piece_list.ts";
 import type { Words } from "./words.ts";
 
@@ -16,7 +16,19 @@ export type Training = {
   readonly arcs: WordArcs;
   /** Number of partitions of the sums, `num_threads`. */
   readonly partitions: number;
+  /** Threads that take their part of the partitions; without them this one does all. */
+  readonly team?: Team | undefined;
   readonly pace: Pace;
+};
+
+/** Threads that count. */
+export type Team = {
+  /** Counts all partitions, some of them here, and gives the results of each. */
+  readonly count: (
+    pieces: PieceList,
+    pace: Pace,
+  ) => Promise<(partition: number) => { readonly own: Float32Array; readonly objective: number }>;
+  readonly close: () => Promise<void>;
 };
 
 const fround = Math.fround;
@@ -30,30 +42,52 @@ export async function expectedCounts(
   pieces: PieceList,
   training: Training,
 ): Promise<{ expected: Float32Array; objective: number }> {
-  const { words, partitions, pace } = training;
-  const lattice = training.arcs.lattice(pieces);
-  const addWord = wordMarginals(lattice);
-  const total = fround(words.total);
+  const { words, partitions, pace, team } = training;
   const expected = new Float32Array(pieces.count);
   let objective = 0;
-  let own = expected;
-  for (let partition = 0; partition < partitions && partition < words.count; partition++) {
-    if (partition > 0) own = partition === 1 ? new Float32Array(pieces.count) : own.fill(0);
-    let ownObjective = 0;
-    for (let word = partition; word < words.count; word += partitions) {
-      const frequency = words.frequencies[word] as number;
-      lattice.load(word);
-      const z = addWord(words.lengths[word] as number, frequency, own);
-      ownObjective = fround(ownObjective - fround(fround(frequency * z) / total));
-      if ((word & 255) < partitions && pace.due()) await pace.rest();
-    }
+  const merge = (partition: number, own: Float32Array, ownObjective: number): void => {
     if (partition === 0) objective = ownObjective;
-    else {
-      for (let k = 0; k < own.length; k++) expected[k] = (expected[k] as number) + (own[k] as number);
-      objective = fround(objective + ownObjective);
+    else objective = fround(objective + ownObjective);
+    for (let k = 0; k < own.length; k++) expected[k] = (expected[k] as number) + (own[k] as number);
+  };
+  if (team !== undefined) {
+    const resultOf = await team.count(pieces, pace);
+    for (let partition = 0; partition < partitions; partition++) {
+      const { own, objective } = resultOf(partition);
+      merge(partition, own, objective);
     }
+    return { expected, objective };
+  }
+  const lattice = training.arcs.lattice(pieces);
+  const own = new Float32Array(pieces.count);
+  for (let partition = 0; partition < partitions && partition < words.count; partition++) {
+    const steps = countPartition(lattice, words, { partition, partitions, own: own.fill(0) });
+    merge(partition, own, await runSteps(steps, pace));
   }
   return { expected, objective };
+}
+
+/** Counts the words of one partition into `own`, in steps; gives its part of the objective. */
+export function* countPartition(
+  lattice: LoadedWord,
+  words: Pick<Words, "count" | "lengths" | "frequencies" | "total">,
+  { partition, partitions, own }: {
+    readonly partition: number;
+    readonly partitions: number;
+    readonly own: Float32Array;
+  },
+): Generator<void, number> {
+  const addWord = wordMarginals(lattice);
+  const total = fround(words.total);
+  let objective = 0;
+  for (let word = partition; word < words.count; word += partitions) {
+    const frequency = words.frequencies[word] as number;
+    lattice.load(word);
+    const z = addWord(words.lengths[word] as number, frequency, own);
+    objective = fround(objective - fround(fround(frequency * z) / total));
+    if ((word & 255) < partitions) yield;
+  }
+  return objective;
 }
 
 /** Makes the function that adds the loaded word's expected counts and returns the log of its summed probability. */

@@ -144,6 +144,8 @@ export type UnigramOptions = {
   readonly spm_version?: SpmVersion;
   /** Applied to every line before anything else, such as lower-casing. Default none. */
   readonly transform?: (line: string) => string;
+  /** Threads that count, at most `num_threads`; changes nothing but the speed. Default one per core for large texts. */
+  readonly workers?: number;
   /** Told what is done. Default nobody. */
   readonly onProgress?: OnProgress;
   /** Stops the training when aborted; the promise rejects with its reason. Default none. */
@@ -152,7 +154,7 @@ export type UnigramOptions = {
 
 /** The flags with all values set; the `_file` flags are read into the lists. */
 export type ResolvedOptions =
-  & Required<Omit<UnigramOptions, "transform" | "onProgress" | "signal" | ListFlag | FileFlag>>
+  & Required<Omit<UnigramOptions, "transform" | "workers" | "onProgress" | "signal" | ListFlag | FileFlag>>
   & { readonly [K in ListFlag]: readonly string[] };
 
 type ListFlag = "input" | "accept_language" | "control_symbols" | "user_defined_symbols";

@@ -62,7 +62,7 @@ const defaults: ResolvedOptions = {
 /** Flags that name a file of values for another flag. */
 const fileFlags = ["control_symbols_file", "user_defined_symbols_file", "required_chars_file"] as const;
 /** Flags that only the library knows. */
-const ownFlags: readonly string[] = ["transform", "onProgress", "signal"];
+const ownFlags: readonly string[] = ["transform", "workers", "onProgress", "signal"];
 
 const choices: { readonly [name: string]: readonly string[] } = {
   model_type: ["unigram"],
@@ -119,6 +119,10 @@ export function resolveOptions(options: UnigramOptions): ResolvedOptions {
     const mistake = checkFlag(name, given, model);
     if (mistake === undefined) resolved[name] = given;
     else mistakes.push(mistake);
+  }
+  const { workers = 1 } = options;
+  if (!Number.isInteger(workers) || workers < 1) {
+    mistakes.push(`workers is ${JSON.stringify(workers)}, expected a whole number from 1`);
   }
   const flags = resolved as unknown as ResolvedOptions;
   mistakes.push(...contradictions(flags));

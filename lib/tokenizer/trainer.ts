@@ -9,6 +9,7 @@ import { builtInCharsmap, compileCharsmap, parseCharsmap } from "./charsmap.ts";
 import { readRules } from "./charsmap_tsv.ts";
 import { collectCorpus, type Corpus } from "./corpus.ts";
 import { expectedCounts, maximize, type Training } from "./em.ts";
+import { startTeam, teamSize } from "./em_team.ts";
 import {
   buildModel,
   finalPieces,
@@ -194,9 +195,16 @@ export async function trainUnigram(
   report("seed pieces", source.text.length, source.text.length, "characters");
   if (pace.due()) await pace.rest();
   const words = await runSteps(countWords(source, flags), pace);
-  const arcs = await runSteps(collectArcs(source.text, words, seeds), pace);
-  const training = { text: source.text, words, arcs, partitions: flags.num_threads, pace };
-  const { pieces, rounds } = await fit(seeds, training, flags, report);
+  const partitions = flags.num_threads;
+  const places = words.lengths.reduce((sum, length) => sum + length, 0);
+  const size = teamSize(options.workers, { partitions, places, seeds: seeds.count });
+  const memory = size > 1 ? (bytes: number) => new SharedArrayBuffer(bytes) : undefined;
+  const arcs = await runSteps(collectArcs(source.text, words, seeds, memory), pace);
+  const team = size > 1
+    ? startTeam(size, { words, store: arcs.store, partitions, seeds: seeds.count })
+    : undefined;
+  const training: Training = { text: source.text, words, arcs, partitions, team, pace };
+  const { pieces, rounds } = await fit(seeds, training, flags, report).finally(() => team?.close());
   const learned = finalPieces(pieces, source, flags.vocab_size - meta.size);
   const vocabulary = layOutVocabulary(learned, meta, flags);
   const model = withSelfTest(buildModel(vocabulary, flags, tables), corpus.samples, flags);

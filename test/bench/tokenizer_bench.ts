@@ -1,10 +1,13 @@
 // The tokenizer against Google's program where it is installed, and against its WebAssembly build.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { Buffer } from "node:buffer";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { SentencePieceProcessor } from "sentencepiece-js";
-import { loadSentencePiece, readEmbedded, trainUnigram, trainUnigramFiles } from "../../lib/mod.ts";
+import { loadSentencePiece, readEmbedded, trainUnigram } from "../../lib/mod.ts";
 import { inPairs, type Ratio } from "./pairs.ts";
 
 const flags = {
@@ -17,7 +20,7 @@ const flags = {
   control_symbols: "[CLS],[SEP],[MASK]",
 };
 
-/** Encoding 10,000 verses, and training on all of them. */
+/** Encoding 10,000 verses, and training on 5 and 20 MB. */
 export async function* tokenizerBench(): AsyncGenerator<Ratio | string> {
   const verses = readEmbedded("kjv").flatMap(({ paragraphs }) => paragraphs);
   const { model } = await trainUnigram(verses, flags);
@@ -32,20 +35,74 @@ export async function* tokenizerBench(): AsyncGenerator<Ratio | string> {
     { name: "ours", run: () => some.forEach((verse) => own.encodeIds(verse)) },
     { name: "sentencepiece-js", run: () => some.forEach((verse) => peer.encodeIds(verse)) },
   );
-  if (spawnSync("spm_train", ["--version"]).status !== 0) {
-    yield "train on 31,102 verses: skipped, spm_train is not installed (Debian: apt-get install sentencepiece)";
+  yield* trainingBench(place);
+}
+
+/** Embedded prose, then again and again with its letters exchanged, which gives new words of the same kind. */
+function longText(bytes: number): string[] {
+  const prose = (["kjv", "handbuch", "sotu"] as const).flatMap((name) =>
+    readEmbedded(name).flatMap(({ paragraphs }) => paragraphs)
+  );
+  const lines: string[] = [];
+  for (let copy = 0, size = 0; size < bytes; copy++) {
+    const shift = (letter: string): string =>
+      String.fromCharCode(97 + (letter.charCodeAt(0) - 97 + 7 * copy) % 26);
+    for (const line of prose) {
+      if (size >= bytes) break;
+      lines.push(copy === 0 ? line : line.replace(/[a-z]/g, shift));
+      size += Buffer.byteLength(lines.at(-1) ?? "") + 1;
+    }
+  }
+  return lines;
+}
+
+/** Both programs as processes of their own, in turn: wall time, and peak memory where GNU time is there. */
+async function* trainingBench(place: string): AsyncGenerator<Ratio | string> {
+  const version = /\d+\.\d+\.\d+/.exec(
+    spawnSync("spm_train", ["--version"], { encoding: "utf8" }).stdout ?? "",
+  )?.[0];
+  if (version === undefined) {
+    yield "training: skipped, spm_train is not installed (Debian: apt-get install sentencepiece)";
     return;
   }
-  const input = join(place, "kjv.txt");
-  writeFileSync(input, `${verses.join("\n")}\n`);
-  const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-  yield await inPairs(
-    "train 1,000 pieces on 31,102 verses, one thread",
-    { name: "ours", run: () => trainUnigramFiles({ ...flags, input, model_prefix: join(place, "a") }) },
-    {
-      name: "spm_train",
-      run: () => spawnSync("spm_train", [`--input=${input}`, `--model_prefix=${join(place, "b")}`, ...args]),
-    },
-    3,
-  );
+  const timed = existsSync("/usr/bin/time");
+  const cli = fileURLToPath(new URL("../../lib/cli.ts", import.meta.url));
+  for (const [megabytes, vocab_size, rounds] of [[5, 8000, 3], [20, 25000, 2]] as const) {
+    const input = join(place, `${megabytes}.txt`);
+    writeFileSync(input, `${longText(megabytes * 1e6).join("\n")}\n`);
+    const args = Object.entries({ ...flags, input, vocab_size, num_threads: 2 })
+      .map(([name, value]) => `--${name}=${value}`);
+    const peak = { ours: 0, peer: 0 };
+    const run = (side: keyof typeof peak, command: string, own: string[]): void => {
+      const all = [command, ...own, ...args, `--model_prefix=${join(place, side)}`];
+      const [first = "", ...rest] = timed ? ["/usr/bin/time", "-f", "peak %M", ...all] : all;
+      const { status, stderr } = spawnSync(first, rest, { encoding: "utf8" });
+      if (status !== 0) throw new Error(`${command} failed: ${stderr.slice(-500)}`);
+      peak[side] = Math.max(peak[side], Number(/peak (\d+)/.exec(stderr)?.[1] ?? 0) / 1000);
+    };
+    yield await inPairs(
+      `train ${vocab_size} pieces on ${megabytes} MB, two threads`,
+      {
+        name: "ours",
+        run: () =>
+          run("ours", process.execPath, [
+            "run",
+            "-A",
+            cli,
+            "tokenizer",
+            `--spm_version=${generation(version)}`,
+          ]),
+      },
+      { name: `spm_train ${version}`, run: () => run("peer", "spm_train", ["--minloglevel=2"]) },
+      rounds,
+    );
+    const [own, other] = (["ours", "peer"] as const).map((side) =>
+      readFileSync(join(place, `${side}.vocab`), "utf8")
+    );
+    yield `  files ${own === other ? "equal" : "DIFFER"}` +
+      (timed ? `, peak memory ${peak.ours.toFixed(0)} MB, spm_train ${peak.peer.toFixed(0)} MB` : "");
+  }
 }
+
+const generation = (version: string): string =>
+  version === "0.1.97" || version === "0.2.2" ? version : "0.2.0";

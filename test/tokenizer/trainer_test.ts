@@ -65,6 +65,21 @@ Deno.test("trainUnigram() gives the same file twice and for every kind of iterab
   assert.deepEqual(second.model, first.model);
 });
 
+Deno.test("trainUnigram() gives the same file however many threads count", async () => {
+  const lines = kjvVerses().slice(0, 300);
+  for (const num_threads of [3, 16]) {
+    const options = { ...plain, vocab_size: 300, num_threads };
+    const alone = await trainUnigram(lines, { ...options, workers: 1 });
+    const three = await trainUnigram(lines, { ...options, workers: 3 });
+    assert.deepEqual(three.model, alone.model);
+    assert.deepEqual(three.report.rounds, alone.report.rounds);
+  }
+  await assert.rejects(
+    trainUnigram(lines, { ...plain, workers: 0 }),
+    /workers is 0, expected a whole number/,
+  );
+});
+
 Deno.test("trainUnigram() puts meta pieces where their ids say and fills gaps with learned ones", async () => {
   const { vocab } = await trainUnigram(small, {
     ...plain,
