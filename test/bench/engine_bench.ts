@@ -1,5 +1,6 @@
 // One ALBERT training step (LAMB, forward to update) on the xla engine, in plain JAX and in PyTorch with its fused attention,
 // one step each in turn. The peers run in the Pythons that ALBERT_JAX_PYTHON and ALBERT_TORCH_PYTHON name, default python3.
+// Before each step all rest for 50 ms: JAX answers before it has given back the memory of its step.
 //   --only=small,base,...  which sizes    --rounds=N  how many rounds of each
 import { findPlugin } from "../../lib/mod.ts";
 import { xlaEngineOn } from "../../lib/engines/xla/engine.ts";
@@ -92,7 +93,7 @@ async function* compare(
     };
     const all = [ours, ...sides];
     const before = await Promise.all(all.map(({ spent }) => spent()));
-    const times = await inTurn(all, rounds);
+    const times = await inTurn(all, rounds, 50);
     const spent = await Promise.all(
       all.map(async ({ spent }, i) => (await spent() - (before[i] as number)) / rounds),
     );

@@ -27,11 +27,17 @@ async function seconds(run: Side["run"]): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
-/** Runs all sides once each in turn, `rounds` times; seconds of every round, side by side. */
-export async function inTurn(sides: readonly Side[], rounds: number): Promise<number[][]> {
+/**
+ * Runs all sides once each in turn, `rounds` times; seconds of every round, side by side. A rest (in ms) before each lets a
+ * side that is a process of its own finish what it does after its answer, such as giving memory back, on its own time.
+ */
+export async function inTurn(sides: readonly Side[], rounds: number, rest = 0): Promise<number[][]> {
   const times: number[][] = sides.map(() => []);
   for (let i = 0; i < rounds; i++) {
-    for (const [k, { run }] of sides.entries()) times[k]?.push(await seconds(run));
+    for (const [k, { run }] of sides.entries()) {
+      if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
+      times[k]?.push(await seconds(run));
+    }
   }
   return times;
 }

@@ -22,6 +22,7 @@ import {
   tanh,
   topological,
   trace,
+  transpose,
 } from "albert-guide";
 import type { Graph, HostArray, Tensor, TensorType } from "albert-guide";
 import { faster } from "../../lib/engines/xla/algebra.ts";
@@ -230,4 +231,18 @@ Deno.test("faster() sums gradients of weights with the narrower operand on the l
     "add",
     "transpose",
   ]);
+});
+
+Deno.test("faster() keeps the narrower operand on the left where the gradient is read turned", async () => {
+  const types = [float(7, 3), float(7, 5)];
+  const graph = trace((...all) => {
+    const [a, g] = all as [Tensor, Tensor];
+    return [transpose(dot(a, g, { batch: [[], []], contract: [[0], [0]] }))];
+  }, types);
+  const simple = faster(graph);
+  const inputs = types.map((type, i) => random(i, type));
+  sameValues(await valuesOf(simple, inputs), await valuesOf(graph, inputs), 1e-12);
+  const chain = topological(simple.outputs).map(({ op }) => op).filter((op) => op !== "parameter");
+  assert.deepEqual(chain, ["dot", "barrier", "transpose"]);
+  assert.deepEqual((topological(simple.outputs).find(({ op }) => op === "dot") as Tensor).shape, [3, 5]);
 });

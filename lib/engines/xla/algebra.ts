@@ -8,7 +8,6 @@ import {
   barrier,
   broadcastTo,
   dot,
-  freeDims,
   mul,
   reduceSum,
   reshape,
@@ -117,17 +116,29 @@ function scaleRule(uses: (x: Tensor) => number): Rule {
   };
 }
 
-/** The gradient of a weight, aᵀ g, has its narrower operand on the left: that is the one which is copied transposed. */
-const narrowLeft: Rule = (x) => {
+/** The narrower and the wider operand of a product over the rows of two matrices, aᵀ g, as gradients of weights are. */
+function overRows(x: Tensor): { readonly wideFirst: boolean } | undefined {
   if (x.op !== "dot") return undefined;
   const [a, b] = x.inputs as readonly [Tensor, Tensor];
   const { batch, contract } = x.attributes;
-  const overRows = batch[0].length === 0 && a.shape.length === 2 && b.shape.length === 2 &&
+  const rows = batch[0].length === 0 && a.shape.length === 2 && b.shape.length === 2 &&
     contract[0].join() === "0" && contract[1].join() === "0";
-  if (!overRows || (a.shape[1] as number) <= (b.shape[1] as number)) return undefined;
-  const [[free]] = freeDims(a.shape, b.shape, x.attributes);
-  // Without the barrier the compiler turns operands instead of the product, and the slow form is back.
-  return free === 1 ? transpose(barrier(dot(b, a, x.attributes))) : undefined;
+  return rows ? { wideFirst: (a.shape[1] as number) > (b.shape[1] as number) } : undefined;
+}
+
+/**
+ * The gradient of a weight has its narrower operand on the left: that is the one which is copied transposed. A result that
+ * is read turned has a barrier before: the compiler would turn the operands instead, and the slow form is back.
+ */
+const narrowLeft: Rule = (x) => {
+  const product = x.op === "transpose" ? x.inputs[0] as Tensor : x;
+  const found = overRows(product);
+  if (found === undefined) return undefined;
+  if (x.op === "transpose") {
+    return found.wideFirst ? undefined : transpose(barrier(product), x.attributes.permutation);
+  }
+  const [a, b] = product.inputs as readonly [Tensor, Tensor];
+  return found.wideFirst ? transpose(barrier(dot(b, a, (x as TensorOf<"dot">).attributes))) : undefined;
 };
 
 /** aᵀ + bᵀ = (a + b)ᵀ; and 0 + b = b, which is where sums over layers start. */
