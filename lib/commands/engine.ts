@@ -1,7 +1,14 @@
 /**
  * How commands open the engine that was asked for: `auto` is chosen by test and measured speed, and said in one line.
  */
-import { chooseEngine, describeChoice, openEngine } from "../engines/mod.ts";
+import {
+  chooseEngine,
+  describeChoice,
+  findPlugin,
+  openEngine,
+  type PluginName,
+  xlaEngine,
+} from "../engines/mod.ts";
 import type { Engine } from "../tensor/mod.ts";
 import { type Context, type Flag, UsageError } from "./command.ts";
 
@@ -24,12 +31,16 @@ export const engineFlags: {
 /**
  * Opens an engine.
  *
- * @param wish The values of the flags.
+ * @param wish The values of the flags; `devices` above 1 are for the xla engines.
  * @param print Where the choice of `auto` is told; without it nothing is measured.
- * @throws {UsageError} When a plugin is named for an engine that takes none.
+ * @throws {UsageError} When a plugin or devices are named for an engine that takes none.
  */
 export async function openWished(
-  { engine, plugin }: { readonly engine: string; readonly plugin?: unknown },
+  { engine, plugin, devices = 1 }: {
+    readonly engine: string;
+    readonly plugin?: unknown;
+    readonly devices?: number;
+  },
   print?: Context["print"],
 ): Promise<Engine> {
   const options = typeof plugin === "string" && plugin !== "" ? { plugin } : {};
@@ -38,8 +49,24 @@ export async function openWished(
       `Cannot open ${engine} with --plugin=${options.plugin}: only the xla engines take a plugin, leave one out`,
     );
   }
-  if (engine !== "auto") return await openEngine(engine, options);
+  if (!(devices >= 1 && devices <= 64)) {
+    throw new UsageError(`Cannot open ${engine} with --devices=${devices}: it must be 1 to 64`);
+  }
+  if (engine !== "auto") return await openOn(engine, options, devices);
   const choice = await chooseEngine({ ...options, measure: print !== undefined });
   print?.(describeChoice(choice));
-  return await openEngine(choice.name, options);
+  return await openOn(choice.name, options, devices);
+}
+
+async function openOn(name: string, options: { readonly plugin?: string }, devices: number): Promise<Engine> {
+  if (devices === 1) return await openEngine(name, options);
+  if (!name.startsWith("xla")) {
+    throw new UsageError(
+      `Cannot open ${name} with --devices=${devices}: it has one device; give --engine=xla or leave the flag out`,
+    );
+  }
+  const plugin = options.plugin ?? (name === "xla" ? findPlugin() : findPlugin(name as PluginName));
+  return plugin === undefined
+    ? await openEngine(name) // says what is missing
+    : await xlaEngine({ plugin, devices });
 }

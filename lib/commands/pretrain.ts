@@ -17,18 +17,12 @@ import {
   type TrainingStage,
 } from "../train/mod.ts";
 import { type Command, command, type Context } from "./command.ts";
-import { describeStages, openPace, type Pace, stepsOf } from "./pace.ts";
+import { describeFirstSteps, describeSeconds, describeStages, openPace, type Pace, stepsOf } from "./pace.ts";
 import { pretrainFlags } from "./pretrain_flags.ts";
 import { heldOut, type Opened, openExamples, openRun, openStage } from "./pretrain_inputs.ts";
 
+export { describeSeconds } from "./pace.ts";
 export { openExamples } from "./pretrain_inputs.ts";
-
-/** Seconds as a person says them. */
-export function describeSeconds(seconds: number): string {
-  if (seconds < 90) return `${Math.ceil(seconds)} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
 
 /** One log line. */
 export function describeStep(
@@ -64,48 +58,58 @@ export function describeMemory(
   } of them for weights, moments and the batch, ` +
     `${bytes(temporary + outputs)} for activations and gradients, ${
       bytes(process)
-    } for the compiler's process; ` +
+    } for the engine's process; ` +
     `${bytes(free)} are free`;
+}
+
+/** The model, and what all steps have in common. */
+function describeModel(config: AlbertConfig, runs: readonly PretrainingConfig[], engine: Engine): string[] {
+  const devices = engine.devices().length;
+  const costs = runs.map((run) => estimateCost(config, run, { loops: engine.loops }));
+  const most = costs.reduce((a, b) => b.activationBytes > a.activationBytes ? b : a);
+  const { parameters, total } = most;
+  const [run] = runs as [PretrainingConfig];
+  const parts = Object.entries(parameters).map(([part, n]) => `${part} ${n.toLocaleString("en")}`);
+  const where = runs.length > 1 ? ` in stage ${costs.indexOf(most) + 1}` : "";
+  return [
+    `model: ${total.toLocaleString("en")} parameters (${parts.join(", ")})`,
+    `memory: ${bytes(devices * most.stateBytes)} for weights, moments and gradients` +
+    `${devices > 1 ? ` on ${devices} devices` : ""}, about ${
+      bytes(most.activationBytes)
+    } for activations${where}` +
+    (run.remat ? " (recomputed)" : ""),
+    `engine: ${engine.name} on ${engine.devices()[0]?.name ?? "its device"}` +
+    `${devices > 1 ? ` as ${devices} devices, ${run.train_batch_size / devices} records each` : ""}, ` +
+    `${run.compute_dtype}; seed ${run.seed}`,
+  ];
 }
 
 /** What was decided before the first step, and why. */
 export function describeRun(config: AlbertConfig, run: PretrainingConfig, engine: Engine): string[] {
-  const { parameters, total, tokens, flops, stateBytes, activationBytes } = estimateCost(config, run);
-  const parts = Object.entries(parameters).map(([part, n]) => `${part} ${n.toLocaleString("en")}`);
+  const { tokens, flops } = estimateCost(config, run);
+  const [model, ...rest] = describeModel(config, [run], engine) as [string, ...string[]];
   return [
-    `model: ${total.toLocaleString("en")} parameters (${parts.join(", ")})`,
+    model,
     `step: ${run.train_batch_size} records of ${run.max_seq_length} pieces` +
     (run.gradient_accumulation_steps === 1
       ? ""
       : `, ${run.gradient_accumulation_steps} batches accumulated`) +
     `, ${tokens.toLocaleString("en")} positions, ${(flops / 1e9).toPrecision(3)} GFLOP; ` +
     `${run.num_train_steps} steps, ${run.optimizer}, peak rate ${run.learning_rate}, warm-up ${run.num_warmup_steps}`,
-    `memory: ${bytes(stateBytes)} for weights, moments and gradients, about ${
-      bytes(activationBytes)
-    } for activations` +
-    (run.remat ? " (recomputed)" : ""),
-    `engine: ${engine.name} on ${
-      engine.devices()[0]?.name ?? "its device"
-    }, ${run.compute_dtype}; seed ${run.seed}`,
+    ...rest,
   ];
 }
 
-/** Prints what the engine's fastest product means for this run, and returns it. */
-async function tellPeak(
-  config: AlbertConfig,
-  runs: readonly PretrainingConfig[],
-  engine: Engine,
-  print: Context["print"],
-): Promise<number | undefined> {
-  if (runs.some((run) => run.compute_dtype !== "float32")) return undefined; // another product would be the peak
-  const peak = await measurePeak(engine);
+/** Measures the engine's fastest product, against which MFU is; another type would have another. */
+const peakOf = async (runs: readonly PretrainingConfig[], engine: Engine): Promise<number | undefined> =>
+  runs.some((run) => run.compute_dtype !== "float32") ? undefined : await measurePeak(engine);
+
+/** What the engine's fastest product means for a run. */
+function describePeak(config: AlbertConfig, runs: readonly PretrainingConfig[], peak: number): string {
   const steps = runs.reduce((sum, run) => sum + stepsOf(run), 0);
   const seconds = runs.reduce((sum, run) => sum + estimateCost(config, run).flops * stepsOf(run), 0) / peak;
-  print(
-    `speed: products reach ${(peak / 1e9).toPrecision(3)} GFLOP/s here, so ${steps} steps take ` +
-      `${describeSeconds(seconds)} at the least; MFU is measured against it`,
-  );
-  return peak;
+  return `speed: products reach ${(peak / 1e9).toPrecision(3)} GFLOP/s here, so ${steps} steps take ` +
+    `${describeSeconds(seconds)} at the least; MFU is measured against it, over the last lines`;
 }
 
 /** `--do_eval` without `--do_train`: the newest checkpoint, on held-out or else on the training records. */
@@ -143,16 +147,22 @@ async function tellRun(
   print: Context["print"],
 ): Promise<number | undefined> {
   const [first] = stages as [TrainingStage]; // without --stages there is one
-  for (const line of describeRun(config, first.run, engine)) print(line);
-  if (options.stages !== "") describeStages(config, stages).forEach((line) => print(line));
-  stages.forEach(({ run }, i) => {
-    const where = options.stages === "" ? "" : ` of stage ${i + 1}`;
+  const runs = stages.map(({ run }) => run);
+  const staged = options.stages !== "";
+  for (const line of staged ? describeModel(config, runs, engine) : describeRun(config, first.run, engine)) {
+    print(line);
+  }
+  const peak = measured ? await peakOf(runs, engine) : undefined;
+  if (staged) describeStages(config, stages, peak).forEach((line) => print(line));
+  runs.forEach((run, i) => {
+    const where = staged ? ` of stage ${i + 1}` : "";
     for (const note of describeOddSteps(run)) print(`note: ${note}${where}`);
   });
   if (first.evalExamples !== undefined && first.run.eval_input_file === "") {
     print("evaluation: on the training records, as in the reference; --eval_input_file names held-out ones");
   }
-  return measured ? await tellPeak(config, stages.map(({ run }) => run), engine, print) : undefined;
+  if (peak !== undefined) print(describePeak(config, runs, peak));
+  return peak;
 }
 
 async function run(
@@ -178,6 +188,10 @@ async function run(
       const peak = await tellRun(opened, stages, flags["measure_peak"] !== false, print);
       pace = openPace(config, stages.map((stage) => stage.run), peak);
       if (step > 0) print(`going on from step ${step}: ${checkpoint}`);
+    },
+    onFirstSteps: (found) => {
+      const line = describeFirstSteps(config, stages.map((stage) => stage.run), found);
+      if (line !== undefined) print(line);
     },
     onStep: (metrics) => print(describeStep(metrics, pace?.(metrics))),
   };

@@ -108,9 +108,16 @@ export function pretrainFlags(): Flags {
     }],
     ["preset", {
       kind: "string",
-      help: "an architecture by name instead of --albert_config_file: tiny, small, guide, base, ...",
+      help:
+        "an architecture by name instead of --albert_config_file: tiny, guide, small; base, large, xlarge, " +
+        "xxlarge as released in version 2, or base_v1 and so on, with the dropout of version 1",
     }],
     ["plugin", engineFlags.plugin],
+    ["devices", {
+      kind: "int",
+      default: 1,
+      help: "devices of the xla engine that share every batch; a processor counts as any number of them",
+    }],
     ["spm_model_file", {
       kind: "string",
       help: "the tokenizer, kept in every checkpoint so that fill-mask finds it",

@@ -39,8 +39,22 @@ function architecture(
   flags: { readonly preset?: unknown; readonly albert_config_file?: unknown },
 ): AlbertConfig {
   if (typeof flags.albert_config_file === "string") return readAlbertConfig(flags.albert_config_file);
-  if (typeof flags.preset === "string") return asUsage(() => albertPreset(flags.preset as "base"));
+  if (typeof flags.preset === "string") return presetOf(flags.preset);
   throw new UsageError("Cannot run pretrain: give --albert_config_file or --preset");
+}
+
+/** The architecture of a name such as base, base_v1 or albert_base_v1; without a version the second one. */
+export function presetOf(name: string): AlbertConfig {
+  const [, released, version] = /^(?:albert_)?(base|large|xlarge|xxlarge)_v([12])$/.exec(name) ?? [];
+  return asUsage(() => {
+    if (released !== undefined) return albertPreset(released as "base", { version: version === "1" ? 1 : 2 });
+    try {
+      return albertPreset(name as "base");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      throw new TypeError(`${error.message}, the last four also as base_v1, base_v2 and so on`);
+    }
+  });
 }
 
 /** Lets the mistakes that a config finds in flags be wrong usage, in one line. */
@@ -98,7 +112,7 @@ export async function openRun(
   flags: { readonly [name: string]: unknown },
   print: Context["print"],
 ): Promise<Opened> {
-  const { preset, spm_model_file, plugin, measure_peak: _, ...rest } = flags;
+  const { preset, spm_model_file, plugin, devices, measure_peak: _, ...rest } = flags;
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
   const left = Object.keys(tpuFlags).filter((name) => given[name] !== undefined);
   for (const name of left) delete given[name];
@@ -123,8 +137,10 @@ export async function openRun(
         "make them again with one",
     );
   }
+  refuseUnevenBatches(runs.map((stage) => stage.run), Number(devices ?? 1));
   const said: string[] = [];
-  const engine = await openWished({ engine: run.engine, plugin }, (line = "") => void said.push(line));
+  const wish = { engine: run.engine, plugin, devices: Number(devices ?? 1) };
+  const engine = await openWished(wish, (line = "") => void said.push(line));
   checkDevice(run.device, engine);
   if (engine.name.startsWith("tfjs") && stages.some((stage) => stage.run.compute_dtype === "bfloat16")) {
     throw new UsageError(
@@ -138,6 +154,17 @@ export async function openRun(
   }
   said.forEach((line) => print(line));
   return { config, options: run, engine, tokenizer, stages };
+}
+
+/** Every device takes the same number of records. */
+function refuseUnevenBatches(runs: readonly PretrainingConfig[], devices: number): void {
+  const uneven = runs.find(({ train_batch_size }) => train_batch_size % devices !== 0);
+  if (uneven === undefined || !(devices >= 1)) return;
+  const { train_batch_size: batch } = uneven;
+  throw new UsageError(
+    `Cannot run pretrain: --train_batch_size=${batch} cannot be shared by --devices=${devices} in equal parts; ` +
+      `give ${devices * Math.max(1, Math.floor(batch / devices))} or ${devices * Math.ceil(batch / devices)}`,
+  );
 }
 
 /** Holds the records of a run against it, before its first step. */

@@ -7,7 +7,15 @@
  */
 import type { AlbertConfig } from "../config/mod.ts";
 import { pretrainingLoss } from "../model/mod.ts";
-import { add, compile, type DeviceArray, deviceArray, type Engine, type TensorType } from "../tensor/mod.ts";
+import {
+  add,
+  allReduce,
+  compile,
+  type DeviceArray,
+  deviceArray,
+  type Engine,
+  type TensorType,
+} from "../tensor/mod.ts";
 import { type Batch, readBatches, type TrainingExamples } from "./batches.ts";
 import { type NamedArrays, parameterTypes, uploadAll } from "./step.ts";
 import {
@@ -58,16 +66,19 @@ export function makeEvaluator(
   { engine, batchSize = 64, maxBatches = Infinity, maskTokenId = 4, signal }: EvaluateOptions,
 ): Evaluator {
   const totalsType: TensorType = { dtype: "float32", shape: [totalsLength] };
+  const devices = engine.devices().length;
+  const shared = batchSize % devices === 0; // else every device evaluates the whole batch
   const build = (S: number, P: number) =>
     compile(
       ({ parameters, batch, totals }) => {
         const sums = batchTotals(pretrainingLoss(parameters, modelInputs(batch), config), batch);
-        return { totals: add(totals, sums) };
+        return { totals: add(totals, shared ? allReduce(sums) : sums) };
       },
       { parameters: parameterTypes(config), batch: batchTypes(batchSize, S, P), totals: totalsType },
       {
         engine,
         donate: ["totals"],
+        split: shared ? ["batch"] : [],
       },
     );
   let program: Awaited<ReturnType<typeof build>> | undefined;

@@ -8,6 +8,7 @@ import { deviceArray, type Engine } from "../tensor/mod.ts";
 import type { Batch } from "./batches.ts";
 import { type EarlyStop, packCheckpoint, type RunState } from "./checkpoint.ts";
 import type { Evaluator } from "./evaluate.ts";
+import { watchFirstSteps } from "./first_steps.ts";
 import type { RunLog, TrainerState } from "./log.ts";
 import { NotFinite, refuseBadWeights } from "./not_finite.ts";
 import type { PretrainControls, PretrainOptions, StepMetrics } from "./run_types.ts";
@@ -61,7 +62,8 @@ export async function loop(
   { now, files, log, saver }: Outputs,
 ): Promise<void> {
   const { run } = options;
-  const { onStep, onProgress, signal } = controls;
+  const { onStep, onProgress, onFirstSteps, signal } = controls;
+  const measure = onFirstSteps && watchFirstSteps(onFirstSteps);
   const target = targetOf(run, now);
   let [breathed, reported] = [performance.now(), 0];
   let open = start.pending; // the step is done, what follows it is not
@@ -71,6 +73,7 @@ export async function loop(
       if (run.output_dir !== "" && now.step !== now.saved) await save(options, now, saver, true);
       return; // the step is dropped
     }
+    if (!open) await measure?.(now.step, () => now.device.totals.data());
     saver.check();
     const asked = signal?.aborted === true && !open; // to stop here
     last = now.step >= target || asked;

@@ -5,6 +5,7 @@ import type { AlbertConfig, PretrainingConfig } from "../config/mod.ts";
 import type { OnProgress } from "../progress.ts";
 import type { Engine, MemoryNeed } from "../tensor/mod.ts";
 import type { TrainingExamples } from "./batches.ts";
+import type { FirstSteps } from "./first_steps.ts";
 import type { Metrics } from "./totals.ts";
 
 /**
@@ -87,6 +88,8 @@ export type PretrainControls = {
   ) => void | Promise<void>;
   /** Called when the step is compiled, before the first one, on engines that know what it needs. */
   readonly onMemory?: (memory: MemoryNeed) => void;
+  /** Called once, when a few steps were taken and two seconds of them have passed; in a schedule for every stage. */
+  readonly onFirstSteps?: (found: FirstSteps) => void;
   /** Called with every log line. */
   readonly onStep?: (metrics: StepMetrics) => void | Promise<void>;
   /** Called a few times a second. */

@@ -36,8 +36,17 @@ async function pretrain(output: string, stages: unknown, ...args: string[]): Pro
 Deno.test("pretrain --stages trains them in one folder and says what each is", async () => {
   const lines = await pretrain("said", [short, long], "--nomeasure_peak");
   const all = lines.join("\n");
-  assert.match(all, /stage 1: 4 steps of 4 × 8 pieces, peak rate 0.00176, warm-up 1, .* GFLOP each\n/);
-  assert.match(all, /stage 2: 6 steps of 2 × 12 pieces, peak rate 0.001, .*, moments carried\n/);
+  assert.match(
+    all,
+    /stage 1: 4 steps of 4 × 8 pieces, 32 positions a step, peak rate 0.00176, warm-up 1, .* GFLOP each\n/,
+  );
+  assert.match(
+    all,
+    /stage 2: 6 steps of 2 × 12 pieces, 24 positions a step, peak rate 0.001, .*, moments carried\n/,
+  );
+  assert.match(all, /all 2 stages: 10 steps, 272 positions\n/);
+  assert.match(all, /about \d+ kB for activations in stage 1\n/);
+  assert.doesNotMatch(all, /^step: /m);
   assert.match(lines.at(-1) ?? "", /finished at step 10/);
   const { state } = readCheckpoint(join(folder, "said"));
   assert.deepEqual([state.step, state.stage?.number, state.stage?.first_step], [10, 2, 4]);
@@ -62,4 +71,10 @@ Deno.test("pretrain --stages refuses what does not fit before the first step", a
   await refused([short, { ...long, max_seq_length: 65 }], /max_position_embeddings 64/);
   await refused([short, { ...long, input_file: join(folder, "other.tfrecord") }], /made with 2 tokenizers/);
   await refused([short, { ...long, input_file: undefined }], /--input_file must be given/);
+});
+
+Deno.test("pretrain --stages says the least time of every stage and of all", async () => {
+  const lines = await pretrain("timed", [short, long]);
+  const timed = lines.filter((line) => /^(stage \d|all 2 stages): .* \d+ s at the least$/.test(line));
+  assert.equal(timed.length, 3, lines.join("\n"));
 });

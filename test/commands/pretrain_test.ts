@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { presetOf } from "../../lib/commands/pretrain_inputs.ts";
 import { albertConfigToJson, albertPreset } from "../../lib/config/mod.ts";
 import { serializeModel } from "../../lib/tokenizer/mod.ts";
 import { readCheckpoint } from "../../lib/train/mod.ts";
@@ -55,6 +56,45 @@ Deno.test("pretrain says what it decided, takes TPU flags with a word, and keeps
   const { hashes } = readCheckpoint(join(folder, "said")).state;
   assert.deepEqual(Object.keys(hashes ?? {}).sort(), ["config", "records", "tokenizer"]);
   await assert.rejects(pretrain("said", "--seed=3"), /seed was 12345 and is 3/);
+});
+
+Deno.test("pretrain knows the released architectures of both versions by name", async () => {
+  const refused = (preset: string, message: RegExp): Promise<void> =>
+    assert.rejects(
+      runCommand("pretrain", [`--preset=${preset}`, `--output_dir=${folder}/no`, "--init_checkpoint=no"]),
+      message,
+    );
+  for (const name of ["base_v1", "albert_xxlarge_v2", "albert_base_v1"]) {
+    await refused(name, /--input_file must be given/); // the name was taken
+    const config = presetOf(name);
+    assert.equal(config.hidden_dropout_prob, name.endsWith("base_v1") ? 0.1 : 0, name);
+  }
+  for (const name of ["base_v3", "tiny_v1"]) await refused(name, /the presets are tiny, .*base, .*base_v1/);
+});
+
+Deno.test({
+  name: `pretrain --devices shares the batch over devices of xla, or says why it cannot${xlaNote}`,
+  ignore: !xlaHere,
+  sanitizeResources: false, // the engine's process ends with this one
+  sanitizeOps: false,
+  fn: async () => {
+    const lines = await pretrain("shared", "--engine=xla", "--devices=2", "--nomeasure_peak");
+    assert.match(lines.join("\n"), /^engine: xla-cpu on .* as 2 devices, 2 records each/m);
+    assert.match(lines.join("\n"), /^memory: .* for weights, moments and gradients on 2 devices/m);
+    assert.match(lines.at(-1) ?? "", /^finished at step 4/);
+    await assert.rejects(
+      pretrain("shared", "--engine=xla", "--devices=3", "--nomeasure_peak"),
+      /--train_batch_size=4 cannot be shared by --devices=3 in equal parts; give 3 or 6$/,
+    );
+  },
+});
+
+Deno.test("pretrain --devices refuses engines of one device", async () => {
+  await assert.rejects(
+    pretrain("shared", "--devices=2"),
+    /Cannot open tfjs-wasm with --devices=2: it has one device; give --engine=xla/,
+  );
+  await assert.rejects(pretrain("shared", "--devices=0"), /--devices=0: it must be 1 to 64/);
 });
 
 Deno.test("pretrain names what does not fit the records before the first step", async () => {
