@@ -3,7 +3,7 @@
  * where a person must find a value again, in refusals and in errors of the compiler.
  */
 import { describe } from "../../tensor/mod.ts";
-import type { Tensor } from "../../tensor/mod.ts";
+import type { Graph, Tensor, TensorOf, TensorType } from "../../tensor/mod.ts";
 import { bytesOf } from "./values.ts";
 
 /** Values of one kind: of one part of the model, one operation and one type. */
@@ -88,18 +88,17 @@ export function describeValue(tensor: Tensor): string {
   return `${tensor.op} ${describe(tensor)}${part === "" ? "" : ` of ${part}`}`;
 }
 
-function collected<Key>(tensors: readonly Tensor[], keyOf: (tensor: Tensor) => Key): Tensor[][] {
-  const groups = new Map<Key, Tensor[]>();
-  for (const tensor of tensors) {
-    const key = keyOf(tensor);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [tensor]);
-    else group.push(tensor);
+function collected<Value>(values: readonly Value[], keyOf: (value: Value) => string): Value[][] {
+  const groups = new Map<string, Value[]>();
+  for (const value of values) {
+    const group = groups.get(keyOf(value)) ?? [];
+    group.push(value);
+    groups.set(keyOf(value), group);
   }
   return [...groups.values()];
 }
 
-const sum = (tensors: readonly Tensor[]): number => tensors.reduce((total, each) => total + bytesOf(each), 0);
+const sum = (types: readonly TensorType[]): number => types.reduce((total, each) => total + bytesOf(each), 0);
 
 /** Computed values by what they are, the largest groups first. */
 export function valueGroups(tensors: readonly Tensor[]): readonly ValueGroup[] {
@@ -110,21 +109,12 @@ export function valueGroups(tensors: readonly Tensor[]): readonly ValueGroup[] {
 }
 
 /** Arguments by the groups in which they are given, the largest groups first. */
-export function argumentGroups(parameters: readonly Tensor[]): readonly ValueGroup[] {
-  const given = parameters.flatMap((each) => each.op === "parameter" ? [each] : []);
-  const groupOf = ({ attributes: { name } }: typeof given[number]): string =>
+export function argumentGroups(parameters: Graph["parameters"]): readonly ValueGroup[] {
+  const groupOf = ({ attributes: { name } }: TensorOf<"parameter">): string =>
     /^\w+(?=\.)/.exec(name)?.[0] ?? name;
-  return collected(
-    given as unknown as readonly Tensor[],
-    (each) => groupOf(each as unknown as typeof given[number]),
-  )
-    .map((group) => {
-      const [largest] = [...group].sort((a, b) => bytesOf(b) - bytesOf(a)) as [Tensor];
-      const words = group.length === 1
-        ? describeValue(largest)
-        : `${groupOf(largest as unknown as typeof given[number])}: ${group.length} arguments, the largest ${
-          describeValue(largest)
-        }`;
-      return { words, bytes: sum(group) };
-    }).sort((a, b) => b.bytes - a.bytes);
+  return collected(parameters, groupOf).map((group) => {
+    const [largest] = [...group].sort((a, b) => bytesOf(b) - bytesOf(a)) as [TensorOf<"parameter">];
+    const several = `${groupOf(largest)}: ${group.length} arguments, the largest `;
+    return { words: `${group.length > 1 ? several : ""}${describeValue(largest)}`, bytes: sum(group) };
+  }).sort((a, b) => b.bytes - a.bytes);
 }
