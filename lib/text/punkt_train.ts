@@ -117,8 +117,8 @@ export function punktTrainer({ maxTypes = MAX_TYPES }: { readonly maxTypes?: num
   const entries = new Map<string, Entry>();
   let tokens = 0;
   let pairs = 0;
-  let forgottenBreaks = 0;
-  const add = (paragraph: string): void => {
+  const forgotten: Forgotten = { breaks: 0, starts: new Map() };
+  const addParagraph = (paragraph: string): void => {
     let before: Entry | undefined;
     for (const text of punktWords(paragraph)) {
       let entry = entries.get(text);
@@ -135,12 +135,10 @@ export function punktTrainer({ maxTypes = MAX_TYPES }: { readonly maxTypes?: num
       before = entry;
     }
     if (entries.size > maxTypes || pairs > maxTypes) {
-      const kept = forget(entries, maxTypes / 2, tokens);
-      pairs = kept.pairs;
-      forgottenBreaks += kept.breaks;
+      pairs = forget(entries, maxTypes / 2, tokens, forgotten);
     }
   };
-  return { add, finish: () => conclude(entries, tokens, forgottenBreaks) };
+  return { add: addParagraph, finish: () => conclude(entries, tokens, forgotten) };
 }
 
 function newEntry(text: string): Entry {
@@ -191,39 +189,51 @@ function settlePairs(entry: Entry, abbreviations: ReadonlySet<string>): void {
   for (const next of entry.next?.keys() ?? []) next.bits |= contextBit(next.token, context);
 }
 
-/** Lets the rarest words and pairs go until at most `keep` of each are left. */
-function forget(
-  entries: Map<string, Entry>,
-  keep: number,
-  tokens: number,
-): { readonly pairs: number; readonly breaks: number } {
+/** What stays of words and pairs that were let go: boundaries, and the words that followed one. */
+type Forgotten = { breaks: number; readonly starts: Map<string, number> };
+
+/** Lets the rarest words and pairs go until at most `keep` of each are left; gives the pairs left. */
+function forget(entries: Map<string, Entry>, keep: number, tokens: number, forgotten: Forgotten): number {
   const { counts, periods } = countTypes(entries);
   const abbreviations = findAbbreviations(counts, periods, tokens);
   for (const entry of entries.values()) settlePairs(entry, abbreviations);
   let pairs = Infinity;
   for (let rare = 1; pairs > keep; rare *= 2) {
     pairs = 0;
-    for (const { next } of entries.values()) {
-      for (const [entry, count] of next ?? []) if (count <= rare) next?.delete(entry);
-      pairs += next?.size ?? 0;
+    for (const entry of entries.values()) {
+      const one = judge(entry, abbreviations);
+      for (const [next, count] of entry.next ?? []) {
+        if (count > rare) continue;
+        entry.next?.delete(next);
+        if (startsSentence(one, next.token)) add(forgotten.starts, next.token.type, count);
+      }
+      pairs += entry.next?.size ?? 0;
     }
   }
-  let breaks = 0;
   for (let rare = 1; entries.size > keep; rare *= 2) {
     for (const [text, entry] of entries) {
       if (entry.count > rare) continue;
-      if (judge(entry, abbreviations).breaks) breaks += entry.count;
+      const one = judge(entry, abbreviations);
+      if (one.breaks) forgotten.breaks += entry.count;
+      for (const [next, count] of entry.next ?? []) {
+        if (startsSentence(one, next.token)) add(forgotten.starts, next.token.type, count);
+        pairs--;
+      }
       entries.delete(text);
     }
   }
-  return { pairs, breaks };
+  return pairs;
 }
 
-function conclude(entries: ReadonlyMap<string, Entry>, tokens: number, forgottenBreaks: number): PunktModel {
+function startsSentence({ breaks, special }: Judged, next: PunktToken): boolean {
+  return breaks && !special && isAlphabetic(next);
+}
+
+function conclude(entries: ReadonlyMap<string, Entry>, tokens: number, forgotten: Forgotten): PunktModel {
   const { counts, periods } = countTypes(entries);
   const abbreviations = findAbbreviations(counts, periods, tokens);
   const judged = new Map([...entries.values()].map((entry) => [entry, judge(entry, abbreviations)]));
-  let breaks = forgottenBreaks;
+  let { breaks } = forgotten;
   for (const [entry, one] of judged) {
     settlePairs(entry, abbreviations);
     if (one.breaks) breaks += entry.count;
@@ -235,7 +245,7 @@ function conclude(entries: ReadonlyMap<string, Entry>, tokens: number, forgotten
     const type = typeOf(entry);
     orthography.set(type, (orthography.get(type) ?? 0) | entry.bits);
   }
-  const starts = new Map<string, number>();
+  const starts = new Map(forgotten.starts);
   const collocations = new Map<string, number>();
   const rare = new Set<string>();
   for (const [entry, one] of judged) {
@@ -246,7 +256,7 @@ function conclude(entries: ReadonlyMap<string, Entry>, tokens: number, forgotten
       ) {
         rare.add(entry.token.bare);
       }
-      if (one.breaks && !one.special && isAlphabetic(next.token)) add(starts, next.token.type, count);
+      if (startsSentence(one, next.token)) add(starts, next.token.type, count);
       if (one.breaks && one.special && isWord(entry.token) && isWord(next.token)) {
         add(collocations, `${entry.token.bare}\t${next.token.bare}`, count);
       }

@@ -58,3 +58,18 @@ Deno.test("readPunkt() names file and line when a table is broken or missing", (
   assert.throws(() => readPunkt(folder), /abbrev_types\.txt: there is no such file/);
   rmSync(folder, { recursive: true });
 });
+
+Deno.test("trainPunkt() learns nearly the same when it may hold few words", () => {
+  const paragraphs = readEmbedded("sotu", { dataDir }).flatMap((document) => document.paragraphs);
+  const few = trainPunkt(paragraphs, { maxTypes: 12_000 });
+  assert.ok(few.orthography.size <= 12_000 && trained.orthography.size > 16_000);
+  for (const known of ["mr", "dr", "u.s"]) {
+    assert.ok(few.abbreviations.has(known), known);
+  }
+  const common = [...trained.sentenceStarters].filter((type) => few.sentenceStarters.has(type));
+  assert.ok(common.length >= 0.9 * trained.sentenceStarters.size, String(common.length));
+  // Cases seen before a word or pair was let go are kept with the words that stay.
+  for (const type of ["the", "congress", "we"]) {
+    assert.equal(few.orthography.get(type), trained.orthography.get(type), type);
+  }
+});

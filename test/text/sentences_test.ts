@@ -88,6 +88,23 @@ Deno.test("sentenceSplitter() splits Chinese and Japanese with punkt", () => {
   ]);
 });
 
+Deno.test("sentenceSplitter() knows which way guillemets open in a language", () => {
+  const french = "« Pourquoi ? » Il partit. « Non. » Elle resta.";
+  assert.deepEqual(sentenceSplitter("punkt", { language: "fr" })(french), [
+    "« Pourquoi ? »",
+    "Il partit.",
+    "« Non. »",
+    "Elle resta.",
+  ]);
+  const german = "Er ging. »Warum?« fragte sie. »Darum.« Er lief.";
+  assert.deepEqual(sentenceSplitter("punkt", { language: "de" })(german), [
+    "Er ging.",
+    "»Warum?« fragte sie.",
+    "»Darum.«",
+    "Er lief.",
+  ]);
+});
+
 Deno.test("sentenceSplitter() leaves one line without control characters when text has them", () => {
   assert.deepEqual(sentenceSplitter("line")(" a\u0000b\t\u0085 c \r\nd\u00a0e\r\n \n"), ["a b c", "d e"]);
 });
