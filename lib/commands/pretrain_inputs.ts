@@ -30,8 +30,10 @@ export function openExamples(
   >,
 ): TrainingExamples {
   const paths = expandPatterns(input, { files: "records" });
-  return () =>
-    readRecords(paths, { maxSeqLength: max_seq_length, maxPredictionsPerSeq: max_predictions_per_seq });
+  const lengths = { maxSeqLength: max_seq_length, maxPredictionsPerSeq: max_predictions_per_seq };
+  const open = (wanted?: (record: number) => boolean) =>
+    wanted === undefined ? readRecords(paths, lengths) : readRecords(paths, lengths, { wanted });
+  return open as TrainingExamples; // without `wanted` every record is decoded
 }
 
 /** The architecture that the flags name; a wrong name of a preset is wrong usage, a wrong file is not. */

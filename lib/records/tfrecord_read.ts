@@ -49,6 +49,8 @@ export type ReadOptions = {
   readonly record?: number;
   /** Records that start here or later are left out: a part of a file ends where the next begins. Default: none. */
   readonly end?: number;
+  /** Records to pass over by their headers: they are handed out without data, which is not checked. Default: none. */
+  readonly skip?: (record: number) => boolean;
   /** Called for each damaged place, which is then skipped up to the next whole frame; default: damage is an error. */
   readonly onDamaged?: (error: CorruptFileError) => void;
 };
@@ -78,7 +80,7 @@ export type ReadOptions = {
  */
 export async function* readTfrecords(
   path: string,
-  { record = 0, byte: start = 0, end = Infinity, onDamaged }: ReadOptions = {},
+  { record = 0, byte: start = 0, end = Infinity, skip, onDamaged }: ReadOptions = {},
 ): AsyncGenerator<TfRecord> {
   const source = await openSource(path);
   try {
@@ -86,7 +88,7 @@ export async function* readTfrecords(
     for (let index = record; source.position() < end; index++) {
       let found: TfRecord | "end";
       try {
-        found = await nextRecord(path, index, source);
+        found = await nextRecord(path, index, source, skip?.(index) === true);
       } catch (error) {
         if (onDamaged === undefined || !(error instanceof CorruptFileError)) throw error;
         onDamaged(error);
@@ -101,8 +103,15 @@ export async function* readTfrecords(
   }
 }
 
+const noData = new Uint8Array(0);
+
 /** The record at the position of the source, which is moved behind it only when its checksums are right. */
-async function nextRecord(path: string, index: number, source: RecordSource): Promise<TfRecord | "end"> {
+async function nextRecord(
+  path: string,
+  index: number,
+  source: RecordSource,
+  skip: boolean,
+): Promise<TfRecord | "end"> {
   const byte = source.position();
   const ready = source.available() >= HEADER
     ? source.available()
@@ -117,14 +126,19 @@ async function nextRecord(path: string, index: number, source: RecordSource): Pr
   if (size !== undefined && byte + FRAME + length > size) {
     throw cut(path, index, byte, size, FRAME + length, "record");
   }
+  if (skip && size !== undefined) {
+    if (source.available() >= FRAME + length) source.advance(FRAME + length);
+    else await source.skipTo(byte + FRAME + length);
+    return { index, byte, data: noData };
+  }
   if (source.available() < FRAME + length) {
     const got = await source.need(FRAME + length, { path, index });
     if (got < FRAME + length) throw cut(path, index, byte, byte + got, FRAME + length, "record");
   }
   const block = source.view();
-  checkSum(path, index, block, HEADER, HEADER + length, "data", byte + HEADER + length);
+  if (!skip) checkSum(path, index, block, HEADER, HEADER + length, "data", byte + HEADER + length);
   source.advance(FRAME + length);
-  return { index, byte, data: block.subarray(HEADER, HEADER + length) };
+  return { index, byte, data: skip ? noData : block.subarray(HEADER, HEADER + length) };
 }
 
 /** Moves to the next frame behind damage: the next place where eight bytes are followed by their checksum. */

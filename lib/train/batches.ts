@@ -4,7 +4,8 @@
  * record.
  *
  * Shuffling takes a random record out of a buffer that the source keeps filled, the way of tf.data. The draw of record n
- * depends on seed and n only, so a position is a count: reading again up to it restores the buffer.
+ * depends on seed and n only, so a position is a count: drawing again up to it, over numbers, tells which records are in
+ * the buffer, and only those and the later ones are decoded.
  */
 import { hashBits } from "../tensor/mod.ts";
 
@@ -46,7 +47,9 @@ export type TrainingExample = {
 };
 
 /**
- * A source of examples that can be read again from its start: an array, or a function that opens a stream.
+ * A source of examples that can be read again from its start: an array, or a function that opens a stream. A function may
+ * be told which examples are wanted, by their number from 0, when a run goes on far inside; in place of the others it may
+ * hand out undefined, which spares decoding them.
  *
  * @example
  * ```ts
@@ -59,7 +62,12 @@ export type TrainingExample = {
  */
 export type TrainingExamples =
   | readonly TrainingExample[]
-  | (() => AsyncIterable<TrainingExample> | Iterable<TrainingExample>);
+  | {
+    (): AsyncIterable<TrainingExample> | Iterable<TrainingExample>;
+    (wanted: (example: number) => boolean):
+      | AsyncIterable<TrainingExample | undefined>
+      | Iterable<TrainingExample | undefined>;
+  };
 
 /**
  * Examples stacked: B rows of each array, row-major.
@@ -117,28 +125,41 @@ const keys = [
   "next_sentence_labels",
 ] as const;
 
-/** Hands out examples in shuffled order: example n comes from a random place of the buffer, drawn by hash of seed and n. */
-function openShuffle(size: number, seed: number) {
-  const buffer: TrainingExample[] = [];
-  let n = 0;
-  const take = (): TrainingExample => {
+/** Hands out values in shuffled order: value n comes from a random place of the buffer, drawn by hash of seed and n. */
+function openShuffle<Value>(size: number, seed: number, buffer: Value[] = [], drawn: number = 0) {
+  let n = drawn;
+  const take = (): Value => {
     const bits = hashBits(seed >>> 0, Math.floor(seed / 2 ** 32) ^ 0x5bd1e995, n++);
     const place = Math.floor(bits / 2 ** 32 * buffer.length);
-    const taken = buffer[place] as TrainingExample;
-    const last = buffer.pop() as TrainingExample;
+    const taken = buffer[place] as Value;
+    const last = buffer.pop() as Value;
     if (place < buffer.length) buffer[place] = last;
     return taken;
   };
   return {
     /** Takes one in; gives one out when the buffer is full. */
-    push: (example: TrainingExample): TrainingExample | undefined => {
-      if (size <= 1) return example;
-      buffer.push(example);
+    push: (value: Value): Value | undefined => {
+      if (size <= 1) return value;
+      buffer.push(value);
       return buffer.length >= size ? take() : undefined;
     },
     /** Gives out the rest. */
-    rest: (): TrainingExample[] => Array.from({ length: buffer.length }, take),
+    rest: (): Value[] => Array.from({ length: buffer.length }, take),
   };
+}
+
+/** Where an endless reading stands: how many examples went in, and which of them, by number, are still in the buffer. */
+type Place = { readonly taken: number; readonly buffered: readonly number[] };
+
+/** The place at which `position` examples were handed out: the same draws over numbers instead of examples. */
+function placeAt(position: number, size: number, seed: number): Place {
+  if (position === 0) return { taken: 0, buffered: [] };
+  if (size <= 1) return { taken: position, buffered: [] };
+  const buffered: number[] = [];
+  const { push } = openShuffle(size, seed, buffered);
+  const taken = position + size - 1; // the first one comes out when the buffer is full
+  for (let number = 0; number < taken; number++) push(number);
+  return { taken, buffered };
 }
 
 /** Stacks examples of equal lengths. */
@@ -206,9 +227,15 @@ export async function* readBatches(
   if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
     throw new RangeError(`Cannot read batches: batchSize must be a whole number from 1, it is ${batchSize}`);
   }
-  const { push, rest } = openShuffle(shuffleBuffer, seed);
+  // Only an endless reading knows without reading how many examples went in; others are small.
+  const place = placeAt(repeat ? position : 0, shuffleBuffer, seed);
+  const waiting = new Map(place.buffered.map((number, at) => [number, at]));
+  const buffer: TrainingExample[] = new Array(place.buffered.length);
+  const { push, rest } = openShuffle(shuffleBuffer, seed, buffer, repeat ? position : 0);
   let rows: TrainingExample[] = [];
-  let read = 0;
+  let read = repeat ? position : 0; // handed out
+  let number = 0; // of the next example, over all epochs
+  const isWanted = (each: number): boolean => each >= place.taken || waiting.has(each);
   // One generator and no chain of them: a hop of an async generator costs as much as stacking a record.
   const add = (example: TrainingExample | undefined): Batch | undefined => {
     if (example === undefined || ++read <= position) return undefined;
@@ -218,22 +245,36 @@ export async function* readBatches(
     rows = [];
     return batch;
   };
+  /** Takes the next example of the source; those before the place fill the buffer or are left out. */
+  const next = (example: TrainingExample | undefined): Batch | undefined => {
+    const own = number++;
+    if (own >= place.taken) return example && add(push(example));
+    const at = waiting.get(own);
+    if (at !== undefined && example !== undefined) buffer[at] = example;
+    return undefined;
+  };
+  let size: number | undefined; // of the source, once it was read
   do {
-    let count = 0;
+    const before = number;
+    if (size !== undefined && before + size <= place.taken && !hasAny(waiting, before, size)) {
+      number += size; // an epoch of which nothing is wanted
+      continue;
+    }
     if (typeof source === "function") {
-      for await (const example of source()) {
-        count++;
-        const batch = add(push(example));
+      const skipping = before < place.taken;
+      const opened = skipping ? source((each) => isWanted(before + each)) : source();
+      for await (const example of opened) {
+        const batch = next(example);
         if (batch !== undefined) yield batch;
       }
     } else {
       for (const example of source) {
-        count++;
-        const batch = add(push(example));
+        const batch = next(example);
         if (batch !== undefined) yield batch;
       }
     }
-    if (count === 0 && repeat) {
+    size = number - before;
+    if (size === 0 && repeat) {
       throw new RangeError("Cannot read batches: the source holds no example; make records first");
     }
   } while (repeat);
@@ -242,4 +283,10 @@ export async function* readBatches(
     if (batch !== undefined) yield batch;
   }
   if (rows.length > 0 && !dropRemainder) yield stackExamples(rows, read);
+}
+
+/** Whether one of the numbers from `first` on, `count` of them, is a key. */
+function hasAny(numbers: ReadonlyMap<number, number>, first: number, count: number): boolean {
+  for (const number of numbers.keys()) if (number >= first && number < first + count) return true;
+  return false;
 }

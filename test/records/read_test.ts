@@ -88,3 +88,32 @@ Deno.test("readRecords() reads records with no prediction at all", async () => {
     assert.equal(record.masked_lm_weights.length, 0);
   }
 });
+
+Deno.test("readRecords() with `wanted` passes over the others by their headers, in plain and compressed files", async () => {
+  for (const compression of ["none", "gzip"] as const) {
+    const place = folder();
+    const paths = [0, 1].map((file) => {
+      const path = `${place}/${file}.tfrecord`;
+      const writer = tfrecordWriter(path, compression === "none" ? {} : { compression });
+      for (let i = 0; i < 4; i++) {
+        // A payload that is no record: whoever decodes it fails.
+        writer.write(
+          i % 2 === 0
+            ? Uint8Array.of(1, 2, 3)
+            : encodeExample({ ...tiny, masked_lm_ids: int64(4 * file + i, 0) }),
+        );
+      }
+      writer.commit();
+      return path;
+    });
+    const seen: (number | undefined)[] = [];
+    for await (const record of readRecords(paths, lengths, { wanted: (n) => n === 3 || n === 5 })) {
+      seen.push(record?.masked_lm_ids[0]);
+    }
+    assert.deepEqual(
+      seen,
+      [undefined, undefined, undefined, 3, undefined, 5, undefined, undefined],
+      compression,
+    );
+  }
+});

@@ -48,6 +48,36 @@ Deno.test("readBatches() shuffles by seed, loses nothing, and goes on from a pos
   }
 });
 
+Deno.test("readBatches() goes on without decoding what was read, in any epoch, with any buffer", async () => {
+  for (const shuffleBuffer of [0, 1, 2, 4, 10, 13, 25]) {
+    for (const position of [0, 2, 8, 10, 12, 20, 34, 100]) {
+      const options = { batchSize: 2, shuffleBuffer, seed: 3, repeat: true };
+      const whole = await ids(options, position / 2 + 12);
+      let [opened, decoded] = [0, 0];
+      const counting = (wanted?: (example: number) => boolean) => {
+        opened++;
+        return examples.map((one, i) => {
+          if (wanted?.(i) === false) return undefined;
+          decoded++;
+          return one;
+        });
+      };
+      const found: number[][] = [];
+      for await (const batch of readBatches(counting as () => TrainingExample[], { ...options, position })) {
+        found.push([batch.input_ids[0] ?? -1, batch.input_ids[2] ?? -1]);
+        assert.equal(batch.position, position + 2 * found.length);
+        if (found.length === 12) break;
+      }
+      const note = `buffer ${shuffleBuffer}, position ${position}`;
+      assert.deepEqual(found, whole.slice(position / 2), note);
+      if (shuffleBuffer < 5 && position === 100) {
+        assert.ok(opened <= 6, `${note}: ${opened} passes`); // one to count, one to three to fill, three to read
+        assert.ok(decoded <= 24 + 10 + 4, `${note}: ${decoded} decoded`);
+      }
+    }
+  }
+});
+
 Deno.test("readBatches() refuses unequal examples and wrong sizes", async () => {
   const odd = { ...example(1), input_ids: Int32Array.of(1) };
   const read = async (source: TrainingExample[], batchSize: number) => {
