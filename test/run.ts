@@ -81,7 +81,10 @@ export function chooseStages(args: readonly string[]): readonly Stage[] {
   return stages.filter((stage) => (stage.quick || !quick) && (chosen?.includes(stage.name) ?? true));
 }
 
-/** The first of the waiting stages that may start beside those that run; `cores` is how many there are. */
+/**
+ * The first of the waiting stages that may start beside those that run; `cores` is how many there are. A stage may
+ * overtake one that needs more cores, but none that is quick.
+ */
 export function nextStage(
   waiting: readonly Stage[],
   running: readonly Stage[],
@@ -91,7 +94,8 @@ export function nextStage(
   const needs = (stage: Stage): number => stage.cores === "all" ? all : stage.cores;
   const free = all - running.reduce((sum, stage) => sum + needs(stage), 0);
   const unfinished = [...waiting, ...running].map(({ name }) => name);
-  return waiting.find((stage) =>
+  const quick = waiting.filter((stage) => stage.quick);
+  return (quick.length > 0 ? quick : waiting).find((stage) =>
     needs(stage) <= free && (stage.after === undefined || !unfinished.includes(stage.after))
   );
 }

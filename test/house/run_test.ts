@@ -70,6 +70,8 @@ Deno.test("nextStage() fills the cores, and lets a stage wait for the one it rea
   assert.equal(nextStage([reads], [], 2), reads, "a stage alone waits for nobody");
   assert.equal(nextStage([wide], [], 1), wide, "one core runs them too");
   assert.equal(nextStage([wide], [a, b], 4), wide);
+  const slow = { ...b, quick: false };
+  assert.equal(nextStage([wide, slow], [a], 2), undefined, "what is quick comes first");
   const quiet = stage("quiet", "all");
   assert.equal(nextStage([quiet, a], [b], 4), a, "nothing runs beside it");
   assert.equal(nextStage([a], [quiet], 4), undefined);
