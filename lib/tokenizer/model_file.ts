@@ -203,7 +203,7 @@ function readPiece(bytes: Uint8Array, source: { path: string; offset: number }):
     if (field.field === 1 && field.wireType === 2) piece = fieldString(field);
     else if (field.field === 2 && field.wireType === 5) score = floatOf(field);
     else if (field.field === 3 && field.wireType === 0) {
-      const known = pieceTypes[fieldNumber(field)];
+      const known = typeof field.value === "bigint" ? undefined : pieceTypes[fieldNumber(field)];
       if (known === undefined) throw new ModelMismatch(`unknown piece type ${field.value}`, source.offset);
       type = known;
     } else {throw new ModelMismatch(
@@ -233,6 +233,9 @@ function readSpec(
     const wire = kind === "int" || kind === "bool" ? 0 : kind === "float" ? 5 : 2;
     if (wire !== field.wireType) {
       throw new ModelMismatch(`field ${name} has wire type ${field.wireType}, expected ${wire}`, field.start);
+    }
+    if (typeof field.value === "bigint") {
+      throw new ModelMismatch(`field ${name} is ${field.value} at byte ${field.start}`, field.start);
     }
     if (kind === "int") spec[name] = fieldNumber(field);
     else if (kind === "bool") spec[name] = fieldNumber(field) !== 0;

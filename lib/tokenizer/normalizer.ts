@@ -4,6 +4,7 @@
  */
 import type { Charsmap } from "./charsmap.ts";
 import { dartsStep, dartsValue } from "./darts.ts";
+import { validLength } from "./utf8.ts";
 
 /** The blank mark, `▁`. */
 export const blankMark = 0x2581;
@@ -213,15 +214,15 @@ function makeOutput({ taken, rule, replacements }: Matcher, mark: number, squeez
   };
 }
 
-/** Decodes the UTF-8 that ends at the next NUL. */
+/** Decodes the UTF-8 that ends at the next NUL; in a damaged table bad bytes become U+FFFD, and the end ends it too. */
 function eachCodePoint(bytes: Uint8Array, from: number, visit: (cp: number) => void): void {
-  for (let i = from; bytes[i] !== 0;) {
+  for (let i = from; i < bytes.length && bytes[i] !== 0;) {
     const byte = bytes[i] as number;
-    const length = byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
-    let cp = length === 1 ? byte : byte & (0x7f >> length);
+    const length = validLength(bytes, i);
+    let cp = length === 0 ? 0xfffd : length === 1 ? byte : byte & (0x7f >> length);
     for (let k = 1; k < length; k++) cp = (cp << 6) | ((bytes[i + k] as number) & 0x3f);
     visit(cp);
-    i += length;
+    i += Math.max(1, length);
   }
 }
 

@@ -14,6 +14,7 @@ import { rawsBench } from "./raws_bench.ts";
 import { recordsBench } from "./records_bench.ts";
 import { tfjsBench } from "./tfjs_bench.ts";
 import { tokenizerBench } from "./tokenizer_bench.ts";
+import { tokenizerFuzzBench } from "./tokenizer_fuzz_bench.ts";
 import { tokenizerMatrixBench } from "./tokenizer_matrix_bench.ts";
 
 /** The benches by name; each yields its ratios as they are measured, or a line that says what is skipped. */
@@ -31,13 +32,14 @@ const benches: {
   kill: killBench,
   learn: learnBench,
   matrix: tokenizerMatrixBench,
+  fuzz: tokenizerFuzzBench,
   memory: memoryBench,
   parity: parityBench,
   plugins: pluginsBench,
 };
 
 /** Benches that take many minutes: they run only when they are named. */
-const onRequest = new Set(["graphs", "kill", "learn", "matrix", "parity", "plugins"]);
+const onRequest = new Set(["fuzz", "graphs", "kill", "learn", "matrix", "parity", "plugins"]);
 
 /** `--name=value` arguments are flags of the benches that read them. */
 async function main(all: readonly string[]): Promise<number> {
