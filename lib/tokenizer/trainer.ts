@@ -27,7 +27,7 @@ import type { PieceList } from "./piece_list.ts";
 import { withPrivacy } from "./privacy.ts";
 import { prunePieces } from "./prune.ts";
 import { resolveOptions } from "./resolve_options.ts";
-import { readSeedFile } from "./seed_file.ts";
+import { type ListedSeed, readSeedFile } from "./seed_file.ts";
 import { makeSeeds } from "./seeds.ts";
 import { countWords } from "./words.ts";
 
@@ -160,36 +160,9 @@ export async function trainUnigram(
   const begun = performance.now();
   const flags = resolveOptions(options);
   const meta = layOutMetaPieces(flags);
-  const listed = flags.seed_sentencepieces_file === ""
-    ? undefined
-    : readSeedFile(flags.seed_sentencepieces_file);
   const pace = makePace(options.signal);
   const report = progressOf(options);
-  report("normalization rules", 0, 1, "tables");
-  const tables = await makeTables(flags, pace);
-  report("normalization rules", 1, 1, "tables");
-  const corpus = withPrivacy(
-    await collectCorpus(sentences, {
-      flags,
-      meta,
-      pace,
-      transform: options.transform,
-      report: (done) => report("read and normalize", done, undefined, "sentences"),
-      normalizer: makeNormalizer({
-        charsmap: parseCharsmap(tables.normalize),
-        addDummyPrefix: flags.add_dummy_prefix,
-        removeExtraWhitespaces: flags.remove_extra_whitespaces,
-        escapeWhitespaces: true,
-        treatWhitespaceAsSuffix: flags.treat_whitespace_as_suffix,
-      }),
-    }),
-    flags,
-  );
-  if (corpus.bounds.length === 0) throw emptyCorpus(corpus);
-  if (pace.due()) await pace.rest();
-  const source = await runSteps(translateCorpus(corpus, flags, listed?.map(({ piece }) => piece)), pace);
-  checkRoom(source, meta, flags);
-  if (pace.due()) await pace.rest();
+  const { tables, listed, source, read } = await prepare(sentences, { options, flags, meta, pace, report });
   report("seed pieces", 0, source.text.length, "characters");
   const seeds = await runSteps(makeSeeds(source, flags, listed), pace);
   report("seed pieces", source.text.length, source.text.length, "characters");
@@ -207,14 +180,14 @@ export async function trainUnigram(
   const { pieces, rounds } = await fit(seeds, training, flags, report).finally(() => team?.close());
   const learned = finalPieces(pieces, source, flags.vocab_size - meta.size);
   const vocabulary = layOutVocabulary(learned, meta, flags);
-  const model = withSelfTest(buildModel(vocabulary, flags, tables), corpus.samples, flags);
-  const { lines, empty, tooLong, reserved } = corpus.counts;
+  const model = withSelfTest(buildModel(vocabulary, flags, tables), read.samples, flags);
+  const { lines, empty, tooLong, reserved } = read.counts;
   return {
     model: serializeModel(model),
     vocab: vocabText(vocabulary, flags.vocabulary_output_piece_score),
     report: {
       lines,
-      sentences: corpus.bounds.length / 2,
+      sentences: source.starts.length,
       skipped: { empty, tooLong, reserved },
       characters: source.characters,
       alphabet: source.required.length,
@@ -225,6 +198,53 @@ export async function trainUnigram(
       seconds: (performance.now() - begun) / 1000,
     },
   };
+}
+
+type Prepared = {
+  readonly tables: ModelTables;
+  readonly listed: readonly ListedSeed[] | undefined;
+  readonly source: AlphabetText;
+  readonly read: Pick<Corpus, "samples" | "counts">;
+};
+
+/** From lines to text in symbols; what was collected on the way can be freed then. */
+async function prepare(
+  sentences: Iterable<string> | AsyncIterable<string>,
+  { options, flags, meta, pace, report }: {
+    readonly options: UnigramOptions;
+    readonly flags: ResolvedOptions;
+    readonly meta: MetaPieces;
+    readonly pace: Pace;
+    readonly report: Report;
+  },
+): Promise<Prepared> {
+  const listed = flags.seed_sentencepieces_file === ""
+    ? undefined
+    : readSeedFile(flags.seed_sentencepieces_file);
+  report("normalization rules", 0, 1, "tables");
+  const tables = await makeTables(flags, pace);
+  report("normalization rules", 1, 1, "tables");
+  const collected = await collectCorpus(sentences, {
+    flags,
+    meta,
+    pace,
+    transform: options.transform,
+    report: (done) => report("read and normalize", done, undefined, "sentences"),
+    normalizer: makeNormalizer({
+      charsmap: parseCharsmap(tables.normalize),
+      addDummyPrefix: flags.add_dummy_prefix,
+      removeExtraWhitespaces: flags.remove_extra_whitespaces,
+      escapeWhitespaces: true,
+      treatWhitespaceAsSuffix: flags.treat_whitespace_as_suffix,
+    }),
+  });
+  const corpus = withPrivacy(collected, flags);
+  if (corpus.bounds.length === 0) throw emptyCorpus(corpus);
+  if (pace.due()) await pace.rest();
+  const source = await runSteps(translateCorpus(corpus, flags, listed?.map(({ piece }) => piece)), pace);
+  checkRoom(source, meta, flags);
+  if (pace.due()) await pace.rest();
+  return { tables, listed, source, read: { samples: corpus.samples, counts: corpus.counts } };
 }
 
 /** The tables that the model carries: for text before encoding, and, if wished, for decoded text. */
