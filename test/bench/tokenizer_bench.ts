@@ -8,7 +8,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { SentencePieceProcessor } from "sentencepiece-js";
 import { loadSentencePiece, readEmbedded, trainUnigram } from "../../lib/mod.ts";
-import { inPairs, type Ratio } from "./pairs.ts";
+import { inPairs, type Ratio, ratioOf } from "./pairs.ts";
 
 const flags = {
   vocab_size: 1000,
@@ -35,7 +35,45 @@ export async function* tokenizerBench(): AsyncGenerator<Ratio | string> {
     { name: "ours", run: () => some.forEach((verse) => own.encodeIds(verse)) },
     { name: "sentencepiece-js", run: () => some.forEach((verse) => peer.encodeIds(verse)) },
   );
+  yield* wheelBench(place, own, some);
   yield* trainingBench(place);
+}
+
+const wheelLoop = `
+import sys, time, sentencepiece as s
+p = s.SentencePieceProcessor(model_file=sys.argv[1])
+lines = open(sys.argv[2], encoding="utf8").read().split("\\n")
+best = 1e9
+for _ in range(5):
+    begun = time.perf_counter()
+    for line in lines: p.encode(line)
+    best = min(best, time.perf_counter() - begun)
+print(s.__version__, best)
+`;
+
+/** Against the native wheel's loop over lines in Python, one core each: the best of five runs. */
+function* wheelBench(
+  place: string,
+  own: ReturnType<typeof loadSentencePiece>,
+  lines: readonly string[],
+): Generator<Ratio | string> {
+  const python = (process.env["ALBERT_SPM_PYTHON"] ?? "python3").split(",")[0] ?? "python3";
+  writeFileSync(join(place, "lines.txt"), lines.join("\n"));
+  const args = ["-c", wheelLoop, join(place, "m.model"), join(place, "lines.txt")];
+  const { status, stdout } = spawnSync(python, args, { encoding: "utf8" });
+  if (status !== 0) {
+    yield "encode against the Python wheel: skipped, no module sentencepiece (ALBERT_SPM_PYTHON)";
+    return;
+  }
+  const [version = "", seconds = "NaN"] = stdout.trim().split(" ");
+  const times = Array.from({ length: 5 }, () => {
+    const begun = performance.now();
+    for (const line of lines) own.encodeIds(line);
+    return (performance.now() - begun) / 1000;
+  });
+  yield ratioOf(`encode 10,000 verses, sentencepiece ${version} in Python`, [Math.min(...times)], [
+    Number(seconds),
+  ]);
 }
 
 /** Embedded prose, then again and again with its letters exchanged, which gives new words of the same kind. */
