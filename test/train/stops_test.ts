@@ -115,11 +115,17 @@ Deno.test("pretrain() drops an accumulated step that would take long when a stop
     const before = readCheckpoint(folder);
     const stop = new AbortController();
     const notes: string[] = [];
-    const onStart = (): void => void setTimeout(() => stop.abort(), 600);
-    const result = await pretrain({ config: wide, run: { ...run, allow_changed_flags: true }, examples }, {
+    let read = 0;
+    async function* counted() {
+      for (const example of examples) {
+        if (++read === 100) stop.abort(); // some 30 batches into step 2
+        yield example;
+      }
+    }
+    const changed = { ...run, allow_changed_flags: true };
+    const result = await pretrain({ config: wide, run: changed, examples: counted }, {
       ...controls,
       signal: stop.signal,
-      onStart,
       onNote: (note) => void notes.push(note),
     });
     assert.deepEqual([result.step, result.interrupted], [1, true]);
