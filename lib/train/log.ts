@@ -2,7 +2,17 @@
  * What a run leaves to read beside its checkpoints: `metrics.jsonl`, one log line per line; `trainer_state.json`, where
  * it stands; `events.out.tfevents.*`, the same curves for TensorBoard.
  */
-import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { pid } from "node:process";
@@ -28,9 +38,14 @@ export type TrainerState = {
 export type RunLog = {
   /** Adds a line to metrics.jsonl and to the event file. */
   readonly line: (metrics: StepMetrics) => void;
-  /** Replaces trainer_state.json. */
+  /** Replaces trainer_state.json: at once when the status changes, else at most once a second. */
   readonly state: (state: TrainerState) => void;
+  /** Waits until the lines are on the disk: a checkpoint that outlives a power failure must not outlive its log. */
+  readonly flush: () => void;
 };
+
+/** Milliseconds between two states of a run that goes on. */
+const betweenStates = 1000;
 
 /** Curves of a log line by TensorBoard tag; what is no finite number is left out. */
 export function curvesOf(line: StepMetrics): Record<string, number> {
@@ -44,19 +59,39 @@ export function curvesOf(line: StepMetrics): Record<string, number> {
   return curves;
 }
 
-/** Appends lines to metrics.jsonl; lines after the step of a resume are dropped first. */
-function openMetrics(path: string, step: number): (line: object) => void {
-  const old = existsSync(path) ? readFileSync(path, "utf8").split("\n").filter((line) => line !== "") : [];
-  const lines = old.filter((line) => {
+/** Appends lines to metrics.jsonl; lines after the step of a resume, and one that a kill cut off, are dropped first. */
+function openMetrics(
+  path: string,
+  step: number,
+): Pick<RunLog, "flush"> & { readonly line: (line: object) => void } {
+  const old = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const kept = old.split("\n").filter((line) => {
     try {
       return (JSON.parse(line) as { step: number }).step <= step;
     } catch {
-      return false; // cut off by a kill
+      return false;
     }
   });
-  return (line) => {
-    lines.push(JSON.stringify(line));
-    writeFileAtomic(path, `${lines.join("\n")}\n`);
+  const text = kept.map((line) => `${line}\n`).join("");
+  if (text !== old) writeFileAtomic(path, text);
+  const inFile = (work: (file: number) => void): void => {
+    try {
+      const file = openSync(path, "a");
+      try {
+        work(file);
+      } finally {
+        closeSync(file);
+      }
+    } catch (error) {
+      throw failedWrite(`write the log ${path}`, error);
+    }
+  };
+  return {
+    // Written to the end and not anew: that would wait for the disk at every line, and take longer with each.
+    line: (line) => inFile((file) => writeFileSync(file, `${JSON.stringify(line)}\n`)),
+    flush: () => {
+      if (existsSync(path)) inFile(fsyncSync);
+    },
   };
 }
 
@@ -89,16 +124,22 @@ function removeLeftOvers(folder: string): void {
 
 /** Opens the files of a run that begins at `step`; without an output_dir nothing is written. */
 export function openLog({ output_dir: folder }: PretrainingConfig, step: number): RunLog {
-  if (folder === "") return { line: () => {}, state: () => {} };
+  if (folder === "") return { line: () => {}, state: () => {}, flush: () => {} };
   removeLeftOvers(folder);
   const metrics = openMetrics(join(folder, "metrics.jsonl"), step);
   const events = openEvents(folder, step);
+  let last: { readonly status: TrainerState["status"]; readonly time: number } | undefined;
   return {
     line: (line) => {
-      metrics(line);
+      metrics.line(line);
       events(line);
     },
-    state: (state) =>
-      writeFileAtomic(join(folder, "trainer_state.json"), `${JSON.stringify(state, null, 2)}\n`),
+    state: (state) => {
+      const time = performance.now();
+      if (last?.status === state.status && time - last.time < betweenStates) return;
+      last = { status: state.status, time };
+      writeFileAtomic(join(folder, "trainer_state.json"), `${JSON.stringify(state, null, 2)}\n`);
+    },
+    flush: metrics.flush,
   };
 }

@@ -91,6 +91,7 @@ export async function loop(
       await onStep?.(line);
     }
     if (run.output_dir !== "" && !open && (last || best || due(run.save_checkpoints_steps, now.step))) {
+      files.flush();
       await save(options, now, saver, last);
     }
     open = false;
