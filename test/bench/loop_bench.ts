@@ -14,6 +14,7 @@ import {
   encodeExample,
   type Engine,
   initialParameters,
+  latestCheckpoint,
   openEngine,
   parsePretrainingConfig,
   pretrain,
@@ -49,18 +50,23 @@ type Case = {
   readonly batch: number;
   readonly S: number;
   readonly P: number;
-  /** Steps of one measurement. */
+  /** Steps of one measurement: a second or so of them, so that a save ends inside. */
   readonly steps: number;
 };
 
-/** Seconds of `steps` bare steps: the same program on the same batch again and again, results read at the end. */
-async function bareSteps(
-  config: AlbertConfig,
-  run: PretrainingConfig,
-  engine: Engine,
-  file: string,
-  steps: number,
-) {
+/** Seconds on the clock and of this process's processor time. */
+type Cost = { readonly wall: number; readonly processor: number };
+
+function stopwatch(): () => Cost {
+  const [wall, processor] = [performance.now(), process.cpuUsage()];
+  return () => {
+    const { user, system } = process.cpuUsage(processor);
+    return { wall: (performance.now() - wall) / 1000, processor: (user + system) / 1e6 };
+  };
+}
+
+/** The bare step: the same program on the same batch again and again, results read at the end. */
+async function openBare(config: AlbertConfig, run: PretrainingConfig, engine: Engine, file: string) {
   const types = parameterTypes(config);
   const step = await makeTrainStep(config, run, engine);
   const zero = zeroValues(types);
@@ -75,51 +81,73 @@ async function bareSteps(
   const { value } = await batches.next();
   await batches.return(undefined);
   const arrays = batchArrays(value, run.mask_token_id);
-  let began = 0;
-  const warm = Math.ceil(steps / 10);
-  for (let i = 0; i < warm + steps; i++) {
-    if (i === warm) {
+  let done = 0;
+  return {
+    measure: async (steps: number): Promise<Cost> => {
+      const stop = stopwatch();
+      for (let i = 0; i < steps; i++) {
+        state = await step.run(state, [arrays], { step: done++, learningRate: 1e-4 });
+      }
       await state.totals.data();
-      began = performance.now();
-    }
-    state = await step.run(state, [arrays], { step: i, learningRate: 1e-4 });
-  }
-  await state.totals.data();
-  const seconds = (performance.now() - began) / 1000;
-  release(state);
-  step.dispose();
-  return seconds;
+      return stop();
+    },
+    close: () => {
+      release(state);
+      step.dispose();
+    },
+  };
 }
 
-/** Seconds of `steps` steps of `pretrain` after its first log line. */
-async function wholeSteps(
-  config: AlbertConfig,
-  run: PretrainingConfig,
-  engine: Engine,
-  file: string,
-  steps: number,
-) {
-  let [began, ended] = [0, 0];
-  const warm = Math.ceil(steps / 10);
+type Pair = { readonly loop: Cost; readonly bare: Cost };
+
+/**
+ * Goes of the loop and of bare steps in turn, in one process, on one engine and with the same program: at every log line
+ * the loop waits for as many bare steps. With `saving` a checkpoint is begun at the start of every go of the loop, and
+ * what is left of it is waited for before the bare steps.
+ */
+async function pairsOf(
+  { config, steps }: Case,
+  given: PretrainingConfig,
+  { engine, file, rounds, saving }: {
+    readonly engine: Engine;
+    readonly file: string;
+    readonly rounds: number;
+    readonly saving: boolean;
+  },
+): Promise<Pair[]> {
+  const run = {
+    ...given,
+    log_every: steps,
+    num_train_steps: (rounds + 1) * steps,
+    save_checkpoints_steps: saving ? steps : 1e9,
+    keep_checkpoint_max: 1,
+  };
+  const bare = await openBare(config, run, engine, file);
+  await bare.measure(steps); // both sides start warm
   const lengths = { maxSeqLength: run.max_seq_length, maxPredictionsPerSeq: run.max_predictions_per_seq };
-  // Log lines stand at the beginning and at the end of what is measured, and as often between as asked for.
-  const each = Math.min(run.log_every, steps);
-  await pretrain({
-    config,
-    run: { ...run, log_every: each, num_train_steps: steps + each + warm },
-    examples: () => readRecords([file], lengths),
-  }, {
+  const pairs: Pair[] = [];
+  let stop: (() => Cost) | undefined;
+  await pretrain({ config, run, examples: () => readRecords([file], lengths) }, {
     engine,
-    onStep: ({ step }) => {
-      if (step === each) began = performance.now();
-      if (step === each + steps) ended = performance.now();
+    onStep: async ({ step }) => {
+      const loop = stop?.();
+      const wanted = saving && loop !== undefined ? step - steps : 0;
+      while (wanted > 0 && !latestCheckpoint(run.output_dir)?.endsWith(`${wanted}`)) await breathe();
+      const other = await bare.measure(steps);
+      if (loop !== undefined) pairs.push({ loop, bare: other });
+      stop = stopwatch();
     },
   });
-  return (ended - began) / 1000;
+  bare.close();
+  return pairs;
 }
 
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
+const breathe = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
+
+const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b);
+  return ((sorted[(sorted.length - 1) >> 1] ?? NaN) + (sorted[sorted.length >> 1] ?? NaN)) / 2;
+};
 
 async function compare(
   one: Case,
@@ -130,49 +158,39 @@ async function compare(
   const { config, batch, S, P, steps } = one;
   const file = join(folder, `${one.name}.tfrecord`);
   writeRecords(file, batch * 20, S, P, config.vocab_size);
+  const output_dir = mkdtempSync(join(folder, "run-"));
   const run = parsePretrainingConfig({
+    output_dir,
     max_seq_length: S,
     max_predictions_per_seq: P,
     train_batch_size: batch,
     learning_rate: 1e-4,
     num_warmup_steps: 0,
-    num_train_steps: 1_000_000,
   });
-  const saves = 2;
-  const pairs: { bare: number; whole: number; saving: number }[] = [];
-  for (let i = 0; i < rounds; i++) {
-    const output_dir = mkdtempSync(join(folder, "run-"));
-    pairs.push({
-      bare: await bareSteps(config, run, engine, file, steps),
-      whole: await wholeSteps(config, run, engine, file, steps),
-      saving: await wholeSteps(
-        config,
-        { ...run, output_dir, save_checkpoints_steps: Math.floor(steps / saves), keep_checkpoint_max: 1 },
-        engine,
-        file,
-        steps,
-      ),
-    });
-    rmSync(output_dir, { recursive: true });
-  }
-  const ratios = pairs.map(({ bare, whole }) => whole / bare);
-  const perSave = median(pairs.map(({ whole, saving }) => saving - whole)) / saves;
-  const perStep = median(pairs.map(({ bare }) => bare)) / steps;
-  const withSaves = median(ratios) + Math.max(perSave, 0) / perStep / run.save_checkpoints_steps;
+  const plain = await pairsOf(one, run, { engine, file, rounds, saving: false });
+  rmSync(output_dir, { recursive: true });
+  const saving = await pairsOf(one, run, { engine, file, rounds: Math.ceil(rounds / 2), saving: true });
+  rmSync(output_dir, { recursive: true });
+  const ratios = plain.map(({ loop, bare }) => loop.wall / bare.wall);
+  const ratio = median(ratios);
+  const perStep = median(plain.map(({ bare }) => bare.wall)) / steps;
+  // A pair with a save against its own bare steps, less what the loop costs without one.
+  const perSave = Math.max(0, median(saving.map(({ loop, bare }) => loop.wall - ratio * bare.wall)));
+  const processor = median(plain.map(({ loop, bare }) => loop.processor - bare.processor)) / steps;
+  const every = run.save_checkpoints_steps;
   return [
     {
       what: `${one.name}: input and logging over the bare step, ${engine.name}`,
-      ours: median(pairs.map(({ whole }) => whole)),
-      peer: median(pairs.map(({ bare }) => bare)),
-      ratio: median(ratios),
+      ours: median(plain.map(({ loop }) => loop.wall)),
+      peer: median(plain.map(({ bare }) => bare.wall)),
+      ratio,
       low: Math.min(...ratios),
       high: Math.max(...ratios),
     },
-    `${one.name}, ${engine.name}: a step takes ${
-      (1000 * perStep).toFixed(1)
-    } ms, a save delays the loop by ` +
-    `${(1000 * perSave).toFixed(0)} ms; with one every ${run.save_checkpoints_steps} steps the loop takes ` +
-    `${withSaves.toFixed(3)} of the bare steps (wished: at most 1.03)`,
+    `${one.name}, ${engine.name}: a step takes ${(1000 * perStep).toFixed(2)} ms; the loop adds ` +
+    `${(1000 * processor).toFixed(3)} ms of this process's processor time to it; a save costs the loop ` +
+    `${(1000 * perSave).toFixed(0)} ms; with one every ${every} steps the loop takes ` +
+    `${(ratio + perSave / perStep / every).toFixed(3)} of the bare steps (wished: at most 1.03)`,
   ];
 }
 
@@ -208,20 +226,53 @@ async function collating(folder: string): Promise<string[]> {
   ];
 }
 
-/** The loop on the guide's model on both engines, on a larger one on xla, and the collating of batches. */
-export async function* loopBench(): AsyncGenerator<Ratio | string> {
+const wide = {
+  hidden_size: 256,
+  intermediate_size: 1024,
+  num_attention_heads: 4,
+  num_hidden_layers: 4,
+};
+
+const cases: Readonly<Record<string, Case & { readonly engine: string }>> = {
+  "1": {
+    engine: "tfjs-wasm",
+    name: "guide",
+    config: albertPreset("guide"),
+    batch: 16,
+    S: 16,
+    P: 4,
+    steps: 100,
+  },
+  "2": { engine: "xla", name: "guide", config: albertPreset("guide"), batch: 16, S: 16, P: 4, steps: 200 },
+  "3": {
+    engine: "tfjs-wasm",
+    name: "4 layers of 256",
+    config: albertPreset("base", wide),
+    ...{ batch: 8, S: 128, P: 20, steps: 2 },
+  },
+  "4": {
+    engine: "xla",
+    name: "4 layers of 256",
+    config: albertPreset("base", wide),
+    ...{ batch: 8, S: 128, P: 20, steps: 6 },
+  },
+  "5": { engine: "xla", name: "base", config: albertPreset("base"), batch: 4, S: 128, P: 20, steps: 2 },
+};
+
+/**
+ * The loop on a small model and on larger ones, on both engines, and the collating of batches. `--cases=1,2` takes some of
+ * them (0 is collating), `--rounds=20` says how many pairs of goes.
+ */
+export async function* loopBench(
+  { cases: wanted = "0,1,2,3,4,5", rounds = "10" }: { readonly [flag: string]: string },
+): AsyncGenerator<Ratio | string> {
   const folder = mkdtempSync(join(tmpdir(), "albert-"));
+  const names = wanted.split(",");
   try {
-    for (const line of await collating(folder)) yield line;
-    const guide: Case = { name: "guide", config: albertPreset("guide"), batch: 16, S: 16, P: 4, steps: 150 };
-    const wide = albertPreset("base", {
-      hidden_size: 256,
-      intermediate_size: 1024,
-      num_attention_heads: 4,
-      num_hidden_layers: 4,
-    });
-    const small: Case = { name: "4 layers of 256", config: wide, batch: 8, S: 128, P: 20, steps: 20 };
-    for (const [name, one] of [["tfjs-wasm", guide], ["xla", guide], ["xla", small]] as const) {
+    if (names.includes("0")) { for (const line of await collating(folder)) yield line; }
+    for (const [number, one] of Object.entries(cases)) {
+      if (!names.includes(number)) continue;
+      const name = one.engine;
       let engine: Engine;
       try {
         engine = await openEngine(name);
@@ -229,7 +280,7 @@ export async function* loopBench(): AsyncGenerator<Ratio | string> {
         yield `${name}: skipped, ${error instanceof Error ? error.message : String(error)}`;
         continue;
       }
-      for (const result of await compare(one, engine, folder, 3)) yield result;
+      for (const result of await compare(one, engine, folder, Number(rounds))) yield result;
     }
   } finally {
     rmSync(folder, { recursive: true });
