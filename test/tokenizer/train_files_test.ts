@@ -77,3 +77,39 @@ Deno.test("trainUnigramFiles() leaves nothing when the folder cannot be written"
   await assert.rejects(trainUnigramFiles(options), /Cannot write/);
   assert.deepEqual(readdirSync(at).sort(), ["a.txt", "file"]);
 });
+
+// Decoded texts are those of SentencePiece 0.2.0 with the same model.
+Deno.test("trainUnigramFiles() stores rules for decoded text, and decode() applies them", async () => {
+  const at = folder();
+  const text = ["der Hund bellt laut.", "die Katze der See schläft", "ein Bär und der Hund"];
+  writeFileSync(`${at}/a.txt`, Array.from({ length: 20 }, () => text).flat().join("\n") + "\n");
+  writeFileSync(`${at}/rules.tsv`, "61\t62\n64 65 72\t44 45 52\tder\n2E\ne4\t61 65\n");
+  const { model } = await trainUnigramFiles({
+    ...flags,
+    input: `${at}/a.txt`,
+    model_prefix: `${at}/t`,
+    vocab_size: 40,
+    denormalization_rule_tsv: `${at}/rules.tsv`,
+  });
+  const { decode, encodeIds } = loadSentencePiece(readFileSync(model));
+  const both = (given: string): string => decode(encodeIds(given));
+  assert.equal(both("der Hund."), "DER Hund");
+  assert.equal(both("ein Bär der"), "ein Baer DER");
+  assert.equal(both("adera  xq"), "bDERb  \u2047 ");
+});
+
+Deno.test("trainUnigramFiles() names the file of symbols or seeds that is missing or wrong", async () => {
+  const at = folder();
+  writeFileSync(`${at}/a.txt`, lines.join("\n"));
+  writeFileSync(`${at}/seeds`, "sea\t3\nland\n");
+  const options = { ...flags, input: `${at}/a.txt`, model_prefix: `${at}/t` };
+  await assert.rejects(
+    trainUnigramFiles({ ...options, control_symbols_file: `${at}/none` }),
+    /control_symbols_file names .*none: there is no such file/,
+  );
+  await assert.rejects(
+    trainUnigramFiles({ ...options, seed_sentencepieces_file: `${at}/seeds` }),
+    /seeds: line 2 is "land", expected a piece, a tab and a whole frequency/,
+  );
+  assert.deepEqual(readdirSync(at).sort(), ["a.txt", "seeds"]);
+});
