@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -193,4 +194,17 @@ Deno.test("writeRaw() trains punkt on all of the input when it is asked to", asy
   const early = await writeRaw({ input, output, trainPunktLength: 500 });
   const whole = await writeRaw({ input, output, trainPunktLength: Infinity });
   assert.ok(whole.train.sentences < early.train.sentences);
+});
+
+Deno.test("writeRaw() makes the same of standard input as of a file, learning from its beginning", async () => {
+  const text = Array.from({ length: 300 }, (_, i) => `Mr. Hall saw ${i} cats. The qty. Smith gave was low.\n`)
+    .join("\n");
+  const { folder, input, output } = workspace(text);
+  const expected = await writeRaw({ input, output, trainPunktLength: 4000 });
+  const program = `
+    import { writeRaw } from "${new URL("../../lib/text/mod.ts", import.meta.url).href}";
+    const options = { input: "-", output: ${JSON.stringify(`${folder}/piped.txt`)}, trainPunktLength: 4000 };
+    console.log((await writeRaw(options)).train.sha256);`;
+  const { stdout, stderr } = spawnSync(Deno.execPath(), ["eval", "--no-check", program], { input: text });
+  assert.equal(stdout.toString().trim(), expected.train.sha256, stderr.toString());
 });
