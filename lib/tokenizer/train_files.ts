@@ -1,8 +1,9 @@
 /**
  * Training from raw files to `<prefix>.model` and `<prefix>.vocab`, the way spm_train is called.
  */
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { CorruptFileError, openAtomic } from "../formats/mod.ts";
+import type { OnProgress } from "../progress.ts";
 import type { UnigramOptions } from "./options.ts";
 import { splitList } from "./resolve_options.ts";
 import { type TrainingReport, trainUnigram } from "./trainer.ts";
@@ -84,7 +85,9 @@ export async function trainUnigramFiles(options: UnigramFileOptions): Promise<Tr
   const input = typeof flags.input === "string" ? splitList(flags.input) : flags.input;
   if (input.length === 0) throw new TypeError("Cannot train the tokenizer: input names no file");
   if (flags.model_prefix === "") throw new TypeError("Cannot train the tokenizer: model_prefix is empty");
-  const trained = await trainUnigram(allLines(input, invalid_utf8), { ...flags, input });
+  const place = { done: 0, total: input.reduce((sum, path) => sum + sizeOf(path), 0) };
+  const lines = allLines(input, invalid_utf8, (bytes) => place.done += bytes);
+  const trained = await trainUnigram(lines, { ...flags, input, ...inBytes(flags.onProgress, place) });
   const names = { model: `${flags.model_prefix}.model`, vocab: `${flags.model_prefix}.vocab` };
   const vocab = openAtomic(names.vocab);
   try {
@@ -103,12 +106,40 @@ export async function trainUnigramFiles(options: UnigramFileOptions): Promise<Tr
   return { ...names, report: trained.report };
 }
 
-function* allLines(paths: readonly string[], invalid: "error" | "replace"): Generator<string> {
-  for (const path of paths) yield* fileLines(path, invalid);
+/** Size of a file; 0 where it has none, as a pipe, or cannot be read, which is told later. */
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** How far the reading is, in bytes of the files instead of lines: so its end can be foreseen. */
+function inBytes(
+  onProgress: OnProgress | undefined,
+  place: { readonly done: number; readonly total: number },
+): Pick<UnigramOptions, "onProgress"> {
+  if (onProgress === undefined || place.total === 0) return {};
+  return {
+    onProgress: (progress) => {
+      if (progress.unit !== "sentences") return onProgress(progress);
+      const total = Math.max(place.total, place.done); // a file may grow meanwhile
+      onProgress({ ...progress, done: place.done, total, unit: "bytes", note: `${progress.done} sentences` });
+    },
+  };
+}
+
+function* allLines(
+  paths: readonly string[],
+  invalid: "error" | "replace",
+  onBytes: (bytes: number) => void,
+): Generator<string> {
+  for (const path of paths) yield* fileLines(path, invalid, onBytes);
 }
 
 /** Lines of one file, split at LF only; a last line without LF counts. */
-function* fileLines(path: string, invalid: "error" | "replace"): Generator<string> {
+function* fileLines(
+  path: string,
+  invalid: "error" | "replace",
+  onBytes: (bytes: number) => void,
+): Generator<string> {
   let handle: number;
   try {
     handle = openSync(path, "r");
@@ -124,6 +155,7 @@ function* fileLines(path: string, invalid: "error" | "replace"): Generator<strin
     const block = new Uint8Array(1 << 18);
     for (;;) {
       const got = readSync(handle, block, 0, block.length, null);
+      onBytes(got);
       const bytes = new Uint8Array(pending.length + got);
       bytes.set(pending);
       bytes.set(block.subarray(0, got), pending.length);

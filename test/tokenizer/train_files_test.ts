@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { CorruptFileError, loadSentencePiece, trainUnigram, trainUnigramFiles } from "albert-guide";
+import {
+  CorruptFileError,
+  loadSentencePiece,
+  type Progress,
+  trainUnigram,
+  trainUnigramFiles,
+} from "albert-guide";
 
 const folder = (): string => mkdtempSync(`${tmpdir()}/albert-`);
 const lines = Array.from(
@@ -24,6 +30,25 @@ Deno.test("trainUnigramFiles() writes what trainUnigram() makes of the same line
   const list = await trainUnigramFiles({ ...flags, input: input.join(","), model_prefix: `${at}/t` });
   assert.deepEqual(new Uint8Array(readFileSync(list.model)), direct.model);
   assert.equal(loadSentencePiece(direct.model).model.trainer_spec?.["model_prefix"], `${at}/t`);
+});
+
+Deno.test("trainUnigramFiles() tells how many bytes of the files are read, of how many", async () => {
+  const at = folder();
+  writeFileSync(`${at}/a.txt`, lines.join("\n"));
+  writeFileSync(`${at}/b.txt`, lines.join("\n") + "\n");
+  const seen: Progress[] = [];
+  const input = [`${at}/a.txt`, `${at}/b.txt`];
+  await trainUnigramFiles({ ...flags, input, model_prefix: `${at}/t`, onProgress: (p) => seen.push(p) });
+  const size = 2 * lines.join("\n").length + 1;
+  const reading = seen.filter(({ stage }) => stage.endsWith("read and normalize"));
+  assert.deepEqual(reading.at(-1), {
+    stage: "tokenizer: read and normalize",
+    done: size,
+    total: size,
+    unit: "bytes",
+    note: "120 sentences",
+  });
+  for (const { total } of seen) assert.ok(total !== undefined);
 });
 
 Deno.test("trainUnigramFiles() names file, line and byte when the input is not UTF-8", async () => {
