@@ -4,7 +4,7 @@
  */
 import { CorruptFileError } from "../formats/mod.ts";
 import { decodeExample, type Example } from "./example.ts";
-import { type ReadOptions, readTfrecords } from "./tfrecord_read.ts";
+import { type ReadOptions, readTfrecordBlocks } from "./tfrecord_read.ts";
 
 /**
  * One record as arrays, named as in the file.
@@ -122,11 +122,13 @@ export async function* readRecords(
     const skip = wanted && ((index: number): boolean => !wanted(before + index));
     const options = { ...(onDamaged && { onDamaged }), ...(skip && { skip }) };
     let count = 0;
-    for await (const { index, byte, data } of readTfrecords(path, options)) {
-      count = index + 1;
-      yield data.length === 0 && skip?.(index) === true
-        ? undefined
-        : recordArrays(data, lengths, path, index, byte);
+    for await (const records of readTfrecordBlocks(path, options)) {
+      for (const { index, byte, data } of records) {
+        count = index + 1;
+        yield data.length === 0 && skip?.(index) === true
+          ? undefined
+          : recordArrays(data, lengths, path, index, byte);
+      }
     }
     before += count;
   }

@@ -78,32 +78,87 @@ export type ReadOptions = {
  * }, CorruptFileError);
  * ```
  */
-export async function* readTfrecords(
+export async function* readTfrecords(path: string, options: ReadOptions = {}): AsyncGenerator<TfRecord> {
+  for await (const records of readTfrecordBlocks(path, options)) yield* records;
+}
+
+/** At most so many records are read ahead of their use, out of what is in memory already. */
+const blockRecords = 64;
+
+/**
+ * The records of a file as readTfrecords gives them, in arrays of those that are in memory: a hop of an async generator costs
+ * as much as decoding a record.
+ */
+export async function* readTfrecordBlocks(
   path: string,
   { record = 0, byte: start = 0, end = Infinity, skip, onDamaged }: ReadOptions = {},
-): AsyncGenerator<TfRecord> {
+): AsyncGenerator<readonly TfRecord[]> {
   const source = await openSource(path);
+  let block: TfRecord[] = [];
   try {
     await source.skipTo(start);
     for (let index = record; source.position() < end; index++) {
       let found: TfRecord | "end";
       try {
-        found = await nextRecord(path, index, source, skip?.(index) === true);
+        const skipped = skip?.(index) === true;
+        const ready = readyRecord(path, index, source, skipped);
+        if (ready === undefined && block.length > 0) {
+          yield block;
+          block = [];
+        }
+        found = ready ?? await nextRecord(path, index, source, skipped);
       } catch (error) {
+        if (block.length > 0) yield block;
+        block = [];
         if (onDamaged === undefined || !(error instanceof CorruptFileError)) throw error;
         onDamaged(error);
         if (!await resume(source)) return;
         continue;
       }
-      if (found === "end") return;
-      yield found;
+      if (found === "end") break;
+      block.push(found);
+      if (block.length === blockRecords) {
+        yield block;
+        block = [];
+      }
     }
+    if (block.length > 0) yield block;
   } finally {
     await source.close();
   }
 }
 
 const noData = new Uint8Array(0);
+
+/** The length of the record at the position of the source, once its header is in memory. */
+function lengthAt(path: string, index: number, source: RecordSource): number {
+  const byte = source.position();
+  const head = source.view();
+  checkSum(path, index, head, 0, 8, "length", byte + 8);
+  const view = new DataView(head.buffer, head.byteOffset, 8);
+  const length = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;
+  const { size } = source;
+  if (size !== undefined && byte + FRAME + length > size) {
+    throw cut(path, index, byte, size, FRAME + length, "record");
+  }
+  return length;
+}
+
+/** Takes the record of a length that is in memory; the source moves on only when its checksum is right. */
+function take(path: string, index: number, source: RecordSource, length: number, skip: boolean): TfRecord {
+  const byte = source.position();
+  const block = source.view();
+  if (!skip) checkSum(path, index, block, HEADER, HEADER + length, "data", byte + HEADER + length);
+  source.advance(FRAME + length);
+  return { index, byte, data: skip ? noData : block.subarray(HEADER, HEADER + length) };
+}
+
+/** The record at the position of the source if all of it is in memory. */
+function readyRecord(path: string, index: number, source: RecordSource, skip: boolean): TfRecord | undefined {
+  if (source.available() < HEADER) return undefined;
+  const length = lengthAt(path, index, source);
+  return source.available() < FRAME + length ? undefined : take(path, index, source, length, skip);
+}
 
 /** The record at the position of the source, which is moved behind it only when its checksums are right. */
 async function nextRecord(
@@ -113,32 +168,17 @@ async function nextRecord(
   skip: boolean,
 ): Promise<TfRecord | "end"> {
   const byte = source.position();
-  const ready = source.available() >= HEADER
-    ? source.available()
-    : await source.need(HEADER, { path, index });
+  const ready = await source.need(HEADER, { path, index });
   if (ready === 0) return "end";
   if (ready < HEADER) throw cut(path, index, byte, byte + ready, HEADER, "header");
-  const head = source.view();
-  checkSum(path, index, head, 0, 8, "length", byte + 8);
-  const view = new DataView(head.buffer, head.byteOffset, 8);
-  const length = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;
-  const { size } = source;
-  if (size !== undefined && byte + FRAME + length > size) {
-    throw cut(path, index, byte, size, FRAME + length, "record");
-  }
-  if (skip && size !== undefined) {
-    if (source.available() >= FRAME + length) source.advance(FRAME + length);
-    else await source.skipTo(byte + FRAME + length);
+  const length = lengthAt(path, index, source);
+  if (skip && source.size !== undefined) {
+    await source.skipTo(byte + FRAME + length);
     return { index, byte, data: noData };
   }
-  if (source.available() < FRAME + length) {
-    const got = await source.need(FRAME + length, { path, index });
-    if (got < FRAME + length) throw cut(path, index, byte, byte + got, FRAME + length, "record");
-  }
-  const block = source.view();
-  if (!skip) checkSum(path, index, block, HEADER, HEADER + length, "data", byte + HEADER + length);
-  source.advance(FRAME + length);
-  return { index, byte, data: skip ? noData : block.subarray(HEADER, HEADER + length) };
+  const got = await source.need(FRAME + length, { path, index });
+  if (got < FRAME + length) throw cut(path, index, byte, byte + got, FRAME + length, "record");
+  return take(path, index, source, length, skip);
 }
 
 /** Moves to the next frame behind damage: the next place where eight bytes are followed by their checksum. */
