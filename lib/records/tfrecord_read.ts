@@ -79,7 +79,9 @@ export type ReadOptions = {
  * ```
  */
 export async function* readTfrecords(path: string, options: ReadOptions = {}): AsyncGenerator<TfRecord> {
-  for await (const records of readTfrecordBlocks(path, options)) yield* records;
+  for await (const records of readTfrecordBlocks(path, options)) {
+    for (const record of records) yield record; // yield* would cost a second hop each
+  }
 }
 
 /** At most so many records are read ahead of their use, out of what is in memory already. */
