@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { commands, parseArguments } from "../../lib/commands/mod.ts";
 import { createRecords, type RecordsOptions } from "../../lib/records/mod.ts";
+import { serializeModel } from "../../lib/tokenizer/mod.ts";
 
 /** Removed when the tests of the file that asked for it are through. */
 export function ownFolder(): string {
@@ -33,6 +34,27 @@ export const tokenizer: RecordsOptions["tokenizer"] = {
   pieceOf: (id: number): string => pieces[id] ?? "",
   encode: (text: string): string[] => text.split(" ").map((word) => `▁${word}`),
 };
+
+/** The file of a tokenizer with these pieces: padding, the unknown piece, three of control, then words. */
+export function modelOf(pieces: readonly string[]): Uint8Array {
+  return serializeModel({
+    pieces: pieces.map((piece, i) => ({
+      piece,
+      score: -i,
+      type: i === 1 ? "unknown" : i < 5 ? "control" : "normal",
+    })),
+    trainer_spec: {
+      ...{ model_type: 1, vocab_size: pieces.length },
+      ...{ unk_id: 1, bos_id: -1, eos_id: -1, pad_id: 0 },
+    },
+    normalizer_spec: {
+      name: "identity",
+      add_dummy_prefix: true,
+      remove_extra_whitespaces: true,
+      escape_whitespaces: true,
+    },
+  });
+}
 
 /** Writes `raw.txt`: two documents, as often as asked for. */
 export function writeLetters(folder: string, times: number): void {

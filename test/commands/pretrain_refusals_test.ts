@@ -5,8 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { main } from "../../lib/cli.ts";
 import { albertConfigToJson, albertPreset } from "../../lib/config/mod.ts";
-import { serializeModel } from "../../lib/tokenizer/mod.ts";
-import { makeRecords, ownFolder, writeLetters } from "./letters.ts";
+import { makeRecords, modelOf, ownFolder, writeLetters } from "./letters.ts";
 
 const folder = ownFolder();
 const at = (name: string): string => join(folder, name);
@@ -15,22 +14,7 @@ async function setup(): Promise<void> {
   writeLetters(folder, 9);
   writeFileSync(at("some.model"), "the bytes of a tokenizer");
   // [MASK] stands where most tokenizers have [CLS].
-  const moved = ["<pad>", "<unk>", "[MASK]", "[SEP]", "[CLS]", "▁a"];
-  const model = serializeModel({
-    pieces: moved.map((piece, i) => ({
-      piece,
-      score: -i,
-      type: i === 1 ? "unknown" : i < 5 ? "control" : "normal",
-    })),
-    trainer_spec: { model_type: 1, vocab_size: 6, unk_id: 1, bos_id: -1, eos_id: -1, pad_id: 0 },
-    normalizer_spec: {
-      name: "identity",
-      add_dummy_prefix: true,
-      remove_extra_whitespaces: true,
-      escape_whitespaces: true,
-    },
-  });
-  writeFileSync(at("moved.model"), model);
+  writeFileSync(at("moved.model"), modelOf(["<pad>", "<unk>", "[MASK]", "[SEP]", "[CLS]", "▁a"]));
   const { vocab_size: _, ...tiny } = JSON.parse(albertConfigToJson(albertPreset("tiny")));
   for (const vocab_size of [13, 12]) {
     writeFileSync(at(`config${vocab_size}.json`), JSON.stringify({ ...tiny, vocab_size }));

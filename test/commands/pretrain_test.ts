@@ -5,9 +5,8 @@ import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { presetOf } from "../../lib/commands/pretrain_inputs.ts";
 import { albertConfigToJson, albertPreset } from "../../lib/config/mod.ts";
-import { serializeModel } from "../../lib/tokenizer/mod.ts";
 import { readCheckpoint } from "../../lib/train/mod.ts";
-import { makeRecords, ownFolder, pieces, runCommand, writeLetters } from "./letters.ts";
+import { makeRecords, modelOf, ownFolder, pieces, runCommand, writeLetters } from "./letters.ts";
 import { xlaHere, xlaNote } from "../engines/xla.ts";
 
 const folder = ownFolder();
@@ -131,21 +130,7 @@ Deno.test("pretrain names what does not fit the records before the first step", 
 
 Deno.test("records says that the tokenizer has no <pad>, which exports need", async () => {
   for (const pad of ["<pad>", "[PAD]"]) {
-    const bytes = serializeModel({
-      pieces: [pad, ...pieces.slice(1)].map((piece, i) => ({
-        piece,
-        score: -i,
-        type: i === 1 ? "unknown" : i < 5 ? "control" : "normal",
-      })),
-      trainer_spec: { model_type: 1, vocab_size: 13, unk_id: 1, bos_id: -1, eos_id: -1, pad_id: 0 },
-      normalizer_spec: {
-        name: "identity",
-        add_dummy_prefix: true,
-        remove_extra_whitespaces: true,
-        escape_whitespaces: true,
-      },
-    });
-    writeFileSync(join(folder, "pad.model"), bytes);
+    writeFileSync(join(folder, "pad.model"), modelOf([pad, ...pieces.slice(1)]));
     const lines = await runCommand("records", [
       ...[`--input_file=${folder}/raw.txt`, `--output_file=${folder}/${pad}.tfrecord`],
       ...[`--spm_model_file=${folder}/pad.model`, "--max_seq_length=12", "--max_predictions_per_seq=2"],
