@@ -1,6 +1,6 @@
 /** The XLA engine inside both kernels: it computes, timers tick, the stop button works, and its crash is not theirs. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildPackage } from "../../lib/notebook/build.ts";
@@ -74,6 +74,7 @@ Deno.test({
   ignore: !xlaHere,
   fn: async () => {
     await buildPackage(); // problems in other parts of the library are not this test's business
+    mkdirSync(join(root, "build"), { recursive: true });
     const folder = mkdtempSync(join(root, "build", "engine-test-")); // below the project: tslab finds its packages
     try {
       for (const name of ["deno", "tslab"] as const) await tryEngine(name, folder);
