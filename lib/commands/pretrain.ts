@@ -5,10 +5,12 @@
 import { join } from "node:path";
 import type { AlbertConfig, PretrainingConfig } from "../config/mod.ts";
 import { measurePeak } from "../engines/mod.ts";
+import { writeFileAtomic } from "../formats/mod.ts";
 import type { Engine, MemoryNeed } from "../tensor/mod.ts";
 import {
   estimateCost,
   evaluate,
+  type Metrics,
   pretrain as train,
   type PretrainControls,
   pretrainStages,
@@ -112,9 +114,27 @@ function describePeak(config: AlbertConfig, runs: readonly PretrainingConfig[], 
     `${describeSeconds(seconds)} at the least; MFU is measured against it, over the last lines`;
 }
 
+/** The lines of an evaluation as the reference writes them, in `eval_results.txt` too: names in order of the alphabet. */
+function tellResults(
+  metrics: Metrics & { readonly global_step: number },
+  { output_dir }: PretrainingConfig,
+  print: Context["print"],
+): void {
+  const lines = Object.entries(metrics).sort(([a], [b]) => a < b ? -1 : 1).map(([name, value]) =>
+    `${name} = ${value}`
+  );
+  lines.forEach((line) => print(line));
+  writeFileAtomic(join(output_dir, "eval_results.txt"), `${lines.join("\n")}\n`);
+}
+
+const onTraining =
+  "evaluation: on the training records, as in the reference; --eval_input_file names held-out ones";
+
 /** `--do_eval` without `--do_train`: the newest checkpoint, on held-out or else on the training records. */
 async function evaluateOnly({ options, engine }: Opened, { print, signal }: Context): Promise<void> {
-  const { config, parameters, state } = readCheckpoint(options.init_checkpoint || options.output_dir);
+  const { path, config, parameters, state } = readCheckpoint(options.init_checkpoint || options.output_dir);
+  if (options.eval_input_file === "") print(onTraining);
+  print(`evaluation of ${path} on ${heldOut(options)}`);
   const metrics = await evaluate(parameters, config, openExamples(heldOut(options), options), {
     engine,
     batchSize: options.eval_batch_size,
@@ -122,7 +142,7 @@ async function evaluateOnly({ options, engine }: Opened, { print, signal }: Cont
     maskTokenId: options.mask_token_id,
     signal,
   });
-  print(JSON.stringify({ global_step: state.step, ...metrics }, undefined, 2));
+  tellResults({ global_step: state.step, ...metrics }, options, print);
 }
 
 /** Numbers of steps that are allowed and hardly meant. */
@@ -159,7 +179,7 @@ async function tellRun(
     for (const note of describeOddSteps(run)) print(`note: ${note}${where}`);
   });
   if (first.evalExamples !== undefined && first.run.eval_input_file === "") {
-    print("evaluation: on the training records, as in the reference; --eval_input_file names held-out ones");
+    print(onTraining);
   }
   if (peak !== undefined) print(describePeak(config, runs, peak));
   return peak;
@@ -206,6 +226,9 @@ async function run(
     : early === undefined
     ? "finished"
     : `stopped early, best at step ${early},`;
+  if (options.do_eval && !result.interrupted && result.evaluation !== undefined) {
+    tellResults({ global_step: result.step, ...result.evaluation }, options, print);
+  }
   print(`${how} at step ${result.step}: ${result.checkpoint ?? join(options.output_dir)}`);
 }
 

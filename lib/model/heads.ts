@@ -4,21 +4,8 @@
  * P is the number of predictions of a record, the other letters are those of the encoder.
  */
 import type { AlbertConfig } from "../config/mod.ts";
-import {
-  add,
-  allReduce,
-  cast,
-  crossEntropy,
-  div,
-  dot,
-  gather,
-  iota,
-  maximum,
-  mean,
-  minimum,
-  mul,
-} from "../tensor/mod.ts";
-import { reduceSum, reshape, type Tensor } from "../tensor/mod.ts";
+import { add, allReduce, cast, crossEntropy, div, dot, gather, iota, maximum, mean } from "../tensor/mod.ts";
+import { minimum, mul, reduceSum, reshape, type Tensor } from "../tensor/mod.ts";
 import { activate, albertEncoder, denseLayer, normLayer, weight } from "./encoder.ts";
 import type { EncoderInputs, EncoderOptions, EncoderOutputs, NamedTensors } from "./encoder.ts";
 

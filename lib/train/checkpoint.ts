@@ -52,6 +52,8 @@ export type RunState = {
   readonly run: object;
   /** SHA-256 of config, and as far as they were told of tokenizer and records. */
   readonly hashes?: { readonly [name: string]: string };
+  /** Engine and devices that computed it: another one goes on with other last digits. */
+  readonly computed_on?: string;
   /** With `early_stop`: the best held-out evaluation. */
   readonly early_stop?: EarlyStop;
   /** A signal came at the end of a step whose log line or evaluation was due: the next run begins with them. */

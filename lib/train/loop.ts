@@ -192,6 +192,7 @@ export async function save(
     steps_in_totals: now.counted,
     run,
     hashes: { ...hashes, config: hashOf(albertConfigToJson(config)) },
+    computed_on: now.computedOn,
     ...(now.stage === undefined ? {} : { stage: stageState(now.stage, now.firstStep) }),
     ...(now.early === undefined ? {} : { early_stop: now.early }),
     ...(now.pending ? { pending: true } : {}),

@@ -16,7 +16,7 @@ import type { PretrainControls, PretrainOptions, PretrainResult, StepMetrics } f
 import { openSaver } from "./saver.ts";
 import { type StagePlace, startOf } from "./start.ts";
 import { downloadAll } from "./step.ts";
-import { batchesOf, beginning, type Moving, release } from "./stepping.ts";
+import { batchesOf, beginning, describeEngine, type Moving, release } from "./stepping.ts";
 
 /**
  * Trains ALBERT on masked pieces and sentence order.
@@ -94,6 +94,13 @@ export async function trainLocked(
     controls.onNote?.(`${start.passedOver}; going on from the one before it, ${start.checkpoint}`);
   }
   if (start.warmStart !== undefined) controls.onNote?.(start.warmStart);
+  const on = describeEngine(engine);
+  if (start.computedOn !== undefined && start.computedOn !== on) {
+    controls.onNote?.(
+      `${start.checkpoint} was computed on ${start.computedOn}, this run goes on with ${on}: ` +
+        "the same weights, moments and order of data, but sums in another order, so later digits differ",
+    );
+  }
   await controls.onStart?.({ step: start.step, checkpoint: start.checkpoint });
   const trainStep = await readyStep(config, run, controls, { done: start.step, total: targetOf(run, start) });
   if (trainStep.memory !== undefined) controls.onMemory?.(trainStep.memory);

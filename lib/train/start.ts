@@ -38,6 +38,8 @@ export type Start = {
   readonly earlyStop: EarlyStop | undefined;
   /** The log line and the evaluation of the step are still due. */
   readonly pending: boolean;
+  /** Engine and devices that computed the checkpoint of a resume. */
+  readonly computedOn?: string;
   /** What a warm start took, and what it did not find. */
   readonly warmStart?: string;
   /** A newer checkpoint that is damaged, and why. */
@@ -197,6 +199,7 @@ export function startOf(options: PretrainOptions, stage?: StagePlace): Start {
       firstStep: state.stage?.first_step ?? 0,
       checkpoint: own,
       pending: state.pending === true,
+      ...(state.computed_on === undefined ? {} : { computedOn: state.computed_on }),
       ...(damaged === undefined ? {} : { passedOver: damaged.message }),
     };
   }

@@ -22,6 +22,8 @@ export type Moving = {
   /** The step at which the schedule's clock stood at 0. */
   readonly firstStep: number;
   readonly stage: StagePlace | undefined;
+  /** Engine and devices. */
+  readonly computedOn: string;
   /** Steps whose sums are in the totals. */
   counted: number;
   /** Milliseconds spent in them during this call, and their number. */
@@ -52,6 +54,10 @@ async function uploadState(start: Start, { config }: PretrainOptions, engine: En
   };
 }
 
+/** Engine and devices in words: the same words compute the same bits. */
+export const describeEngine = (engine: Engine): string =>
+  `${engine.name} (${engine.devices().map(({ name }) => name).join(" + ")})`;
+
 /** The beginning of a run on the device. */
 export async function beginning(
   start: Start,
@@ -65,6 +71,7 @@ export async function beginning(
     position: start.position,
     firstStep: start.firstStep,
     stage,
+    computedOn: describeEngine(engine),
     counted: start.stepsInTotals,
     busy: 0,
     timed: 0,

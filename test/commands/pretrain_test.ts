@@ -155,7 +155,35 @@ Deno.test("pretrain takes records with exchanged pieces at twice the predictions
 Deno.test("pretrain with --do_eval alone measures the newest checkpoint", async () => {
   await pretrain("measured", "--nomeasure_peak");
   const printed = await pretrain("measured", "--nodo_train", "--do_eval");
-  assert.equal(JSON.parse(printed.join("\n")).global_step, 4);
+  const results = readFileSync(join(folder, "measured", "eval_results.txt"), "utf8").trim().split("\n");
+  assert.deepEqual(printed.slice(-results.length), results); // as the reference writes it
+  const names = results.map((line) => /^(\w+) = [\d.]+(?:e-?\d+)?$/.exec(line)?.[1]);
+  assert.deepEqual(names, [...names].sort());
+  for (const name of ["loss", "masked_lm_accuracy", "masked_lm_loss", "sentence_order_loss"]) {
+    assert.ok(names.includes(name), name);
+  }
+  assert.ok(results.includes("global_step = 4"));
+  assert.match(printed.join("\n"), /on the training records, as in the reference/);
+});
+
+Deno.test("pretrain with both --do_train and --do_eval leaves the results of its last step", async () => {
+  const printed = await pretrain("both", "--nomeasure_peak", "--do_eval");
+  const results = readFileSync(join(folder, "both", "eval_results.txt"), "utf8").trim().split("\n");
+  assert.deepEqual(printed.slice(-1 - results.length, -1), results);
+  const alone = await pretrain("both", "--nodo_train", "--do_eval");
+  assert.deepEqual(alone.slice(-results.length), results);
+});
+
+Deno.test("pretrain goes on with another engine and says that later digits differ", async () => {
+  const stop = ["--nomeasure_peak", "--stop_after_steps=2"];
+  await pretrain("moved", ...stop);
+  const same = await pretrain("moved", "--nomeasure_peak", "--stop_after_steps=3");
+  assert.doesNotMatch(same.join("\n"), /was computed on/);
+  const moved = await pretrain("moved", "--nomeasure_peak", "--engine=reference");
+  assert.match(
+    moved.join("\n"),
+    /step-000003 was computed on tfjs-wasm \(.*\), this run goes on with reference \(.*\)/,
+  );
 });
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {

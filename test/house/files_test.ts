@@ -60,3 +60,9 @@ Deno.test("the lock file and the configuration name no host of a registry and pi
   );
   assert.deepEqual(loose, []);
 });
+
+Deno.test("lib/model is read in one sitting: at most 500 lines", () => {
+  const paths = sources().filter((path) => name(path).startsWith("lib/model/"));
+  const lines = paths.reduce((sum, path) => sum + readFileSync(path, "utf8").trimEnd().split("\n").length, 0);
+  assert.ok(paths.length > 0 && lines <= 500, `${lines} lines in ${paths.length} files`);
+});
