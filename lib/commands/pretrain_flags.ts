@@ -11,7 +11,7 @@ const helps: Readonly<Partial<Record<keyof PretrainingConfig, string>>> = {
   max_seq_length: "pieces per record",
   max_predictions_per_seq: "masked pieces per record",
   do_train: "train",
-  do_eval: "evaluate on --eval_input_file at the end",
+  do_eval: "evaluate on --eval_input_file, else on --input_file, at the end or alone, into eval_results.txt",
   train_batch_size: "records per step",
   eval_batch_size: "records per evaluation batch",
   optimizer: "update rule, lamb or adamw",

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 
+import nltk.data
 from nltk.tokenize.punkt import (
     PunktSentenceTokenizer,
     PunktTrainer,
@@ -12,6 +13,7 @@ from nltk.tokenize.punkt import (
 )
 
 asked = json.load(sys.stdin)
+nltk.data.path.append(asked["tables"])  # NLTK 3.10 writes and reads only below its own folders
 result = {}
 if asked.get("train"):
     start = time.perf_counter()
@@ -21,7 +23,7 @@ if asked.get("train"):
     save_punkt_params(params, dir=asked["tables"])
 else:
     tokenizer = PunktSentenceTokenizer()
-    tokenizer._params = load_punkt_params(asked["tables"])
+    tokenizer._params = load_punkt_params(nltk.data.FileSystemPathPointer(asked["tables"]))
     start = time.perf_counter()
     result["sentences"] = [tokenizer.tokenize(text) for text in asked["texts"]]
     result["seconds"] = time.perf_counter() - start
