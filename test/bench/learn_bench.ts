@@ -1,6 +1,7 @@
 // deno task bench learn: the learning presets from corpus to thresholds, through the library's own tokenizer, records and
 // schedule of stages. Runs go on where they were stopped: --minutes=5 ends a go. Each run leaves its curve and chart in
-// build/learn. Thresholds are those of a study of the same presets on another runtime: its worst seed minus a margin.
+// build/learn, and there is one picture of all runs. Thresholds are those of a study of the same presets on another
+// runtime: its worst seed minus a margin.
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -27,6 +28,7 @@ import {
   writeFileAtomic,
 } from "albert-guide";
 import { rawFiles } from "./learn_corpus.ts";
+import { writeCurves } from "./learn_curves.ts";
 
 type Preset = Parameters<typeof learningRecipe>[0];
 
@@ -250,6 +252,7 @@ export async function* learnBench(
           const curve = curveOf(output_dir);
           const seconds = secondsOf(curve, recipe);
           await writeCharts(output_dir, name, base);
+          await writeCurves(root);
           const { evaluation } = curve.findLast((point) => point.evaluation !== undefined) ?? {};
           yield `${name}: step ${step}${interrupted ? ", to be continued" : ""}, ${
             seconds.toFixed(0)
