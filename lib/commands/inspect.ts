@@ -8,7 +8,7 @@ import { parseModel } from "../tokenizer/mod.ts";
 import { readCheckpoint } from "../train/mod.ts";
 import { type Command, command, type Context, UsageError } from "./command.ts";
 import { readInput } from "./files.ts";
-import { inspectRecords, type Pieces } from "./inspect_records.ts";
+import { chartFile, inspectRecords } from "./inspect_records.ts";
 import { openTokenizer } from "./records.ts";
 
 type Print = Context["print"];
@@ -116,19 +116,28 @@ export const inspect: Command = command({
   flags: {
     limit: { kind: "int", default: 3, help: "records or pieces shown in full" },
     json: { kind: "boolean", default: false, help: "records: one line of JSON a file instead of text" },
+    chart: {
+      kind: "string",
+      help: "records: SVG file for the figures, or a folder for those of several files",
+    },
     skip_damaged: { kind: "boolean", default: false, help: "records: skip damaged ones and count them" },
     spm_model_file: { kind: "string", help: "records: SentencePiece model, to show tokens" },
     vocab_file: { kind: "string", help: "records: WordPiece vocabulary, to show tokens" },
   },
-  run: async ({ limit, json, skip_damaged, spm_model_file, vocab_file }, paths, { print }) => {
+  run: async ({ limit, json, chart, skip_damaged, spm_model_file, vocab_file }, paths, context) => {
+    const { print } = context;
     if (paths.length === 0) throw new UsageError("Cannot run inspect: name a file");
-    const pieces: Pieces | undefined = spm_model_file === undefined && vocab_file === undefined
+    const tokenizer = spm_model_file === undefined && vocab_file === undefined
       ? undefined
       : openTokenizer({ spm_model_file, vocab_file, do_lower_case: true }).tokenizer;
     for (const path of paths) {
       const kind = kindOf(path);
+      const picture = chart === undefined ? undefined : chartFile(chart, path, paths.length);
       if (kind === "tfrecord") {
-        await inspectRecords(path, { limit, json, skipDamaged: skip_damaged, pieces }, print);
+        const options = { limit, json, skipDamaged: skip_damaged, tokenizer, chart: picture };
+        await inspectRecords(path, options, context);
+      } else if (picture !== undefined) {
+        throw new UsageError(`Cannot draw ${path}: it is a ${kind} file, --chart is for records`);
       } else if (kind === "model") inspectModel(path, limit, print);
       else if (kind === "safetensors") inspectTensors(path, print);
       else if (kind === "tensorflow") inspectTensorFlow(path, print);

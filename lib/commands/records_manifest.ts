@@ -38,7 +38,8 @@ export type RecordHashes = { readonly tokenizer?: string; readonly records?: str
 
 const sha256 = (data: Uint8Array | string): string => createHash("sha256").update(data).digest("hex");
 
-function manifestOf(path: string): { readonly file: string; readonly manifest: Manifest } | undefined {
+/** The manifest beside a record file that names it, and where it is; its own first, then those of other outputs. */
+export function manifestOf(path: string): { readonly file: string; readonly manifest: Manifest } | undefined {
   const folder = dirname(path);
   const named = `${path}.manifest.json`;
   const others = readdirSync(folder).filter((name) => name.endsWith(".manifest.json")).map((name) =>

@@ -8,8 +8,22 @@ import { basename, dirname, join } from "node:path";
 import { CorruptFileError } from "../formats/mod.ts";
 import type { RecordsConfig, RecordsReport, RecordsTokenizer, ReportedFile } from "./config.ts";
 
-/** SHA-256 over the pieces of a tokenizer in id order. */
-export function piecesHash(tokenizer: RecordsTokenizer): string {
+/**
+ * SHA-256 over the pieces of a tokenizer in id order: how a manifest names a tokenizer.
+ *
+ * @param tokenizer A loaded tokenizer.
+ * @returns The hash in hex.
+ * @example
+ * ```ts
+ * import { piecesHash } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const pieces = ["<pad>", "▁a"];
+ * const tokenizer = { size: 2, idOf: (p: string) => pieces.indexOf(p), pieceOf: (id: number) => pieces[id] ?? "" };
+ * assert.match(piecesHash(tokenizer), /^[0-9a-f]{64}$/);
+ * ```
+ */
+export function piecesHash(tokenizer: Pick<RecordsTokenizer, "size" | "pieceOf">): string {
   const hash = createHash("sha256");
   for (let id = 0; id < tokenizer.size; id++) hash.update(`${tokenizer.pieceOf(id)}\n`);
   return hash.digest("hex");
@@ -115,6 +129,7 @@ export function readManifest(path: string): RecordsManifest {
  * Compares the outputs of a run with its manifest, sizes first, then the SHA-256 of each.
  *
  * @param path Path of the manifest; an output that is not where it was is looked for beside it.
+ * @param options `file`: compare this file alone, wherever the run wrote it; default all outputs.
  * @returns One line for each output that differs; none when all are whole.
  * @throws {Error} When the manifest cannot be read.
  * @example
@@ -130,9 +145,10 @@ export function readManifest(path: string): RecordsManifest {
  * assert.match(checkManifest(`${folder}/a.manifest.json`)[0] ?? "", /a: it is missing/);
  * ```
  */
-export function checkManifest(path: string): string[] {
+export function checkManifest(path: string, { file: only }: { readonly file?: string } = {}): string[] {
   return readManifest(path).outputs.flatMap(({ path: named, bytes, sha256 }) => {
-    const file = isThere(named) ? named : join(dirname(path), basename(named));
+    if (only !== undefined && basename(only) !== basename(named)) return [];
+    const file = only ?? (isThere(named) ? named : join(dirname(path), basename(named)));
     if (!isThere(file)) return [`${named}: it is missing`];
     const { size } = statSync(file);
     if (size !== bytes) return [`${file}: it has ${size} bytes, its manifest says ${bytes}`];

@@ -20,7 +20,7 @@ export {
 } from "./config.ts";
 export { createRecords, type RecordsRun } from "./create.ts";
 export { expandPatterns } from "./inputs.ts";
-export { checkManifest, readManifest, type RecordsManifest } from "./manifest.ts";
+export { checkManifest, piecesHash, readManifest, type RecordsManifest } from "./manifest.ts";
 export { type Shard, shardOf } from "./shard_environment.ts";
 export {
   type InterleaveOptions,

@@ -12,6 +12,7 @@ export {
   type MaskGuess,
   topPieces,
 } from "./bar_chart.ts";
+export { type BarPanel, barPanels, type BarPanelsOptions } from "./bar_panels.ts";
 export { type Bundle, html, type Showable } from "./bundle.ts";
 export { type ByteField, recordBytesPicture } from "./bytes_picture.ts";
 export { type Chart, chart } from "./chart.ts";

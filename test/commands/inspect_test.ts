@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { inspect } from "../../lib/commands/inspect.ts";
-import { inspectRecords } from "../../lib/commands/inspect_records.ts";
-import { createRecords, type RecordsReport } from "../../lib/records/mod.ts";
+import { chartFile, inspectRecords } from "../../lib/commands/inspect_records.ts";
+import { createRecords, encodeExample, type RecordsReport, tfrecordWriter } from "../../lib/records/mod.ts";
 
 const pieces = [
   "<pad>",
@@ -33,13 +33,31 @@ async function made(): Promise<{ path: string; report: RecordsReport }> {
   };
 }
 
-async function printed(
+type Options = Parameters<typeof inspectRecords>[1];
+
+/** Runs, and gives the lines that were printed, also when it fails. */
+async function run(
   path: string,
-  options: Partial<Parameters<typeof inspectRecords>[1]> = {},
-): Promise<string[]> {
+  options: Partial<Options> = {},
+): Promise<{ lines: string[]; error?: Error }> {
   const lines: string[] = [];
-  const all = { limit: 1, json: false, skipDamaged: false, pieces: tokenizer, ...options };
-  await inspectRecords(path, all, (line = "") => void lines.push(line));
+  const all = { limit: 1, json: false, skipDamaged: false, tokenizer, ...options };
+  const context = {
+    print: (line = "") => void lines.push(line),
+    onProgress: () => {},
+    endProgress: () => Promise.resolve(),
+  };
+  try {
+    await inspectRecords(path, all, context);
+    return { lines };
+  } catch (error) {
+    return { lines, error: error as Error };
+  }
+}
+
+async function printed(path: string, options: Partial<Options> = {}): Promise<string[]> {
+  const { lines, error } = await run(path, options);
+  if (error !== undefined) throw error;
   return lines;
 }
 
@@ -69,7 +87,7 @@ Deno.test("inspect --json gives the figures to programs, with and without a toke
   assert(Math.abs(found.maskRate - 0.15) < 0.01 && found.maskRateByWordLength[0] > 0.1);
   assert.equal(found.maskId, 4);
   assert.equal(found.instances.length, 1);
-  const alone = JSON.parse((await printed(path, { json: true, pieces: undefined, limit: 0 }))[0] ?? "");
+  const alone = JSON.parse((await printed(path, { json: true, tokenizer: undefined, limit: 0 }))[0] ?? "");
   assert.deepEqual({ ...alone, instances: 0 }, { ...found, instances: 0 });
 });
 
@@ -79,13 +97,96 @@ Deno.test("inspect names damage, skips it when told so, and sees that the manife
   bytes[bytes.length - 30] = (bytes[bytes.length - 30] ?? 0) ^ 1;
   writeFileSync(path, bytes);
   await assert.rejects(printed(path), /Cannot read record \d+ of .*data checksum/);
-  const lines: string[] = [];
-  const options = { limit: 0, json: false, skipDamaged: true, pieces: undefined };
-  await assert.rejects(
-    inspectRecords(path, options, (line = "") => void lines.push(line)),
-    /Cannot trust .*its content is not what its manifest says/,
-  );
+  const { lines, error } = await run(path, { skipDamaged: true, tokenizer: undefined });
+  assert.match(String(error), /Cannot trust .*its content is not what its manifest says.*it has \d+ records/);
   assert(lines.some((line) => line.endsWith(`${report.instances - 1} records, 1 damaged places skipped`)));
+});
+
+/** The manifest with something else in it. */
+function rewrite(report: RecordsReport, change: (manifest: ManifestText) => void): void {
+  const manifest = JSON.parse(readFileSync(report.manifest, "utf8")) as ManifestText;
+  change(manifest);
+  writeFileSync(report.manifest, JSON.stringify(manifest));
+}
+type ManifestText = {
+  counts: { predictions: number; pairs: { next: number; swapped: number } };
+  flags: { max_seq_length: number };
+  outputs: { path: string; records: number }[];
+};
+
+Deno.test("inspect compares every count with the manifest, and the tokenizer that it is given", async () => {
+  const { path, report } = await made();
+  const changes: [string, (manifest: ManifestText) => void][] = [
+    ["records, its manifest says 1;", ({ outputs: [output] }) => void (output && (output.records = 1))],
+    ["predictions, its manifest says 5;", ({ counts }) => void (counts.predictions = 5)],
+    ["labels 0, its manifest says -1;", ({ counts: { pairs } }) => void (pairs.next = -1)],
+    ["labels 1, its manifest says", ({ counts: { pairs } }) => void pairs.swapped++],
+    ["40 tokens, its manifest says 64;", ({ flags }) => void (flags.max_seq_length = 64)],
+  ];
+  const whole = readFileSync(report.manifest);
+  for (const [words, change] of changes) {
+    rewrite(report, change);
+    assert.match(String((await run(path)).error), new RegExp(words));
+    writeFileSync(report.manifest, whole);
+  }
+  const other = { ...tokenizer, pieceOf: (id: number) => id === 9 ? "▁other" : tokenizer.pieceOf(id) };
+  const lines = await printed(path, { tokenizer: other });
+  assert(lines.some((line) => line.includes("made with another tokenizer than the one given")));
+});
+
+Deno.test("inspect finds the manifest by the second output's name, and takes a copy for what it is", async () => {
+  const { path } = await made();
+  const folder = mkdtempSync(`${tmpdir()}/albert-`);
+  const outputs = [`${folder}/a.tfrecord`, `${folder}/b.tfrecord`];
+  const flags = { max_seq_length: 40, input_file: path.replace("a.tfrecord", "raw.txt"), dupe_factor: 1 };
+  await createRecords({ ...flags, output_file: outputs.join(","), tokenizer });
+  assert((await printed(outputs[1] ?? "")).some((line) => line.endsWith("a.tfrecord.manifest.json agrees")));
+  const copy = mkdtempSync(`${tmpdir()}/albert-`);
+  for (const name of ["b.tfrecord", "a.tfrecord.manifest.json"]) {
+    cpSync(`${folder}/${name}`, `${copy}/${name}`);
+  }
+  const alone = await printed(`${copy}/b.tfrecord`);
+  assert(
+    alone.some((line) => /note: of the same run, not beside it: .*\/a\.tfrecord$/.test(line)),
+    alone.join("\n"),
+  );
+  cpSync(`${folder}/a.tfrecord`, `${copy}/b.tfrecord`); // the run's own b.tfrecord is still whole elsewhere
+  assert.match(String((await run(`${copy}/b.tfrecord`)).error), /Cannot trust .*b\.tfrecord: it/);
+  cpSync(`${folder}/a.tfrecord`, `${copy}/c.tfrecord`);
+  assert((await printed(`${copy}/c.tfrecord`)).includes("  no manifest beside it names this file"));
+});
+
+Deno.test("inspect draws the figures into a named file, or one for each file into a folder", async () => {
+  const { path } = await made();
+  const folder = mkdtempSync(`${tmpdir()}/albert-`);
+  assert.equal(chartFile("x.svg", path, 1), "x.svg");
+  assert.equal(chartFile(folder, path, 2), `${folder}/a.tfrecord.svg`);
+  assert.throws(() => chartFile("x.svg", path, 2), /Cannot draw 2 files into x\.svg: name a folder/);
+  const lines = await printed(path, { chart: `${folder}/new/figures.svg` });
+  assert(lines.includes(`  chart: ${folder}/new/figures.svg`));
+  const svg = readFileSync(`${folder}/new/figures.svg`, "utf8");
+  for (
+    const title of ["Records by length", "Predicted tokens", "Words with a prediction", "Labels", "ids used"]
+  ) {
+    assert(svg.includes(title), title);
+  }
+});
+
+Deno.test("inspect shows Examples of another kind, their shape once, and gives no figures", async () => {
+  const path = `${mkdtempSync(`${tmpdir()}/albert-`)}/a.tfrecord`;
+  const writer = tfrecordWriter(path);
+  for (let i = 0; i < 3; i++) {
+    const big = { type: "int64_list", values: [2n ** 60n + BigInt(i)] } as const;
+    writer.write(encodeExample({ label: big, text: { type: "bytes_list", values: [Uint8Array.of(i)] } }));
+  }
+  writer.commit();
+  const lines = await printed(path);
+  assert.equal(lines.filter((line) => line.startsWith("record ")).length, 1);
+  assert(lines.some((line) => /no figures.*record 0 at byte 0 has no input_ids, input_mask/.test(line)));
+  assert.deepEqual(JSON.parse((await printed(path, { json: true }))[0] ?? "").instances, [
+    { label: ["1152921504606846976"], text: [[0]] },
+  ]);
+  assert.match(String((await run(path, { chart: "x.svg" })).error), /Cannot draw .* there are no figures/);
 });
 
 Deno.test("inspect shows a TensorFlow checkpoint's variables by folder, prefix or file, and names damage", async () => {

@@ -81,6 +81,25 @@ function bandsSample(lib: typeof Show): Show.Chart {
   return lib.intervalChart({ xLabel: "rank of the piece", panels: [{ title: "Share right", series }] });
 }
 
+function panelsSample(lib: typeof Show): Show.Chart {
+  const draws = [["[MASK]", 0.7912, 0.8], ["itself", 0.1105, 0.1], ["another", 0.0983, 0.1]] as const;
+  const bands = Array.from({ length: 16 }, (_, i) => ({ label: 32 * i, value: 0.04 + 0.01 * Math.sin(i) }));
+  return lib.barPanels({
+    title: "What 1,000 draws gave",
+    panels: [
+      {
+        title: "What stands there",
+        bars: draws.map(([label, value, expected]) => ({ label, value, expected })),
+      },
+      { title: "Predicted", xLabel: "position", bars: bands },
+      {
+        title: "Nothing",
+        bars: [{ label: "a very long name", value: 0 }, { label: 'another, "quoted"', value: 0 }],
+      },
+    ],
+  });
+}
+
 function piecesSample(lib: typeof Show): Show.Showable {
   const pieces = [
     "▁Tokens",
@@ -207,6 +226,7 @@ export async function sampleBundles(lib: typeof Show): Promise<Record<string, Sh
     intervals: await intervalsSample(lib).toBundle(),
     interval_bands: await bandsSample(lib).toBundle(),
     histogram: await lib.histogram(lengths, { xLabel: "pieces in a sentence", title: "Lengths" }).toBundle(),
+    bar_panels: await panelsSample(lib).toBundle(),
     pieces: piecesSample(lib).bundle,
     instance: instanceSample(lib).bundle,
     record_bytes: bytesSample(lib).bundle,
