@@ -49,11 +49,12 @@ function hex(value: number, width: number): string {
 }
 
 /** The rows that are drawn: of a run of whole rows inside one field, the first two and the last stay. */
-function viewLines(owner: Int32Array, length: number, keep: number): Line[] {
+function viewLines(owner: Int32Array, length: number, keep: number, marked: readonly number[]): Line[] {
   const lines: Line[] = [];
   const single = (offset: number): number => {
     const field = owner[offset] ?? -1;
     const end = Math.min(offset + PER_ROW, length);
+    if (marked.some((at) => at >= offset && at < end)) return -2;
     for (let i = offset; i < end; i++) if (owner[i] !== field) return -2;
     return field;
   };
@@ -85,6 +86,7 @@ function viewLines(owner: Int32Array, length: number, keep: number): Line[] {
  * @param fields What runs of bytes mean, in any order; bytes without a field stay white.
  * @param options See the fields.
  * @param options.title Line above the picture; default none.
+ * @param options.marked Bytes that get a red frame; their rows are never cut. Default none.
  * @param options.keepRows Rows of 16 bytes kept at the head of a long run before the cut; default 2.
  * @returns Something to `show`.
  * @throws {RangeError} When a field lies outside the bytes.
@@ -104,7 +106,11 @@ function viewLines(owner: Int32Array, length: number, keep: number): Line[] {
 export function recordBytesPicture(
   bytes: Uint8Array,
   fields: readonly ByteField[],
-  { title, keepRows = 2 }: { readonly title?: string; readonly keepRows?: number } = {},
+  { title, keepRows = 2, marked = [] }: {
+    readonly title?: string;
+    readonly keepRows?: number;
+    readonly marked?: readonly number[];
+  } = {},
 ): Showable {
   const owner = new Int32Array(bytes.length).fill(-1);
   fields.forEach(({ start, end, label }, i) => {
@@ -120,10 +126,13 @@ export function recordBytesPicture(
     const kind = kinds.indexOf(fields[field]?.kind ?? "");
     return kind < 0 ? "" : SOFT[kind % SOFT.length] ?? "";
   };
-  const lines = viewLines(owner, bytes.length, keepRows);
+  const lines = viewLines(owner, bytes.length, keepRows, marked);
   const top = MARGIN + (title === undefined ? 0 : 24);
   const content = title === undefined ? [] : [textAt(MARGIN, MARGIN + 13, title, { size: 13, bold: true })];
-  lines.forEach((line, row) => content.push(...drawLine(bytes, line, top + row * ROW, owner, colour)));
+  lines.forEach((line, row) => {
+    content.push(...drawLine(bytes, line, top + row * ROW, owner, colour));
+    content.push(...markParts(line, top + row * ROW, marked));
+  });
   const legendTop = top + lines.length * ROW + 14;
   const legend = fields.length <= 32
     ? fields.map(({ start, end, label }, i) => ({ fill: colour(i), text: label, range: `${start}..${end}` }))
@@ -148,7 +157,18 @@ export function recordBytesPicture(
     content,
     MONO,
   );
-  return svgPicture(svg, bytesText(bytes, fields, lines, title));
+  const text = bytesText(bytes, fields, lines, title);
+  const marks = marked.map((at) => `marked: byte ${at}, 0x${hex(bytes[at] ?? 0, 2)}`);
+  return svgPicture(svg, [text, ...marks].join("\n"));
+}
+
+/** Frames around the marked bytes of a row. */
+function markParts({ offset, count, skipped }: Line, y: number, marked: readonly number[]): string[] {
+  if (skipped) return [];
+  return marked.filter((at) => at >= offset && at < offset + count).map((at) => {
+    const x = MARGIN + OFFSET_WIDTH + (at - offset) * CELL;
+    return rectAt(x + 1, y + 1, CELL - 2, ROW - 2, "none", 'stroke="#b3261e" stroke-width="2"');
+  });
 }
 
 function printable(byte: number): string {

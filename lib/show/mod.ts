@@ -25,7 +25,10 @@ export {
   type IntervalPoint,
 } from "./interval_chart.ts";
 export { type Baseline, lineChart, type LineChartOptions, type LineSeries } from "./line_chart.ts";
+export { type MaskPanel, maskStrips } from "./mask_strips.ts";
+export { ngramsPicture, type NgramVisit } from "./ngrams_picture.ts";
 export { instancePicture, type PictureInstance, piecesPicture } from "./pieces_picture.ts";
+export { type SegmentChunk, segmentsPicture } from "./segments_picture.ts";
 export { bundleFor, show, type ShowOptions } from "./show.ts";
 export { type Column, table, type TableOptions } from "./table.ts";
 export {

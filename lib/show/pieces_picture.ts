@@ -138,6 +138,8 @@ export type PictureInstance = {
   readonly tokenBoundary?: ArrayLike<number>;
   /** Label of the segment task: 0 in order, 1 swapped, or words; default none. */
   readonly label?: number | boolean | string;
+  /** How B came about, for the words of the label; an instance of the tasks has it, a record has not. */
+  readonly pair?: "next" | "swapped" | "random";
   /** The record's name of `maskedPositions`. */
   readonly maskedLmPositions?: ArrayLike<number>;
   /** The record's name of `maskedLabels`. */
@@ -146,16 +148,17 @@ export type PictureInstance = {
   readonly nextSentenceLabel?: number;
 };
 
-type MaskKind = "masked" | "kept" | "replaced";
+/** What was done to a predicted piece. */
+export type MaskKind = "masked" | "kept" | "replaced";
 
-const KIND_COLOR: Readonly<Record<MaskKind, string>> = {
+export const KIND_COLOR: Readonly<Record<MaskKind, string>> = {
   masked: "#b3261e",
   kept: "#00695c",
   replaced: "#7b3fa0",
 };
 
 /** Groups of masked positions by what was done to them. */
-function maskKinds(instance: PictureInstance): Map<number, { kind: MaskKind; truth: string }> {
+export function maskKinds(instance: PictureInstance): Map<number, { kind: MaskKind; truth: string }> {
   const kinds = new Map<number, { kind: MaskKind; truth: string }>();
   const positions = instance.maskedPositions ?? instance.maskedLmPositions ?? [];
   const labels = instance.maskedLabels ?? instance.maskedLmLabels ?? [];
@@ -173,11 +176,12 @@ function labelWords(instance: PictureInstance): string {
   const label = instance.label ?? instance.nextSentenceLabel;
   if (label === undefined) return "";
   if (typeof label === "string") return label;
-  return Number(label) === 0 ? "0: segments in order" : "1: segments swapped";
+  if (Number(label) === 0) return "0: segments in order";
+  return instance.pair === "random" ? "1: B is of another document" : "1: segments swapped";
 }
 
 /** Index after the last piece that is not padding. */
-function contentLength(tokens: readonly string[]): number {
+export function contentLength(tokens: readonly string[]): number {
   let end = tokens.length;
   while (end > 0 && (tokens[end - 1] === "<pad>" || tokens[end - 1] === "[PAD]" || tokens[end - 1] === "")) {
     end--;

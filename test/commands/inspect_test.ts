@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { gunzipSync } from "node:zlib";
 import { inspect } from "../../lib/commands/inspect.ts";
 import { chartFile, inspectRecords } from "../../lib/commands/inspect_records.ts";
 import { createRecords, encodeExample, type RecordsReport, tfrecordWriter } from "../../lib/records/mod.ts";
+import { loadSentencePiece } from "../../lib/tokenizer/mod.ts";
+import { goldenAlbert } from "../golden_albert.ts";
+import { goldenPipeline } from "../tasks/golden_tasks.ts";
 
 const pieces = [
   "<pad>",
@@ -73,6 +77,37 @@ Deno.test("inspect prints the reference's log and the figures of records", async
   assert.match(log[8] ?? "", /^masked_lm_weights: 1\.0 1\.0 .*0\.0$/);
   assert(lines.some((line) => line.includes(`${report.instances} records`)));
   assert(lines.some((line) => line.endsWith("manifest.json agrees")));
+});
+
+/**
+ * The reference's own file of the golden configuration `default_like` in one piece, its keys in the order that its
+ * protobuf happened to give, and what it logged of the first 20 instances (without the prefix of the logger).
+ */
+const original = new URL("../golden/albert/original.tfrecord.gz", import.meta.url).pathname;
+const originalLog = gunzipSync(
+  readFileSync(new URL("../golden/albert/original-log.txt.gz", import.meta.url)),
+);
+
+Deno.test("inspect prints what the reference logged, of the reference's file and of ours", async () => {
+  const bytes = goldenAlbert<{ spm_model_base64: string }>("tokenization").spm_model_base64;
+  const sentencePiece = loadSentencePiece(new Uint8Array(Buffer.from(bytes, "base64")));
+  const folder = mkdtempSync(`${tmpdir()}/albert-`);
+  const { input_files, configs } = goldenPipeline();
+  for (const [name, text] of Object.entries(input_files)) writeFileSync(`${folder}/${name}`, text);
+  const input_file = `${folder}/corpus.txt,${folder}/corpus2.txt`;
+  const ours = `${folder}/a.tfrecord`;
+  const flags = { max_seq_length: 64, max_predictions_per_seq: 10, dupe_factor: 2 };
+  await createRecords({ ...flags, input_file, output_file: ours, tokenizer: sentencePiece });
+  const figures: string[][] = [];
+  for (const path of [original, ours]) {
+    const lines = await printed(path, { limit: 20, tokenizer: sentencePiece });
+    const from = lines.indexOf("*** Example ***");
+    assert.equal(`${lines.slice(from, from + 200).join("\n")}\n`, originalLog.toString("utf8"));
+    assert(lines.includes(`${path}: ${configs["default_like"]?.n} records`));
+    assert.equal(lines.filter((line) => /^record \d/.test(line)).length, 1, "one shape, in whatever order");
+    figures.push(lines.slice(from + 201, -2));
+  }
+  assert.deepEqual(figures[0], figures[1]);
 });
 
 Deno.test("inspect --json gives the figures to programs, with and without a tokenizer", async () => {

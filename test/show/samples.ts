@@ -146,6 +146,68 @@ function instanceSample(lib: typeof Show): Show.Showable {
   });
 }
 
+function segmentsSample(lib: typeof Show): Show.Showable {
+  const sentences = [
+    "In the beginning God created the heaven and the earth.",
+    "And the earth was without form, and void;",
+    "and darkness was upon the face of the deep.",
+    "Let there be light:",
+    "and there was light & <life>.",
+    "A last sentence that is much longer than the picture has room for, and so it is cut.",
+  ];
+  return lib.segmentsPicture(sentences, [
+    { from: 0, split: 1, to: 3, pair: "swapped", pieces: [22, 15] },
+    { from: 3, split: 4, to: 5, pair: "next", pieces: [5, 8] },
+    { from: 5, split: 6, to: 6, pair: "random", pieces: [24, 13] },
+  ], { title: "One document" });
+}
+
+function ngramsSample(lib: typeof Show): Show.Showable {
+  const words = [
+    "▁in",
+    "▁the",
+    "▁beginning",
+    "▁god",
+    "▁create d",
+    "▁the",
+    "▁heaven",
+    "▁and",
+    "▁the",
+    "▁earth",
+    ".",
+  ];
+  return lib.ngramsPicture(words, [
+    { word: 4, drawn: 2, taken: 2, chance: "3/11" },
+    { word: 3, drawn: 3, taken: 0, why: "create d is taken" },
+    { word: 10, drawn: 3, taken: 1 },
+    { word: 7, drawn: 3, taken: 1, why: "the budget has room for 1" },
+  ], { title: "Budget 5" });
+}
+
+function stripsSample(lib: typeof Show): Show.Showable {
+  const instance = (step: number): Show.PictureInstance => {
+    const plain = [...Array.from({ length: 30 }, (_, i) => `▁${i}`), ..."xyz"];
+    const tokens = ["[CLS]", ...plain.slice(0, 14), "[SEP]", ...plain.slice(14), "[SEP]", "<pad>", "<pad>"];
+    const positions = Array.from({ length: Math.floor(30 / step) }, (_, i) => 2 + i * step).filter((at) =>
+      at !== 15
+    );
+    const labels = positions.map((at) => tokens[at] ?? "");
+    positions.forEach((at, i) =>
+      tokens[at] = i % 5 === 3 ? "▁other" : i % 5 === 4 ? tokens[at] ?? "" : "[MASK]"
+    );
+    const segmentIds = tokens.map((_, i) => i < 16 || i > 35 ? 0 : 1);
+    return { tokens, segmentIds, maskedPositions: positions, maskedLabels: labels };
+  };
+  return lib.maskStrips(
+    [3, 5, 2].map((step) => ({
+      title: `every=${step}`,
+      note: `${Math.floor(30 / step)} of 36`,
+      instances: [instance(step), instance(step + 1)],
+    })),
+    { title: "One flag, three values" },
+  );
+}
+
 function bytesSample(lib: typeof Show): Show.Showable {
   return lib.recordBytesPicture(Uint8Array.from({ length: 330 }, (_, i) => (i * 7) % 256), [
     { start: 0, end: 8, label: "length of the data", kind: "length" },
@@ -154,7 +216,7 @@ function bytesSample(lib: typeof Show): Show.Showable {
     { start: 40, end: 180, label: "input_ids", kind: "integers" },
     { start: 180, end: 326, label: "token_boundary", kind: "flags" },
     { start: 326, end: 330, label: "checksum of the data", kind: "checksum" },
-  ], { title: "record 0 of a.tfrecord" });
+  ], { title: "record 0 of a.tfrecord", marked: [100, 328] });
 }
 
 function attention(shift: number): number[][] {
@@ -229,6 +291,9 @@ export async function sampleBundles(lib: typeof Show): Promise<Record<string, Sh
     bar_panels: await panelsSample(lib).toBundle(),
     pieces: piecesSample(lib).bundle,
     instance: instanceSample(lib).bundle,
+    segments: segmentsSample(lib).bundle,
+    ngrams: ngramsSample(lib).bundle,
+    mask_strips: stripsSample(lib).bundle,
     record_bytes: bytesSample(lib).bundle,
     attention: lib.attentionFigure(TOKENS, one).bundle,
     attention_heads: lib.attentionFigure(TOKENS, six).bundle,
