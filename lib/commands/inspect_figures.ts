@@ -75,13 +75,11 @@ export function summaryChart(title: string, summary: RecordsSummary, size: numbe
   const kinds = ["mask", "kept", "random"] as const;
   const words: BarPanel[] = wordLengths.every((count) => count === 0) ? [] : [
     {
-      title: "Words with a prediction, %",
-      xLabel: "pieces of the word",
+      title: "Words predicted, by pieces, %",
       bars: bars(upTo(wordLengths), summary.maskRateByWordLength),
     },
     {
       title: "Runs of predicted words, %",
-      xLabel: "words",
       bars: bars(upTo(summary.runLengths), shareOf(summary.runLengths)),
     },
   ];
@@ -91,13 +89,11 @@ export function summaryChart(title: string, summary: RecordsSummary, size: numbe
     title,
     panels: [
       {
-        title: "Records by length, %",
-        xLabel: bandWidth === 1 ? "tokens" : `tokens, up to ${bandWidth - 1} more`,
+        title: "Records, by tokens, %",
         bars: bars(summary.lengths.map((_, i) => i * bandWidth + 1), shareOf(summary.lengths)),
       },
       {
-        title: "Predicted tokens, %",
-        xLabel: bandWidth === 1 ? "position" : `position, and ${bandWidth - 1} more`,
+        title: "Predicted, by position, %",
         bars: bars(summary.maskRateByPosition.map((_, i) => i * bandWidth), summary.maskRateByPosition),
       },
       ...words,

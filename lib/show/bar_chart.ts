@@ -53,7 +53,7 @@ export type BarChartOptions = {
 };
 
 /** Labels made different from each other, since they are positions on an axis. */
-function distinct(labels: readonly string[]): string[] {
+export function distinct(labels: readonly string[]): string[] {
   const seen = new Map<string, number>();
   return labels.map((label) => {
     const count = (seen.get(label) ?? 0) + 1;

@@ -2,6 +2,7 @@
  * Small multiples: panels of upright bars side by side, each with its own scale, and a mark at every bar where an expectation
  * is known. For counts beside what the rule promises, and for one figure under several settings.
  */
+import { distinct } from "./bar_chart.ts";
 import { type Chart, chart, datum } from "./chart.ts";
 import { LABEL_DIGITS, numberText, roundTo } from "./numbers.ts";
 import { INK, PALETTE } from "./svg.ts";
@@ -27,8 +28,6 @@ export type BarPanel = {
     readonly value: number;
     readonly expected?: number;
   }[];
-  /** Name of the horizontal axis; default none. */
-  readonly xLabel?: string;
 };
 
 /**
@@ -60,60 +59,52 @@ export type BarPanelsOptions = {
 
 /** Bars of at most this many carry their values. */
 const WRITTEN = 7;
-
-type Size = { readonly width: number; readonly height: number; readonly maximum: number | undefined };
+/** Of more bars than this only every fourth has its name on the axis; the others' begin with a mark that no reader sees. */
+const NAMED = 12;
+const UNNAMED = "\u2063";
 
 /** Rows as CSV inside the specification: a stored notebook gives every object of a list several lines. */
-function csvOf({ bars }: BarPanel): object {
-  const cell = (value: string | number | null): string => `"${String(value ?? "").replaceAll('"', '""')}"`;
-  const rows = bars.map(({ label, value, expected }) =>
-    [cell(label), datum(value), datum(expected)].map((each) => each ?? "").join(",")
-  );
-  const parse = { label: "string", value: "number", expected: "number" };
-  return { values: ["label,value,expected", ...rows].join("\n"), format: { type: "csv", parse } };
+function csvOf(panels: readonly BarPanel[], names: readonly string[], maximum: number | undefined): object {
+  const quoted = (value: string | number): string => `"${String(value).replaceAll('"', '""')}"`;
+  const rows = panels.flatMap(({ bars }, panel) => {
+    const most = Math.max(0, ...bars.flatMap(({ value, expected = 0 }) => [value, expected]));
+    const top = maximum ?? (most * (bars.length > WRITTEN ? 1.02 : 1.2) || 1);
+    return bars.map(({ label, value, expected }, i) => {
+      const written = bars.length > WRITTEN ? "" : numberText(value, 3);
+      const key = bars.length > NAMED && i % 4 > 0 ? `${UNNAMED}${label}` : label;
+      const cells = [quoted(names[panel] ?? ""), quoted(key), datum(value), datum(expected), written];
+      return [...cells, i === 0 ? roundTo(top, LABEL_DIGITS) : ""].map((cell) => cell ?? "").join(",");
+    });
+  });
+  const parse = { label: "string", text: "string", value: "number", expected: "number", top: "number" };
+  return {
+    values: ["panel,label,value,expected,text,top", ...rows].join("\n"),
+    format: { type: "csv", parse },
+  };
 }
 
-function panelSpec(panel: BarPanel, { width, height, maximum }: Size, legend: boolean): object {
-  const { bars, title, xLabel } = panel;
-  const most = Math.max(0, ...bars.flatMap(({ value, expected = 0 }) => [value, expected]));
-  const top = roundTo(maximum ?? (most * (bars.length > WRITTEN ? 1.02 : 1.18) || 1), LABEL_DIGITS);
-  const y = { type: "quantitative", title: null, scale: { domain: [0, top], nice: false } };
-  const names = ["found", "expected"];
-  const color = (name: string): object => ({
-    color: {
-      datum: name,
-      scale: { domain: names, range: ["#7fb0e6", PALETTE[1]] },
-      legend: legend ? { orient: "bottom", title: null, symbolType: "square", symbolOpacity: 1 } : null,
-    },
-  });
-  const long = bars.some(({ label }) => String(label).length * 7 > width / bars.length);
-  const x = {
-    field: "label",
-    type: "nominal",
-    sort: null,
-    title: xLabel ?? null,
-    axis: { labelAngle: long && bars.length <= 12 ? -40 : 0, labelOverlap: bars.length > 12, ticks: false },
-    scale: { paddingInner: 0.2 },
-  };
+/** Bars, marks of what is expected, values; `top` is drawn unseen, so that there is room above the bars. */
+function layersOf(expects: boolean): object[] {
+  const y = { type: "quantitative", title: null, axis: { tickCount: 4 } };
+  const legend = expects ? { orient: "bottom", title: null, symbolType: "square", symbolOpacity: 1 } : null;
+  const scale = { domain: ["found", "expected"], range: ["#7fb0e6", PALETTE[1]] };
+  const named = (name: string): object => ({ color: { datum: name, scale, legend } });
+  const tick = { type: "tick", thickness: 2, orient: "horizontal", width: { band: 1 } };
   const text = { type: "text", baseline: "bottom", dy: -2, fontSize: 10, color: INK };
-  const value = { y: { ...y, field: "value", axis: { tickCount: 4 } } };
-  const layer: object[] = [{ mark: "bar", encoding: { ...value, ...color("found") } }];
-  if (bars.some(({ expected }) => expected !== undefined)) {
-    const mark = { type: "tick", thickness: 2, orient: "horizontal", width: { band: 1 } };
-    layer.push({ mark, encoding: { y: { ...y, field: "expected" }, ...color("expected") } });
-  }
-  if (bars.length <= WRITTEN) {
-    const written = { field: "value", type: "quantitative", format: ".3~r" };
-    layer.push({ mark: text, encoding: { ...value, text: written } });
-  }
-  return {
-    width,
-    height,
-    title: { text: title, anchor: "start", fontSize: 12 },
-    data: csvOf(panel),
-    encoding: { x },
-    layer,
-  };
+  return [
+    { mark: "bar", encoding: { y: { ...y, field: "value" }, ...named("found") } },
+    ...(expects ? [{ mark: tick, encoding: { y: { ...y, field: "expected" }, ...named("expected") } }] : []),
+    {
+      transform: [{ filter: "datum.text" }],
+      mark: text,
+      encoding: { y: { ...y, field: "value" }, text: { field: "text" } },
+    },
+    {
+      transform: [{ filter: "isValid(datum.top)" }],
+      mark: { type: "point", opacity: 0 },
+      encoding: { y: { ...y, field: "top" } },
+    },
+  ];
 }
 
 /**
@@ -148,13 +139,25 @@ export function barPanels(options: BarPanelsOptions): Chart {
       ];
     }),
   ].join("\n");
-  const spec = {
-    columns,
-    concat: panels.map((panel) => panelSpec(panel, { width, height, maximum }, expects)),
-    spacing: 24,
+  const names = distinct(panels.map((panel) => panel.title));
+  const header = {
+    title: null,
+    labelAnchor: "start",
+    labelFontSize: 12,
+    labelFontWeight: "bold",
+    labelLimit: 900,
   };
+  const labelExpr = `indexof(datum.label, "${UNNAMED}") === 0 ? "" : datum.label`;
+  const axis = { labelAngle: 0, labelOverlap: false, labelExpr, ticks: false };
+  const x = { field: "label", type: "nominal", sort: null, title: null, axis, scale: { paddingInner: 0.2 } };
   return chart({
     ...(title === undefined ? {} : { title: { text: title, anchor: "start", offset: 14 } }),
-    ...spec,
+    data: csvOf(panels, names, maximum),
+    facet: { field: "panel", type: "nominal", sort: names, header },
+    columns,
+    bounds: "flush", // a long title would push the next panel away
+    spacing: { row: 56, column: 56 },
+    spec: { width, height, encoding: { x }, layer: layersOf(expects) },
+    resolve: { scale: { x: "independent", y: "independent" } },
   }, text);
 }

@@ -63,19 +63,36 @@ function cellsOf(instance: PictureInstance, length: number): Cell[] {
   });
 }
 
-/** A strip as one path for each colour. */
-function strip(cells: readonly Cell[], x: number, y: number, cell: number): string {
-  const paths = new Map<string, string>();
-  let from = 0;
-  cells.forEach(({ color }, i) => {
-    if (cells[i + 1]?.color === color) return;
-    paths.set(color, `${paths.get(color) ?? ""}M${from} 0h${i + 1 - from}v1H${from}z`);
-    from = i + 1;
+/** Runs of a kind in one strip, as a part of a path: `m` goes on from the end of the run before. */
+function runsOf(cells: readonly Cell[], wanted: Cell): readonly (readonly [from: number, length: number])[] {
+  const runs: [number, number][] = [];
+  cells.forEach((cell, at) => {
+    if (cell !== wanted) return;
+    const last = runs.at(-1);
+    if (last !== undefined && last[0] + last[1] === at) last[1]++;
+    else runs.push([at, 1]);
   });
-  const body = [...paths].map(([color, d]) => `<path fill="${color}" d="${d}"/>`).join("");
-  return `<g transform="translate(${x} ${y}) scale(${cell} ${
-    ROW - 3
-  })" shape-rendering="crispEdges">${body}</g>`;
+  return runs;
+}
+
+/** The strips of a panel, one path for each kind of cell: a thousand cells take two kilobytes. */
+function strips(rows: readonly (readonly Cell[])[], x: number, y: number, cell: number): string {
+  const paths = Object.values(CELLS).map((kind) => {
+    const d = rows.map((cells, row) => {
+      let at = 0;
+      return runsOf(cells, kind).map(([from, length], i) => {
+        const move = i === 0 ? `M${from} ${row * ROW}` : `m${from - at} 0`;
+        at = from + length;
+        return `${move}h${length}`;
+      }).join("");
+    }).join("");
+    return d === "" ? "" : `<path stroke="${kind.color}" d="${d}"/>`;
+  });
+  // The lines are as thick as a strip is high; the scale makes their length that of the cells.
+  const place = `translate(${x} ${y + (ROW - 3) / 2}) scale(${cell} 1)`;
+  return `<g transform="${place}" stroke-width="${ROW - 3}" shape-rendering="crispEdges">${
+    paths.join("")
+  }</g>`;
 }
 
 function legend(used: ReadonlySet<Cell>, y: number): { parts: string[]; width: number } {
@@ -100,7 +117,7 @@ function legend(used: ReadonlySet<Cell>, y: number): { parts: string[]; width: n
  * @param panels The settings; all strips are as long as the longest.
  * @param options See the fields.
  * @param options.columns Panels in a row; default 2.
- * @param options.cell Width of a piece in pixels; default what makes a panel 350 wide, 2 to 12.
+ * @param options.cell Width of a piece in pixels; default what makes a panel 350 wide, at most 12.
  * @param options.title Line above the picture; default none.
  * @returns Something to `show`; as text, `a` and `b` are pieces of the segments, `#` `[MASK]`, `=` a kept and `?` a replaced
  * piece, `|` `[CLS]` and `[SEP]`, `.` padding.
@@ -128,8 +145,8 @@ export function maskStrips(
     1,
     ...panels.flatMap(({ instances }) => instances.map(({ tokens }) => tokens.length)),
   );
-  const cell = wished ?? Math.min(12, Math.max(2, Math.floor(350 / length)));
   const heads = panels.map(({ title, note }) => monoWidth(title, 12) + 12 + monoWidth(note ?? "", 11));
+  const cell = wished ?? Math.min(12, Math.ceil(2 * Math.max(350, ...heads) / length) / 2);
   const panelWidth = Math.max(length * cell, ...heads);
   const top = MARGIN + (title === undefined ? 0 : 26);
   const content = title === undefined ? [] : [textAt(MARGIN, MARGIN + 13, title, { size: 13, bold: true })];
@@ -143,7 +160,7 @@ export function maskStrips(
       if (note !== undefined) {
         content.push(textAt(x + panelWidth, y + 12, note, { size: 11, anchor: "end", fill: FAINT }));
       }
-      (drawn[first + i] ?? []).forEach((cells, k) => content.push(strip(cells, x, y + HEAD + k * ROW, cell)));
+      content.push(strips(drawn[first + i] ?? [], x, y + HEAD, cell));
     });
     y += HEAD + Math.max(0, ...row.map(({ instances }) => instances.length)) * ROW + 12;
   }

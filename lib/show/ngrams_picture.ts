@@ -95,7 +95,15 @@ export function ngramsPicture(
       ),
     );
     if (taken > 0) {
-      content.push(rectAt(x, y + 2, endOf(word + taken - 1) - (starts[word] ?? 0), ROW - 5, "#b3261e"));
+      content.push(
+        rectAt(
+          x,
+          y + 2,
+          endOf(Math.min(words.length, word + taken) - 1) - (starts[word] ?? 0),
+          ROW - 5,
+          "#b3261e",
+        ),
+      );
     }
     if (why === undefined) return;
     const [after, before] = [left + endOf(last) + 6, x - 6];

@@ -139,7 +139,7 @@ export function segmentsPicture(
   const textWidth = Math.ceil(42 + longest * SIZE * 0.6);
   let top = MARGIN + (title === undefined ? 0 : 24);
   const content = title === undefined ? [] : [textAt(MARGIN, MARGIN + 13, title, { size: 13, bold: true })];
-  const width = 2 * MARGIN + textWidth + BRIDGE + BOX + 10 + monoWidth(LABELS.next, 12);
+  const width = 2 * MARGIN + textWidth + BRIDGE + BOX + 14 + monoWidth(LABELS.next, 12);
   chunks.forEach((chunk, i) => {
     if (i > 0) {
       content.push(rectAt(MARGIN, top + GAP / 2 - 1, width - 2 * MARGIN, 1, RULE));

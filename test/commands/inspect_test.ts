@@ -201,7 +201,13 @@ Deno.test("inspect draws the figures into a named file, or one for each file int
   assert(lines.includes(`  chart: ${folder}/new/figures.svg`));
   const svg = readFileSync(`${folder}/new/figures.svg`, "utf8");
   for (
-    const title of ["Records by length", "Predicted tokens", "Words with a prediction", "Labels", "ids used"]
+    const title of [
+      "Records by tokens",
+      "Predicted, by position",
+      "Words predicted",
+      "Labels",
+      "ids used",
+    ]
   ) {
     assert(svg.includes(title), title);
   }

@@ -91,7 +91,7 @@ function panelsSample(lib: typeof Show): Show.Chart {
         title: "What stands there",
         bars: draws.map(([label, value, expected]) => ({ label, value, expected })),
       },
-      { title: "Predicted", xLabel: "position", bars: bands },
+      { title: "Predicted by position", bars: bands },
       {
         title: "Nothing",
         bars: [{ label: "a very long name", value: 0 }, { label: 'another, "quoted"', value: 0 }],
