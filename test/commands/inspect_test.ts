@@ -202,7 +202,7 @@ Deno.test("inspect draws the figures into a named file, or one for each file int
   const svg = readFileSync(`${folder}/new/figures.svg`, "utf8");
   for (
     const title of [
-      "Records by tokens",
+      "Records, by tokens",
       "Predicted, by position",
       "Words predicted",
       "Labels",
