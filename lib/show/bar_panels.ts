@@ -84,8 +84,8 @@ function csvOf(panels: readonly BarPanel[], names: readonly string[], maximum: n
 }
 
 /** Bars, marks of what is expected, values; `top` is drawn unseen, so that there is room above the bars. */
-function layersOf(expects: boolean): object[] {
-  const y = { type: "quantitative", title: null, axis: { tickCount: 4 } };
+function layersOf(expects: boolean, axis: object | null): object[] {
+  const y = { type: "quantitative", title: null, axis };
   const legend = expects ? { orient: "bottom", title: null, symbolType: "square", symbolOpacity: 1 } : null;
   const scale = { domain: ["found", "expected"], range: ["#7fb0e6", PALETTE[1]] };
   const named = (name: string): object => ({ color: { datum: name, scale, legend } });
@@ -95,9 +95,9 @@ function layersOf(expects: boolean): object[] {
     { mark: "bar", encoding: { y: { ...y, field: "value" }, ...named("found") } },
     ...(expects ? [{ mark: tick, encoding: { y: { ...y, field: "expected" }, ...named("expected") } }] : []),
     {
-      transform: [{ filter: "datum.text" }],
+      transform: [{ filter: "datum.text" }, { calculate: "max(datum.value, datum.expected)", as: "over" }],
       mark: text,
-      encoding: { y: { ...y, field: "value" }, text: { field: "text" } },
+      encoding: { y: { ...y, field: "over" }, text: { field: "text" } },
     },
     {
       transform: [{ filter: "isValid(datum.top)" }],
@@ -147,6 +147,7 @@ export function barPanels(options: BarPanelsOptions): Chart {
     labelFontWeight: "bold",
     labelLimit: 900,
   };
+  const written = panels.every(({ bars }) => bars.length <= WRITTEN); // then no axis is needed
   const labelExpr = `indexof(datum.label, "${UNNAMED}") === 0 ? "" : datum.label`;
   const axis = { labelAngle: 0, labelOverlap: false, labelExpr, ticks: false };
   const x = { field: "label", type: "nominal", sort: null, title: null, axis, scale: { paddingInner: 0.2 } };
@@ -156,8 +157,8 @@ export function barPanels(options: BarPanelsOptions): Chart {
     facet: { field: "panel", type: "nominal", sort: names, header },
     columns,
     bounds: "flush", // a long title would push the next panel away
-    spacing: { row: 56, column: 56 },
-    spec: { width, height, encoding: { x }, layer: layersOf(expects) },
+    spacing: { row: 56, column: written ? 28 : 56 },
+    spec: { width, height, encoding: { x }, layer: layersOf(expects, written ? null : { tickCount: 4 }) },
     resolve: { scale: { x: "independent", y: "independent" } },
   }, text);
 }

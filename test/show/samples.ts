@@ -289,6 +289,13 @@ export async function sampleBundles(lib: typeof Show): Promise<Record<string, Sh
     interval_bands: await bandsSample(lib).toBundle(),
     histogram: await lib.histogram(lengths, { xLabel: "pieces in a sentence", title: "Lengths" }).toBundle(),
     bar_panels: await panelsSample(lib).toBundle(),
+    bar_panels_written: await lib.barPanels({
+      panels: [10, 1000].map((draws) => ({
+        title: `after ${draws} draws`,
+        bars: [{ label: "[MASK]", value: 0.7, expected: 0.8 }, { label: "other", value: 0.3, expected: 0.2 }],
+      })),
+      maximum: 1,
+    }).toBundle(),
     pieces: piecesSample(lib).bundle,
     instance: instanceSample(lib).bundle,
     segments: segmentsSample(lib).bundle,
