@@ -21,7 +21,8 @@ const GAP = 12;
  * import assert from "node:assert/strict";
  *
  * const chunk: SegmentChunk = { from: 0, split: 1, to: 2, pair: "swapped", pieces: [4, 3] };
- * assert.match(String(segmentsPicture(["One.", "Two."], [chunk]).bundle["text/plain"]), /A: 2 +B: 1 +label 1/);
+ * const text = String(segmentsPicture(["One.", "Two."], [chunk]).bundle["text/plain"]);
+ * assert.equal(text, "A: 2 (4 pieces)  B: 1 (3 pieces)  label 1: swapped");
  * ```
  */
 export type SegmentChunk = {
