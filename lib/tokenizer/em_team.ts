@@ -26,6 +26,42 @@ export type TeamWork = {
   readonly objectives: Float32Array;
 };
 
+/**
+ * The work as it is sent to a thread: numbers and buffers. Deno lists every index of a typed array that crosses threads,
+ * which takes 11 bytes of heap for each byte of it; of a buffer there is nothing to list.
+ */
+export type SentWork =
+  & Pick<TeamWork, "partitions">
+  & Pick<Words, "count" | "total">
+  & { readonly [array in keyof TeamArrays]: SharedArrayBuffer };
+
+type TeamArrays =
+  & Pick<Words, "lengths" | "frequencies">
+  & ArcStore
+  & Pick<TeamWork, "scores" | "sums" | "objectives">;
+
+/** Opens the work that was sent. */
+export function openWork({ count, total, partitions, ...sent }: SentWork): TeamWork {
+  return {
+    words: {
+      count,
+      total,
+      lengths: new Int32Array(sent.lengths),
+      frequencies: new Float32Array(sent.frequencies),
+    },
+    store: {
+      bases: new Int32Array(sent.bases),
+      first: new Int32Array(sent.first),
+      ids: new Int32Array(sent.ids),
+      spans: new Uint16Array(sent.spans),
+    },
+    partitions,
+    scores: new Float32Array(sent.scores),
+    sums: new Float32Array(sent.sums),
+    objectives: new Float32Array(sent.objectives),
+  };
+}
+
 /** What a thread is told: how many pieces there are now, and which partitions are its own. */
 export type TeamOrder = { readonly pieces: number; readonly share: readonly number[] };
 
@@ -71,23 +107,25 @@ export function startTeam(
     readonly seeds: number;
   },
 ): Team {
-  const work: TeamWork = {
-    words: {
-      count: words.count,
-      total: words.total,
-      lengths: shared(words.lengths, Int32Array),
-      frequencies: shared(words.frequencies, Float32Array),
-    },
-    store,
+  const sent: SentWork = {
+    count: words.count,
+    total: words.total,
+    lengths: shared(words.lengths),
+    frequencies: shared(words.frequencies),
+    bases: shared(store.bases),
+    first: shared(store.first),
+    ids: shared(store.ids),
+    spans: shared(store.spans),
     partitions,
-    scores: new Float32Array(new SharedArrayBuffer(4 * seeds)),
-    sums: new Float32Array(new SharedArrayBuffer(4 * seeds * partitions)),
-    objectives: new Float32Array(new SharedArrayBuffer(4 * partitions)),
+    scores: new SharedArrayBuffer(4 * seeds),
+    sums: new SharedArrayBuffer(4 * seeds * partitions),
+    objectives: new SharedArrayBuffer(4 * partitions),
   };
+  const work = openWork(sent);
   const file = new URL(ownFile("em_team").replace(/em_team(\.[jt]s)$/, "em_worker_entry$1"));
   const workers = Array.from(
     { length: size - 1 },
-    () => new Worker(file, { workerData: { task: teamTask, work } }),
+    () => new Worker(file, { workerData: { task: teamTask, work: sent } }),
   );
   const shares = Array.from(
     { length: size },
@@ -127,11 +165,12 @@ function ask(worker: Worker, order: TeamOrder): Promise<void> {
   });
 }
 
-function shared<T extends Int32Array | Float32Array>(
-  array: T,
-  kind: new (buffer: SharedArrayBuffer) => T,
-): T {
-  const copy = new kind(new SharedArrayBuffer(array.byteLength));
-  copy.set(array);
+/** The memory of an array if threads share it already, else a copy that they do. */
+function shared(
+  { buffer, byteOffset, byteLength }: Int32Array | Uint16Array | Float32Array,
+): SharedArrayBuffer {
+  if (buffer instanceof SharedArrayBuffer && buffer.byteLength === byteLength) return buffer;
+  const copy = new SharedArrayBuffer(byteLength);
+  new Uint8Array(copy).set(new Uint8Array(buffer, byteOffset, byteLength));
   return copy;
 }

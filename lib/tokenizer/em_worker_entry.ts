@@ -3,7 +3,15 @@
  * anywhere else.
  */
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
-import { countShared, type TeamOrder, type TeamReply, teamTask, type TeamWork } from "./em_team.ts";
+import {
+  countShared,
+  openWork,
+  type SentWork,
+  type TeamOrder,
+  type TeamReply,
+  teamTask,
+  type TeamWork,
+} from "./em_team.ts";
 
 function serve(work: TeamWork): void {
   const port = parentPort;
@@ -20,5 +28,5 @@ function serve(work: TeamWork): void {
   });
 }
 
-const start = workerData as { readonly task?: string; readonly work: TeamWork } | null | undefined;
-if (!isMainThread && start?.task === teamTask) serve(start.work);
+const start = workerData as { readonly task?: string; readonly work: SentWork } | null | undefined;
+if (!isMainThread && start?.task === teamTask) serve(openWork(start.work));
