@@ -3,7 +3,7 @@
  * (unigram_model_trainer.cc, PruneSentencePieces). Sums are float32 in the original's order.
  */
 import type { Training } from "./em.ts";
-import type { LoadedWord } from "./arcs.ts";
+import { makeAlternatives, makeBestPath } from "./best_paths.ts";
 import { type Lattice, makeLattice } from "./lattice.ts";
 import { type PieceList, selectPieces } from "./piece_list.ts";
 
@@ -56,63 +56,18 @@ export async function prunePieces(
   return selectPieces(pieces, kept, Float32Array.from(kept, (id) => pieces.scores[id] as number));
 }
 
-/** Viterbi over the lattice built last, if wished without the arc over all of it; the path is left in `arcs`. */
-function makeViterbi(
-  lattice: Omit<LoadedWord, "load">,
-): { run: (length: number, whole: boolean) => number; path: number[]; score: () => number } {
-  let best = new Float32Array(64);
-  let from = new Int32Array(64);
-  let arcAt = new Int32Array(64);
-  const path: number[] = [];
-  let score = 0;
-  /** Fills `path` with the ids, last piece first, and returns their number. */
-  const run = (length: number, whole: boolean): number => {
-    if (best.length < length + 1) {
-      best = new Float32Array(2 * length + 1);
-      from = new Int32Array(2 * length + 1);
-      arcAt = new Int32Array(2 * length + 1);
-    }
-    const firstArc = lattice.firstArc();
-    const ends = lattice.ends();
-    const scores = lattice.scores();
-    from.fill(-1, 0, length + 1);
-    best[0] = 0;
-    for (let at = 0; at < length; at++) {
-      if (at > 0 && from[at] === -1) continue;
-      const here = best[at] as number;
-      const last = firstArc[at + 1] as number;
-      for (let arc = firstArc[at] as number; arc < last; arc++) {
-        const end = ends[arc] as number;
-        if (!whole && at === 0 && end === length) continue;
-        const sum = fround(here + (scores[arc] as number));
-        if (from[end] !== -1 && sum <= (best[end] as number)) continue;
-        best[end] = sum;
-        from[end] = at;
-        arcAt[end] = arc;
-      }
-    }
-    const ids = lattice.ids();
-    path.length = 0;
-    if (from[length] === -1) return 0;
-    score = best[length] as number;
-    for (let end = length; end > 0; end = from[end] as number) path.push(ids[arcAt[end] as number] as number);
-    return path.length;
-  };
-  return { run, path, score: () => score };
-}
-
 async function secondBest(pieces: PieceList, lattice: Lattice, { pace }: Training): Promise<Alternatives> {
   const bounds = new Int32Array(pieces.count + 1);
   const ids: number[] = [];
   const dropped = new Uint8Array(pieces.count);
-  const viterbi = makeViterbi(lattice);
+  const alternativeOf = makeAlternatives(lattice);
   for (let id = 0; id < pieces.count; id++) {
     const length = pieces.lengths[id] as number;
     if (length > 1) {
       lattice.build(pieces.starts[id] as number, length);
-      viterbi.run(length, false);
-      if (viterbi.score() > (pieces.scores[id] as number)) dropped[id] = 1;
-      else for (let k = viterbi.path.length - 1; k >= 0; k--) ids.push(viterbi.path[k] as number);
+      const alternative = alternativeOf(length, pieces.scores[id] as number);
+      if (alternative === "split") dropped[id] = 1;
+      else for (const other of alternative) ids.push(other);
     }
     bounds[id + 1] = ids.length;
     if ((id & 1023) === 0 && pace.due()) await pace.rest();
@@ -123,7 +78,7 @@ async function secondBest(pieces: PieceList, lattice: Lattice, { pace }: Trainin
 async function bestUsage(pieces: PieceList, training: Training): Promise<Usage> {
   const lattice = training.arcs.lattice(pieces);
   const { words, partitions, pace } = training;
-  const viterbi = makeViterbi(lattice);
+  const viterbi = makeBestPath(lattice);
   const counts = new Float32Array(pieces.count);
   const folded = new Float32Array(pieces.count);
   const own = new Float32Array(pieces.count);

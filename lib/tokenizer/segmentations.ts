@@ -25,7 +25,8 @@ export type Segmentations = {
 const agendaLimit = 10_000;
 const agendaKept = 512;
 
-type Node = {
+/** An arc of the lattice, or what stands before and behind a text. */
+export type LatticeNode = {
   readonly begin: number;
   readonly end: number;
   readonly id: number;
@@ -38,16 +39,24 @@ type Node = {
 
 /** Part of a segmentation from a node to the end of the text. */
 type Hypothesis = {
-  readonly node: Node;
+  readonly node: LatticeNode;
   readonly next: Hypothesis | undefined;
   readonly behind: number;
   readonly total: number;
 };
 
 /** What stands before and behind a text. */
-const edge = (at: number): Node => ({ begin: at, end: at, id: -1, score: 0, best: 0, weight: 0 });
+export const latticeEdge = (at: number): LatticeNode => ({
+  begin: at,
+  end: at,
+  id: -1,
+  score: 0,
+  best: 0,
+  weight: 0,
+});
 
-type Lattice = { readonly starting: readonly Node[][]; readonly ending: readonly Node[][] };
+/** The arcs by the place where they start and by the one where they end. */
+type Lattice = { readonly starting: readonly LatticeNode[][]; readonly ending: readonly LatticeNode[][] };
 
 /** Scores as the lattice has them. */
 function latticeScores(
@@ -68,14 +77,14 @@ export function makeSegmentations(pieces: readonly Piece[], unkId: number): Segm
   const trie = pieceTrie(pieces);
   const { scores, unknown } = latticeScores(pieces);
   const build = (codePoints: Int32Array, count: number): Lattice => {
-    const starting: Node[][] = Array.from({ length: count + 1 }, () => []);
-    const ending: Node[][] = Array.from({ length: count + 1 }, () => []);
+    const starting: LatticeNode[][] = Array.from({ length: count + 1 }, () => []);
+    const ending: LatticeNode[][] = Array.from({ length: count + 1 }, () => []);
     const add = (begin: number, end: number, id: number, score: number): void => {
-      const node: Node = { begin, end, id, score, best: 0, weight: 0 };
-      (starting[begin] as Node[]).push(node);
-      (ending[end] as Node[]).push(node);
+      const node: LatticeNode = { begin, end, id, score, best: 0, weight: 0 };
+      (starting[begin] as LatticeNode[]).push(node);
+      (ending[end] as LatticeNode[]).push(node);
     };
-    (ending[0] as Node[]).push(edge(0));
+    (ending[0] as LatticeNode[]).push(latticeEdge(0));
     for (let begin = 0; begin < count; begin++) {
       let single = false;
       eachPiece(trie, codePoints, begin, count, (end, id) => {
@@ -84,20 +93,17 @@ export function makeSegmentations(pieces: readonly Piece[], unkId: number): Segm
       });
       if (!single) add(begin, begin + 1, unkId, unknown);
     }
-    (starting[count] as Node[]).push(edge(count));
+    (starting[count] as LatticeNode[]).push(latticeEdge(count));
     return { starting, ending };
   };
-  const nBest = (codePoints: Int32Array, count: number, size: number): Path[] => {
-    const lattice = build(codePoints, count);
-    sumBest(lattice);
-    return bestPaths(lattice, count, size);
-  };
+  const nBest = (codePoints: Int32Array, count: number, size: number): Path[] =>
+    bestOfLattice(build(codePoints, count), count, size);
   const sample = (codePoints: Int32Array, count: number, alpha: number, random: () => number): Path => {
     const lattice = build(codePoints, count);
     sumWeights(lattice, alpha);
-    const nodes: Node[] = [];
+    const nodes: LatticeNode[] = [];
     for (let at = count; at > 0;) {
-      const node = draw(lattice.ending[at] as Node[], alpha, random);
+      const node = draw(lattice.ending[at] as LatticeNode[], alpha, random);
       nodes.unshift(node);
       at = node.begin;
     }
@@ -125,10 +131,16 @@ function eachPiece(
   }
 }
 
+/** The best paths through a lattice, best first. */
+export function bestOfLattice(lattice: Lattice, count: number, size: number): Path[] {
+  sumBest(lattice);
+  return bestPaths(lattice, count, size);
+}
+
 function sumBest({ starting, ending }: Lattice): void {
   starting.forEach((nodes, at) => {
     let best = -Infinity;
-    for (const before of ending[at] as Node[]) best = Math.max(best, before.best);
+    for (const before of ending[at] as LatticeNode[]) best = Math.max(best, before.best);
     // Every node here has the same best way before it: float32 sums keep the order.
     for (const node of nodes) node.best = Math.fround(best + node.score);
   });
@@ -136,17 +148,17 @@ function sumBest({ starting, ending }: Lattice): void {
 
 function sumWeights({ starting, ending }: Lattice, alpha: number): void {
   starting.forEach((nodes, at) => {
-    const ways = (ending[at] as Node[]).map((node) => node.weight + alpha * node.score);
+    const ways = (ending[at] as LatticeNode[]).map((node) => node.weight + alpha * node.score);
     const largest = ways.reduce((a, b) => Math.max(a, b), -Infinity);
     const sum = largest + Math.log(ways.reduce((total, way) => total + Math.exp(way - largest), 0));
     for (const node of nodes) node.weight = sum;
   });
 }
 
-function draw(nodes: readonly Node[], alpha: number, random: () => number): Node {
+function draw(nodes: readonly LatticeNode[], alpha: number, random: () => number): LatticeNode {
   const ways = nodes.map((node) => node.weight + alpha * node.score);
   const largest = ways.reduce((a, b) => Math.max(a, b), -Infinity);
-  return nodes[drawIndex(ways.map((way) => Math.exp(way - largest)), random)] as Node;
+  return nodes[drawIndex(ways.map((way) => Math.exp(way - largest)), random)] as LatticeNode;
 }
 
 /** An index drawn in proportion to weights that are not all zero. */
@@ -157,19 +169,19 @@ export function drawIndex(weights: readonly number[], random: () => number): num
 }
 
 function bestPaths({ starting, ending }: Lattice, count: number, size: number): Path[] {
-  const end = (starting[count] as Node[]).at(-1) as Node;
+  const end = (starting[count] as LatticeNode[]).at(-1) as LatticeNode;
   let agenda: Agenda<Hypothesis> = makeAgenda(({ total }) => total);
   agenda.push({ node: end, next: undefined, behind: 0, total: 0 });
   const paths: Path[] = [];
   for (let top = agenda.pop(); top !== undefined; top = agenda.pop()) {
     if (top.node.id === -1 && top.node !== end) {
-      const nodes: Node[] = [];
+      const nodes: LatticeNode[] = [];
       for (let each = top.next; each?.next !== undefined; each = each.next) nodes.push(each.node);
       paths.push(pathOf(nodes, top.total));
       if (paths.length === size) break;
       continue;
     }
-    for (const node of ending[top.node.begin] as Node[]) {
+    for (const node of ending[top.node.begin] as LatticeNode[]) {
       const behind = Math.fround(node.score + top.behind);
       agenda.push({ node, next: top, behind, total: Math.fround(node.best + top.behind) });
     }
@@ -181,7 +193,7 @@ function bestPaths({ starting, ending }: Lattice, count: number, size: number): 
   return paths;
 }
 
-const pathOf = (nodes: readonly Node[], score: number): Path => ({
+const pathOf = (nodes: readonly LatticeNode[], score: number): Path => ({
   ids: nodes.map(({ id }) => id),
   ends: nodes.map(({ end }) => end),
   score,
