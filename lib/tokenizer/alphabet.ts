@@ -6,9 +6,7 @@
 import { type Corpus, metaBoundary, rareCharacter } from "./corpus.ts";
 import { type Cut, cutAtBytes, cutAtDelimiter, delimiterAt } from "./delimiter.ts";
 import type { ResolvedOptions } from "./options.ts";
-
-/** Text in symbol numbers. */
-export type Symbols = Uint8Array | Uint16Array | Int32Array;
+import { makeSymbols, type Symbols } from "./symbol_text.ts";
 
 /** The alphabet and the text in it. */
 export type AlphabetText = {
@@ -62,10 +60,10 @@ export function* translateCorpus(
     [0, ...new Set([...alphabet, rareCharacter, ...foreign])].sort((a, b) => a - b),
   );
   const rare = codePoints.indexOf(rareCharacter);
-  const numberOf = new Int32Array(0x110000).fill(rare);
-  for (const cp of alphabet) numberOf[cp] = codePoints.indexOf(cp);
+  const known = new Map(alphabet.map((cp) => [cp, codePoints.indexOf(cp)]));
+  const numberOf = Int32Array.from(corpus.codePoints, (cp) => known.get(cp) ?? rare);
   const delimiter = codePointsOf(options.pretokenization_delimiter).map((cp) =>
-    cp === rareCharacter || numberOf[cp] !== rare ? numberOf[cp] as number : -1
+    known.get(cp) ?? (cp === rareCharacter ? rare : -1)
   );
   // Since 0.1.98 seeds are looked for in each tsv sentence twice.
   const copies = corpus.frequencies !== undefined && options.input_format === "tsv" &&
@@ -76,7 +74,8 @@ export function* translateCorpus(
   const apart = copies === 2 || delimiter.length > 0;
   const room = symbols + sentences + (apart ? 4 * copies * (symbols + sentences) : 0) +
     foreign.length + extras.length;
-  const text = makeSymbols(codePoints.length, room);
+  const text = (apart ? undefined : inPlace(corpus, codePoints.length, room)) ??
+    makeSymbols(codePoints.length, room);
   const starts = new Int32Array(sentences);
   let at = 0;
   for (let i = 0; i < sentences; i++) {
@@ -100,7 +99,7 @@ export function* translateCorpus(
     text[at++] = 0;
     return start;
   });
-  const required = alphabet.map((cp) => numberOf[cp] as number);
+  const required = alphabet.map((cp) => known.get(cp) as number);
   const { frequencies } = corpus;
   const weights = frequencies === undefined ? {} : { frequencies };
   const own = text.subarray(0, at);
@@ -121,27 +120,23 @@ function codePointsOf(text: string): number[] {
   return Array.from(text, (character) => character.codePointAt(0) as number);
 }
 
-/** The narrowest array for so many different symbols. */
-function makeSymbols(kinds: number, length: number): Symbols {
-  if (length > 0x7ffffff0) {
-    throw new RangeError(
-      `Cannot train the tokenizer: the text has ${length} characters, at most 2147483632 are possible; ` +
-        "set input_sentence_size to use a sample",
-    );
-  }
-  if (kinds <= 256) return new Uint8Array(length);
-  return kinds <= 65536 ? new Uint16Array(length) : new Int32Array(length);
+/** The corpus's own array, if its sentences can be overwritten from the first to the last. */
+function inPlace({ text, bounds }: Corpus, kinds: number, room: number): Symbols | undefined {
+  for (let k = 2; k < bounds.length; k++) if ((bounds[k] as number) < (bounds[k - 1] as number)) return;
+  const { buffer, length } = text;
+  const narrow = kinds <= 256
+    ? new Uint8Array(buffer, 0, length)
+    : kinds <= 65536 && text.BYTES_PER_ELEMENT > 1
+    ? new Uint16Array(buffer, 0, length)
+    : text;
+  return kinds <= 2 ** (8 * narrow.BYTES_PER_ELEMENT) && room <= length ? narrow : undefined;
 }
 
 /** Writes the symbols of sentence i; returns the place behind them. */
 function writeSentence(corpus: Corpus, i: number, numberOf: Int32Array, text: Symbols, at: number): number {
-  const { units, bounds } = corpus;
+  const { text: from, bounds } = corpus;
   const end = bounds[2 * i + 1] as number;
-  for (let k = bounds[2 * i] as number; k < end; k++) {
-    let cp = units[k] as number;
-    if (cp >= 0xd800 && cp <= 0xdbff) cp = joined(cp, units[++k] as number);
-    text[at++] = numberOf[cp] as number;
-  }
+  for (let k = bounds[2 * i] as number; k < end; k++) text[at++] = numberOf[from[k] as number] as number;
   return at;
 }
 
@@ -186,41 +181,38 @@ function* writeSeedText(
   return { begin, end: at, starts, last, copies };
 }
 
-function joined(high: number, low: number): number {
-  return ((high - 0xd7c0) << 10) | (low & 0x3ff);
-}
-
-/** Counts per code point, their sum, and the number of characters without weights. */
+/** Counts by code point, their sum, and the number of characters without weights. */
 function* countCharacters(
-  corpus: Corpus,
-): Generator<void, { counts: Float64Array; all: number; symbols: number }> {
-  const counts = new Float64Array(0x110000);
-  let all = 0;
+  { text, bounds, codePoints, frequencies }: Corpus,
+): Generator<void, { counts: Map<number, number>; all: number; symbols: number }> {
+  const counts = new Float64Array(codePoints.length);
   let symbols = 0;
-  for (let i = 0; 2 * i < corpus.bounds.length; i++) {
+  for (let i = 0; 2 * i < bounds.length; i++) {
     if ((i & 0xfff) === 0) yield;
-    const weight = corpus.frequencies?.[i] ?? 1;
-    const end = corpus.bounds[2 * i + 1] as number;
-    for (let k = corpus.bounds[2 * i] as number; k < end; k++) {
-      let cp = corpus.units[k] as number;
-      if (cp >= 0xd800 && cp <= 0xdbff) cp = joined(cp, corpus.units[++k] as number);
-      symbols++;
-      if (cp === 0) continue;
-      (counts[cp] as number) += weight;
-      all += weight;
-    }
+    const weight = frequencies?.[i] ?? 1;
+    const end = bounds[2 * i + 1] as number;
+    const begin = bounds[2 * i] as number;
+    for (let k = begin; k < end; k++) (counts[text[k] as number] as number) += weight;
+    symbols += end - begin;
   }
-  return { counts, all, symbols };
+  const seen = new Map(codePoints.map((cp, symbol) => [cp, counts[symbol] as number] as const));
+  seen.delete(0); // NUL is not counted; it never becomes a piece
+  return { counts: seen, all: [...seen.values()].reduce((sum, count) => sum + count, 0), symbols };
 }
 
 /** Code points of the alphabet: `required_chars` first, then by count; the walk stops when the coverage is reached. */
-function chooseAlphabet(counts: Float64Array, all: number, options: ResolvedOptions): number[] {
+function chooseAlphabet(
+  counts: ReadonlyMap<number, number>,
+  all: number,
+  options: ResolvedOptions,
+): number[] {
   const wanted = new Set(
     Array.from(options.required_chars, (character) => character.codePointAt(0) as number),
   );
-  const seen: number[] = [];
-  for (let cp = 1; cp < counts.length; cp++) if ((counts[cp] as number) > 0 || wanted.has(cp)) seen.push(cp);
-  const count = (cp: number): number => counts[cp] as number;
+  const count = (cp: number): number => counts.get(cp) ?? 0;
+  const seen = [...new Set([...counts.keys(), ...wanted])].filter((cp) =>
+    cp > 0 && (count(cp) > 0 || wanted.has(cp))
+  );
   seen.sort((a, b) => Number(wanted.has(b)) - Number(wanted.has(a)) || count(b) - count(a) || a - b);
   const goal = Math.fround(options.character_coverage);
   const alphabet: number[] = [];

@@ -2,9 +2,10 @@
  * Where which piece fits in every word, found once with the seed pieces: later rounds only lose pieces, so the list is
  * filtered instead of searched again. Words are most of the work of a training, and this is most of their cost.
  */
-import type { Symbols } from "./alphabet.ts";
+import type { Symbols } from "./symbol_text.ts";
 import { type Lattice, makeLattice } from "./lattice.ts";
 import type { PieceList } from "./piece_list.ts";
+import { release } from "./release.ts";
 import type { Words } from "./words.ts";
 
 /** The arcs of a word that was loaded, as a lattice holds them. */
@@ -73,6 +74,7 @@ export function* collectArcs(
     }
   }
   first[bases[words.count] as number] = count;
+  lattice.close();
   const store: ArcStore = {
     bases,
     first,
@@ -92,6 +94,7 @@ export function* collectArcs(
 
 function widened<T extends Int32Array | Uint16Array>(from: T, to: T): T {
   to.set(from);
+  release(from);
   return to;
 }
 

@@ -96,22 +96,26 @@ export function makeBestPath(word: Arcs): BestPath {
   return { run, path, score: () => score, margin: () => margin };
 }
 
-/** What is known of a piece: the ids of its second best segmentation, none if there is no other, or that it is split. */
-export type Alternative = readonly number[] | "split";
+/** Adds the ids of the second best segmentation of a piece to a list; false if even the best one is not the piece. */
+export type FindAlternative = (length: number, ownScore: number, ids: number[]) => boolean;
 
 /** Makes the search for the alternative to a piece of more than one symbol, whose own lattice was built last. */
-export function makeAlternatives(word: Arcs): (length: number, ownScore: number) => Alternative {
+export function makeAlternatives(word: Arcs): FindAlternative {
   const bestPath = makeBestPath(word);
-  return (length, ownScore) => {
+  return (length, ownScore, ids) => {
     bestPath.run(length, false);
     const score = bestPath.score();
     // spm_train sums from both ends (A*). Where that could round to another order, it is done in the same way.
     const doubt = 2 * length * Math.abs(score) * 2 ** -23;
     if (bestPath.margin() <= doubt || Math.abs(score - ownScore) <= doubt) {
       const [first = [], other = []] = twoBest(word, length);
-      return first.length > 1 ? "split" : other;
+      if (first.length > 1) return false;
+      for (const id of other) ids.push(id);
+      return true;
     }
-    return score > ownScore ? "split" : bestPath.path.toReversed();
+    if (score > ownScore) return false;
+    for (let k = bestPath.path.length - 1; k >= 0; k--) ids.push(bestPath.path[k] as number);
+    return true;
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * The training text: read, skipped, sampled, normalized, with meta pieces cut out, and kept as UTF-16 units in one typed
+ * The training text: read, skipped, sampled, normalized, with meta pieces cut out, and kept as symbol numbers in one typed
  * array outside the heap (trainer_interface.cc, LoadSentences).
  */
 import { numpyRandom } from "../random.ts";
@@ -7,6 +7,7 @@ import { metaMatcher, type MetaPieces } from "./meta_pieces.ts";
 import type { Normalizer } from "./normalizer.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { Pace } from "./pace.ts";
+import { makeSymbolWriter, type SymbolText } from "./symbol_text.ts";
 import { utf8Length } from "./utf8.ts";
 
 /** What stands for a meta piece inside a sentence, as in spm_train. */
@@ -15,11 +16,7 @@ export const metaBoundary = 0x09;
 export const rareCharacter = 0x2585;
 
 /** Normalized sentences, in training order. */
-export type Corpus = {
-  /** UTF-16 units of all sentences. */
-  readonly units: Uint16Array;
-  /** Where each sentence starts and ends in `units`, alternating. */
-  readonly bounds: readonly number[];
+export type Corpus = SymbolText & {
   /** Frequency of each sentence, where it is not 1: with `input_format: "tsv"` or noise. */
   readonly frequencies?: readonly number[];
   /** Sentences as they stood in the text, for the model's test of itself. */
@@ -147,91 +144,60 @@ function reservoir(
   };
 }
 
-/** Keeps normalized sentences; a replaced one leaves garbage behind, which is squeezed out when it is half of all. */
-function sentenceStore(options: CollectOptions): {
+/** Keeps normalized sentences. */
+function sentenceStore({ flags, meta, normalizer }: CollectOptions): {
   append: (line: string, frequency: number) => void;
   replace: (slot: number, line: string, frequency: number) => void;
-  finish: () => Pick<Corpus, "units" | "bounds" | "frequencies">;
+  finish: () => SymbolText & Pick<Corpus, "frequencies">;
 } {
-  const { flags, meta, normalizer } = options;
   const match = metaMatcher(meta);
-  let units = new Uint16Array(1 << 16);
-  let used = 0;
-  let garbage = 0;
-  let bounds: number[] = [];
+  const { put, append, replace, finish } = makeSymbolWriter();
   const frequencies: number[] = [];
   const write = (line: string): void => {
     const count = normalizer.run(line);
     const codePoints = normalizer.codePoints();
-    if (used + 2 * count > units.length) units = grown(units, used + 2 * count);
     for (let i = 0; i < count;) {
       const length = match(codePoints, i, count);
       if (length > 0) {
-        units[used++] = metaBoundary;
+        put(metaBoundary);
         i += length;
         continue;
       }
       const cp = codePoints[i++] as number;
       if (cp === 0x20) throw new Error("Cannot train the tokenizer: a blank is left after normalization");
-      if (cp < 0x10000) units[used++] = cp;
-      else {
-        units[used++] = 0xd7c0 + (cp >> 10);
-        units[used++] = 0xdc00 | (cp & 0x3ff);
-      }
+      put(cp);
     }
-  };
-  const squeeze = (): void => {
-    const packed = new Uint16Array(Math.max(1 << 16, 2 * (used - garbage)));
-    const moved: number[] = [];
-    used = 0;
-    for (let i = 0; i < bounds.length; i += 2) {
-      const part = units.subarray(bounds[i], bounds[i + 1]);
-      packed.set(part, used);
-      moved.push(used, used += part.length);
-    }
-    units = packed;
-    bounds = moved;
-    garbage = 0;
   };
   return {
     append: (line, frequency) => {
-      const start = used;
       write(line);
-      bounds.push(start, used);
+      append();
       if (flags.input_format === "tsv") frequencies.push(frequency);
     },
     replace: (slot, line, frequency) => {
-      const start = used;
       write(line);
-      garbage += (bounds[2 * slot + 1] as number) - (bounds[2 * slot] as number);
-      bounds[2 * slot] = start;
-      bounds[2 * slot + 1] = used;
+      replace(slot);
       if (flags.input_format === "tsv") frequencies[slot] = frequency;
-      if (garbage > used / 2 && used > 1 << 20) squeeze();
     },
     finish: () => {
-      dropEmpty(bounds, frequencies);
-      return { units, bounds, ...(frequencies.length > 0 ? { frequencies } : {}) };
+      const all = finish();
+      const bounds = dropEmpty(all.bounds, frequencies);
+      return { ...all, bounds, ...(frequencies.length > 0 ? { frequencies } : {}) };
     },
   };
 }
 
-function grown(units: Uint16Array<ArrayBuffer>, needed: number): Uint16Array<ArrayBuffer> {
-  const larger = new Uint16Array(Math.max(needed, 2 * units.length));
-  larger.set(units);
-  return larger;
-}
-
 /** Drops empty sentences as spm_train does: the last one takes the place and is not looked at again. */
-function dropEmpty(bounds: number[], frequencies: number[]): void {
-  for (let i = 0; 2 * i < bounds.length; i++) {
+function dropEmpty(bounds: Int32Array, frequencies: number[]): Int32Array {
+  let count = bounds.length / 2;
+  for (let i = 0; i < count; i++) {
     if (bounds[2 * i] !== bounds[2 * i + 1]) continue;
-    const end = bounds.pop() as number;
-    const start = bounds.pop() as number;
+    count--;
     const frequency = frequencies.pop();
-    if (2 * i >= bounds.length) break;
-    bounds[2 * i] = start;
-    bounds[2 * i + 1] = end;
+    if (i === count) break;
+    bounds[2 * i] = bounds[2 * count] as number;
+    bounds[2 * i + 1] = bounds[2 * count + 1] as number;
     if (frequency !== undefined) frequencies[i] = frequency;
   }
+  return bounds.subarray(0, 2 * count);
 }

@@ -3,7 +3,7 @@
  * unigram_model_trainer.cc). 0.1.99 and 0.2.0 cut at every single byte of the delimiter, even inside a character, whose
  * other bytes become U+FFFD each; 0.2.2 cuts at the whole delimiter.
  */
-import type { Symbols } from "./alphabet.ts";
+import type { Symbols } from "./symbol_text.ts";
 
 /** Writes a sentence with 0 for what is cut away to `text` from `at` on; returns the place behind it. */
 export type Cut = (sentence: Symbols, length: number, text: Symbols, at: number) => number;

@@ -3,7 +3,7 @@
  * keep them, since their rounding decides between near ties; the numbers follow unigram_model_trainer.cc (RunEStep,
  * RunMStep) and unigram_model.cc (PopulateMarginal).
  */
-import type { Symbols } from "./alphabet.ts";
+import type { Symbols } from "./symbol_text.ts";
 import type { LoadedWord, WordArcs } from "./arcs.ts";
 import { type Pace, runSteps } from "./pace.ts";
 import { type PieceList, selectPieces } from "./piece_list.ts";

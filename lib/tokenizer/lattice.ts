@@ -3,8 +3,9 @@
  * single-character piece fits one more arc for the unknown character. That arc has id 0: spm_train never sets its unknown
  * id while training, so what cannot be spelled is credited to the first piece.
  */
-import type { Symbols } from "./alphabet.ts";
+import type { Symbols } from "./symbol_text.ts";
 import type { PieceList } from "./piece_list.ts";
+import { release } from "./release.ts";
 
 /** Lattice of the last word built: arcs `firstArc[p]` to `firstArc[p + 1]` start at symbol p. */
 export type Lattice = {
@@ -20,6 +21,8 @@ export type Lattice = {
   readonly scores: () => Float32Array;
   /** Score of an arc for an unknown character; below that of every piece. */
   readonly unknown: number;
+  /** Frees the table of pieces; nothing can be built afterwards. */
+  readonly close: () => void;
 };
 
 /** Makes the lattice builder of one round of pieces. */
@@ -81,6 +84,7 @@ export function makeLattice(text: Symbols, pieces: PieceList): Lattice {
     ids: () => ids,
     scores: () => arcScores,
     unknown,
+    close: () => release(table, values),
   };
 }
 
@@ -108,8 +112,10 @@ function pieceTable(
       while (table[4 * slot] !== -1) slot = (slot + 1) & mask;
       table.set(old.subarray(i, i + 3), 4 * slot);
     }
+    release(old);
     const larger = new Int32Array(mask + 1).fill(-1);
     larger.set(values);
+    release(values);
     values = larger;
   };
   for (let id = 0; id < pieces.count; id++) {

@@ -40,7 +40,7 @@ export function withPrivacy(corpus: Corpus, flags: ResolvedOptions): Corpus {
     kept.push(bounds[2 * i] as number, bounds[2 * i + 1] as number);
     frequencies.push(frequency);
   });
-  return { ...corpus, bounds: kept, frequencies };
+  return { ...corpus, bounds: Int32Array.from(kept), frequencies };
 }
 
 function roundHalfUp(value: number): number {

@@ -40,14 +40,14 @@ export async function prunePieces(
 ): Promise<PieceList> {
   const lattice = makeLattice(training.text, pieces);
   const alternatives = await secondBest(pieces, lattice, training);
+  lattice.close();
   const usage = await bestUsage(pieces, training);
-  const { kept, losses } = weigh(pieces, alternatives, usage, options);
+  const { kept, candidates, losses } = weigh(pieces, alternatives, usage, options);
   const target = Math.max(
     options.desired,
     Math.trunc(fround(fround(options.shrinkingFactor) * fround(pieces.count))),
   );
-  const candidates = Array.from(losses.keys());
-  candidates.sort((a, b) => (losses.get(b) as number) - (losses.get(a) as number) || a - b);
+  candidates.sort((a, b) => (losses[b] as number) - (losses[a] as number) || a - b);
   for (const id of candidates) {
     if (kept.length >= target) break;
     kept.push(id);
@@ -65,9 +65,7 @@ async function secondBest(pieces: PieceList, lattice: Lattice, { pace }: Trainin
     const length = pieces.lengths[id] as number;
     if (length > 1) {
       lattice.build(pieces.starts[id] as number, length);
-      const alternative = alternativeOf(length, pieces.scores[id] as number);
-      if (alternative === "split") dropped[id] = 1;
-      else for (const other of alternative) ids.push(other);
+      if (!alternativeOf(length, pieces.scores[id] as number, ids)) dropped[id] = 1;
     }
     bounds[id + 1] = ids.length;
     if ((id & 1023) === 0 && pace.due()) await pace.rest();
@@ -105,13 +103,13 @@ async function bestUsage(pieces: PieceList, training: Training): Promise<Usage> 
   return { counts, folded, words: wordSum };
 }
 
-/** Sorts the pieces into those that stay whatever happens and those with a loss. */
+/** Sorts the pieces into those that stay whatever happens and candidates with a loss, which is given by id. */
 function weigh(
   pieces: PieceList,
   alternatives: Alternatives,
   usage: Usage,
   options: PruneOptions,
-): { kept: number[]; losses: Map<number, number> } {
+): { kept: number[]; candidates: number[]; losses: Float32Array } {
   const { counts, folded } = usage;
   const { bounds, ids, dropped } = alternatives;
   let doubleSum = 0;
@@ -119,7 +117,8 @@ function weigh(
   const sum = fround(doubleSum);
   const logSum = fround(Math.log(sum));
   const kept: number[] = [];
-  const losses = new Map<number, number>();
+  const candidates: number[] = [];
+  const losses = new Float32Array(pieces.count);
   for (let id = 0; id < pieces.count; id++) {
     const count = counts[id] as number;
     if (count === 0 || dropped[id] === 1) continue;
@@ -139,7 +138,8 @@ function weigh(
       const other = counts[ids[k] as number] as number;
       after = fround(after + (Math.log(fround(other + count)) - logSumAfter));
     }
-    losses.set(id, fround(share * fround(logProbability - after)));
+    losses[id] = share * fround(logProbability - after);
+    candidates.push(id);
   }
-  return { kept, losses };
+  return { kept, candidates, losses };
 }

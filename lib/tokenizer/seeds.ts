@@ -6,6 +6,7 @@ import type { AlphabetText } from "./alphabet.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { type PieceList, pieceList } from "./piece_list.ts";
 import type { ListedSeed } from "./seed_file.ts";
+import { release } from "./release.ts";
 import { validPieces } from "./valid_pieces.ts";
 import { wordStart } from "./words.ts";
 import { makeSliceTable } from "./slice_table.ts";
@@ -37,6 +38,7 @@ export function* makeSeeds(
     : yield* allSuffixes(searched, cap);
   yield;
   const all = yield* collect(searched, flags, suffixes);
+  suffixes.close();
   const candidates = perWord ? distinctBest(searched.text, all) : all;
   yield;
   const ranks = perWord
@@ -57,6 +59,7 @@ export function* makeSeeds(
     seeds.lengths[characters.length + k] = candidates.lengths[candidate] as number;
     seeds.scores[characters.length + k] = candidates.scores[candidate] as number;
   }
+  release(ranks, candidates.starts, candidates.lengths, candidates.scores);
   toLogarithms(seeds.scores);
   return seeds;
 }
@@ -185,6 +188,7 @@ function enlarge(found: Candidates): void {
   for (const key of ["starts", "lengths", "scores"] as const) {
     const larger = new Int32Array(2 * found[key].length);
     larger.set(found[key]);
+    release(found[key]);
     found[key] = larger;
   }
 }

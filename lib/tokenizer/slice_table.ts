@@ -1,7 +1,8 @@
 /**
  * Numbers for slices of a text: equal strings have the same one.
  */
-import type { Symbols } from "./alphabet.ts";
+import { release } from "./release.ts";
+import type { Symbols } from "./symbol_text.ts";
 
 /** The table; slice k is where its string was first met. */
 export type SliceTable = {
@@ -31,7 +32,9 @@ export function makeSliceTable(text: Symbols): SliceTable {
     }
   };
   const grow = (): void => {
-    slots = new Int32Array(2 * slots.length).fill(-1);
+    const { length } = slots;
+    release(slots);
+    slots = new Int32Array(2 * length).fill(-1);
     for (let k = 0; k < starts.length; k++) slots[slotOf(starts[k] as number, lengths[k] as number)] = k;
   };
   const numberOf = (start: number, length: number): number => {

@@ -1,7 +1,7 @@
 /**
  * Orders used by the trainer: slices of the text by symbol number (which is UTF-8 byte order), and ids by score.
  */
-import type { Symbols } from "./alphabet.ts";
+import type { Symbols } from "./symbol_text.ts";
 
 /** Lexicographic order of two slices, a prefix first. */
 export function compareSlices(

@@ -2,7 +2,8 @@
  * Suffix sorting in linear time by induction (Nong, Zhang, Chan: "Two Efficient Algorithms for Linear Time Suffix Array
  * Construction", 2011), and the lengths of common prefixes of neighbours up to a cap.
  */
-import type { Symbols } from "./alphabet.ts";
+import { release } from "./release.ts";
+import type { Symbols } from "./symbol_text.ts";
 
 /**
  * Sorts all suffixes; the end of the text sorts before every symbol.
@@ -34,9 +35,13 @@ export function* suffixArray(text: Symbols, largest: number): Generator<void, In
     if (distinct < count) {
       const inner = yield* suffixArray(names, distinct - 1);
       for (let k = 0; k < count; k++) sorted[k] = places[inner[k] as number] as number;
+      release(inner);
     }
+    release(names);
   }
+  release(marks, places);
   yield* induce(text, order, starts, sorted);
+  release(sorted);
   return order;
 }
 
@@ -147,6 +152,7 @@ function nameSubstrings(
   }
   const names = new Int32Array(count);
   for (let k = 0; k < count; k++) names[k] = rank[(places[k] as number) >> 1] as number;
+  release(lengths, rank);
   return { names, distinct: name + 1 };
 }
 

@@ -3,11 +3,13 @@
  * sort the suffixes of the distinct words, each with the symbol behind it, which tells where the text branches, and to
  * count a word as often as it occurs: a hundredth of the text. Without `split_by_whitespace` it is the whole text.
  */
-import type { AlphabetText, Symbols } from "./alphabet.ts";
+import type { AlphabetText } from "./alphabet.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { release } from "./release.ts";
 import { makeSliceTable } from "./slice_table.ts";
 import { commonPrefixes, suffixArray } from "./suffix_array.ts";
 import { wordStart } from "./words.ts";
+import type { Symbols } from "./symbol_text.ts";
 
 /** Suffixes in order. */
 export type Suffixes = {
@@ -20,13 +22,22 @@ export type Suffixes = {
   readonly occurrences: (left: number, right: number) => number;
   /** Where a place of `text` stands in the corpus. */
   readonly origin: (at: number) => number;
+  /** Frees all this; nobody may read it afterwards. */
+  readonly close: () => void;
 };
 
 /** All suffixes of the corpus. */
 export function* allSuffixes({ text, codePoints }: AlphabetText, cap: number): Generator<void, Suffixes> {
   const order = yield* suffixArray(text, codePoints.length - 1);
   const prefixes = yield* commonPrefixes(text, order, cap);
-  return { text, order, prefixes, occurrences: (left, right) => right - left, origin: (at) => at };
+  return {
+    text,
+    order,
+    prefixes,
+    occurrences: (left, right) => right - left,
+    origin: (at) => at,
+    close: () => release(order, prefixes),
+  };
 }
 
 /** The suffixes of the distinct words. */
@@ -51,17 +62,20 @@ export function* wordSuffixes(
   yield;
   const sorted = yield* suffixArray(text, source.codePoints.length - 1);
   const order = sorted.filter((at) => (weights[at] as number) > 0);
+  release(sorted);
   const prefixes = yield* commonPrefixes(text, order, cap);
   const before = new Int32Array(order.length + 1);
   for (let k = 0; k < order.length; k++) {
     before[k + 1] = (before[k] as number) + (weights[order[k] as number] as number);
   }
+  release(weights);
   return {
     text,
     order,
     prefixes,
     occurrences: (left, right) => (before[right] as number) - (before[left] as number),
     origin: (at) => origins[at] as number,
+    close: () => release(text, order, prefixes, before, origins),
   };
 }
 

@@ -2,9 +2,10 @@
  * Which strings may become a piece: length, place of the blank mark, one script, digits (trainer_interface.cc,
  * IsValidSentencePiece).
  */
-import type { AlphabetText, Symbols } from "./alphabet.ts";
+import type { AlphabetText } from "./alphabet.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { anyScript, inheritedScript, scriptLookup } from "./scripts.ts";
+import type { Symbols } from "./symbol_text.ts";
 
 /** Makes the test for slices of the text. */
 export function validPieces(
