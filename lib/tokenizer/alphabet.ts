@@ -6,6 +6,7 @@
 import { type Corpus, metaBoundary, rareCharacter } from "./corpus.ts";
 import { type Cut, cutAtBytes, cutAtDelimiter, delimiterAt } from "./delimiter.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { part, type Steps } from "./pace.ts";
 import { makeSymbols, type Symbols } from "./symbol_text.ts";
 
 /** The alphabet and the text in it. */
@@ -51,8 +52,8 @@ export function* translateCorpus(
   corpus: Corpus,
   options: ResolvedOptions,
   extras: readonly string[] = [],
-): Generator<void, AlphabetText> {
-  const { counts, all, symbols } = yield* countCharacters(corpus);
+): Steps<AlphabetText> {
+  const { counts, all, symbols } = yield* part(0, 0.4, countCharacters(corpus));
   const alphabet = chooseAlphabet(counts, all, options);
   const apartBytes = options.spm_version === "0.2.0" && /[^\0-\x7f]/.test(options.pretokenization_delimiter);
   const foreign = [...extras.flatMap(codePointsOf), ...apartBytes ? [0xfffd] : []];
@@ -79,7 +80,7 @@ export function* translateCorpus(
   const starts = new Int32Array(sentences);
   let at = 0;
   for (let i = 0; i < sentences; i++) {
-    if ((i & 0xfff) === 0) yield;
+    if ((i & 0xfff) === 0) yield 0.4 + 0.6 * i / sentences;
     starts[i] = at;
     at = writeSentence(corpus, i, numberOf, text, at);
     if (delimiter.length > 0) at = dropDelimiter(text, starts[i] as number, at, delimiter);
@@ -184,11 +185,11 @@ function* writeSeedText(
 /** Counts by code point, their sum, and the number of characters without weights. */
 function* countCharacters(
   { text, bounds, codePoints, frequencies }: Corpus,
-): Generator<void, { counts: Map<number, number>; all: number; symbols: number }> {
+): Steps<{ counts: Map<number, number>; all: number; symbols: number }> {
   const counts = new Float64Array(codePoints.length);
   let symbols = 0;
   for (let i = 0; 2 * i < bounds.length; i++) {
-    if ((i & 0xfff) === 0) yield;
+    if ((i & 0xfff) === 0) yield 2 * i / bounds.length;
     const weight = frequencies?.[i] ?? 1;
     const end = bounds[2 * i + 1] as number;
     const begin = bounds[2 * i] as number;

@@ -5,6 +5,7 @@
 import type { Symbols } from "./symbol_text.ts";
 import { type Lattice, makeLattice } from "./lattice.ts";
 import type { PieceList } from "./piece_list.ts";
+import type { Steps } from "./pace.ts";
 import { release } from "./release.ts";
 import type { Words } from "./words.ts";
 
@@ -43,7 +44,7 @@ export function* collectArcs(
   words: Words,
   seeds: PieceList,
   memory: (bytes: number) => ArrayBufferLike = (bytes) => new ArrayBuffer(bytes),
-): Generator<void, WordArcs> {
+): Steps<WordArcs> {
   const lattice = makeLattice(text, seeds);
   const bases = new Int32Array(memory(4 * (words.count + 1)));
   for (let word = 0; word < words.count; word++) {
@@ -54,7 +55,7 @@ export function* collectArcs(
   let spans: Uint16Array = new Uint16Array(1 << 16);
   let count = 0;
   for (let word = 0; word < words.count; word++) {
-    if ((word & 0x3ff) === 0) yield;
+    if ((word & 0x3ff) === 0) yield word / words.count;
     const length = words.lengths[word] as number;
     lattice.build(words.starts[word] as number, length);
     const firstArc = lattice.firstArc();

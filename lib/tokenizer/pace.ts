@@ -26,11 +26,29 @@ export function makePace(signal?: AbortSignal): Pace {
   };
 }
 
-/** Runs work that is cut into steps, resting between them when due. */
-export async function runSteps<T>(steps: Generator<void, T>, pace: Pace): Promise<T> {
+/** Work that is cut into steps; each may tell which share of all is done. */
+export type Steps<T> = Generator<number | void, T>;
+
+/** Steps that are a part of larger work: from one share of it to another. */
+export function* part<T>(from: number, to: number, steps: Steps<T>): Steps<T> {
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value as T;
-    if (pace.due()) await pace.rest();
+    yield typeof value === "number" ? from + (to - from) * value : undefined;
+  }
+}
+
+/** Runs steps, resting between them when due; shares are reported then. */
+export async function runSteps<T>(
+  steps: Steps<T>,
+  pace: Pace,
+  report: (share: number) => void = () => {},
+): Promise<T> {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value as T;
+    if (!pace.due()) continue;
+    if (typeof value === "number") report(value);
+    await pace.rest();
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { AlphabetText } from "./alphabet.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { part, type Steps } from "./pace.ts";
 import { type PieceList, pieceList } from "./piece_list.ts";
 import type { ListedSeed } from "./seed_file.ts";
 import { release } from "./release.ts";
@@ -25,8 +26,8 @@ export function* makeSeeds(
   source: AlphabetText,
   flags: ResolvedOptions,
   listed?: readonly ListedSeed[],
-): Generator<void, PieceList> {
-  const characters = yield* countSymbols(source);
+): Steps<PieceList> {
+  const characters = yield* part(0, 0.1, countSymbols(source));
   yield;
   if (listed !== undefined) return listedSeeds(source, flags, characters, listed);
   const { begin, end, last } = source.seedText;
@@ -34,10 +35,10 @@ export function* makeSeeds(
   const perWord = flags.spm_version === "0.2.2";
   const cap = flags.max_sentencepiece_length + 2;
   const suffixes = flags.split_by_whitespace && !perWord
-    ? yield* wordSuffixes(searched, flags, cap)
-    : yield* allSuffixes(searched, cap);
+    ? yield* part(0.1, 0.8, wordSuffixes(searched, flags, cap))
+    : yield* part(0.1, 0.8, allSuffixes(searched, cap));
   yield;
-  const all = yield* collect(searched, flags, suffixes);
+  const all = yield* part(0.8, 0.95, collect(searched, flags, suffixes));
   suffixes.close();
   const candidates = perWord ? distinctBest(searched.text, all) : all;
   yield;
@@ -76,15 +77,14 @@ function roomForSeeds({ spm_version, seed_sentencepiece_size }: ResolvedOptions,
 type CountedSymbol = { readonly symbol: number; readonly start: number; readonly count: number };
 
 /** Counts every symbol of the alphabet; count descending, then symbol ascending. */
-function* countSymbols({ text, seedText, frequencies, rare, codePoints }: AlphabetText): Generator<
-  void,
-  CountedSymbol[]
-> {
+function* countSymbols(
+  { text, seedText, frequencies, rare, codePoints }: AlphabetText,
+): Steps<CountedSymbol[]> {
   const { starts, end, copies } = seedText;
   const counts = new Float64Array(codePoints.length);
   const first = new Int32Array(codePoints.length).fill(-1);
   for (let i = 0; i < starts.length; i++) {
-    if ((i & 0xfff) === 0) yield;
+    if ((i & 0xfff) === 0) yield i / starts.length;
     const weight = (frequencies?.[i] ?? 1) / copies;
     const next = starts[i + 1] ?? end;
     for (let at = starts[i] as number; at < next; at++) {
@@ -141,7 +141,7 @@ function* collect(
   source: AlphabetText,
   flags: ResolvedOptions,
   { text, order, prefixes, occurrences, origin }: Suffixes,
-): Generator<void, Candidates> {
+): Steps<Candidates> {
   const n = order.length;
   const longest = flags.max_sentencepiece_length;
   const isValid = validPieces(source, flags);
@@ -179,7 +179,7 @@ function* collect(
       lefts[top] = left;
       depths[top] = depth;
     }
-    if ((i & 0x3ffff) === 0) yield;
+    if ((i & 0x3ffff) === 0) yield i / n;
   }
   return found;
 }

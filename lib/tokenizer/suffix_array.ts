@@ -2,6 +2,7 @@
  * Suffix sorting in linear time by induction (Nong, Zhang, Chan: "Two Efficient Algorithms for Linear Time Suffix Array
  * Construction", 2011), and the lengths of common prefixes of neighbours up to a cap.
  */
+import { part, type Steps } from "./pace.ts";
 import { release } from "./release.ts";
 import type { Symbols } from "./symbol_text.ts";
 
@@ -11,7 +12,7 @@ import type { Symbols } from "./symbol_text.ts";
  * @param text Symbols from 0 to `largest`.
  * @returns Steps (to rest in between), then the start of each suffix in order.
  */
-export function* suffixArray(text: Symbols, largest: number): Generator<void, Int32Array> {
+export function* suffixArray(text: Symbols, largest: number): Steps<Int32Array> {
   const n = text.length;
   const order = new Int32Array(n);
   if (n === 0) return order;
@@ -22,7 +23,7 @@ export function* suffixArray(text: Symbols, largest: number): Generator<void, In
   // Round 1: sort the substrings between marks by inducing from any order of the marks.
   const places = new Int32Array(count);
   for (let i = 0, k = 0; i < n; i++) if (marks[i] === 1) places[k++] = i;
-  yield* induce(text, order, starts, places);
+  yield* part(0, 0.3, induce(text, order, starts, places));
   const sorted = new Int32Array(count);
   for (let i = 0, k = 0; i < n; i++) {
     const at = order[i] as number;
@@ -33,14 +34,14 @@ export function* suffixArray(text: Symbols, largest: number): Generator<void, In
     const { names, distinct } = nameSubstrings(text, places, sorted);
     yield;
     if (distinct < count) {
-      const inner = yield* suffixArray(names, distinct - 1);
+      const inner = yield* part(0.4, 0.7, suffixArray(names, distinct - 1));
       for (let k = 0; k < count; k++) sorted[k] = places[inner[k] as number] as number;
       release(inner);
     }
     release(names);
   }
   release(marks, places);
-  yield* induce(text, order, starts, sorted);
+  yield* part(0.7, 1, induce(text, order, starts, sorted));
   release(sorted);
   return order;
 }
@@ -77,7 +78,7 @@ function* induce(
   order: Int32Array,
   starts: Int32Array,
   marked: Int32Array,
-): Generator<void, void> {
+): Steps<void> {
   order.fill(-1);
   const ends = starts.slice(1);
   for (let k = marked.length - 1; k >= 0; k--) {
@@ -91,12 +92,12 @@ function* induce(
   order[(front[text[n - 1] as number] as number)++] = n - 1;
   for (let from = 0; from < n; from += stride) {
     induceLarge(text, order, front, from, Math.min(n, from + stride));
-    yield;
+    yield 0.5 * from / n;
   }
   const back = starts.slice(1);
   for (let to = n; to > 0; to -= stride) {
     induceSmall(text, order, back, Math.max(0, to - stride), to);
-    yield;
+    yield 1 - 0.5 * to / n;
   }
 }
 
@@ -165,12 +166,12 @@ export function* commonPrefixes(
   text: Symbols,
   order: Int32Array,
   cap: number,
-): Generator<void, Uint8Array | Uint16Array> {
+): Steps<Uint8Array | Uint16Array> {
   const n = order.length;
   const lengths = cap < 256 ? new Uint8Array(n) : new Uint16Array(n);
   for (let from = 1; from < n; from += stride) {
     prefixesOf(text, order, lengths, cap, from, Math.min(n, from + stride));
-    yield;
+    yield from / n;
   }
   return lengths;
 }

@@ -5,6 +5,7 @@
  */
 import type { AlphabetText } from "./alphabet.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { part, type Steps } from "./pace.ts";
 import { release } from "./release.ts";
 import { makeSliceTable } from "./slice_table.ts";
 import { commonPrefixes, suffixArray } from "./suffix_array.ts";
@@ -27,9 +28,9 @@ export type Suffixes = {
 };
 
 /** All suffixes of the corpus. */
-export function* allSuffixes({ text, codePoints }: AlphabetText, cap: number): Generator<void, Suffixes> {
-  const order = yield* suffixArray(text, codePoints.length - 1);
-  const prefixes = yield* commonPrefixes(text, order, cap);
+export function* allSuffixes({ text, codePoints }: AlphabetText, cap: number): Steps<Suffixes> {
+  const order = yield* part(0, 0.8, suffixArray(text, codePoints.length - 1));
+  const prefixes = yield* part(0.8, 1, commonPrefixes(text, order, cap));
   return {
     text,
     order,
@@ -45,8 +46,8 @@ export function* wordSuffixes(
   source: AlphabetText,
   flags: ResolvedOptions,
   cap: number,
-): Generator<void, Suffixes> {
-  const { starts, lengths, counts } = yield* countWordsWithNext(source, flags);
+): Steps<Suffixes> {
+  const { starts, lengths, counts } = yield* part(0, 0.6, countWordsWithNext(source, flags));
   const size = lengths.reduce((sum, length) => sum + length, 0);
   const text = new (source.text.constructor as new (size: number) => Symbols)(size);
   const origins = new Int32Array(size);
@@ -60,10 +61,10 @@ export function* wordSuffixes(
     }
   }
   yield;
-  const sorted = yield* suffixArray(text, source.codePoints.length - 1);
+  const sorted = yield* part(0.6, 0.9, suffixArray(text, source.codePoints.length - 1));
   const order = sorted.filter((at) => (weights[at] as number) > 0);
   release(sorted);
-  const prefixes = yield* commonPrefixes(text, order, cap);
+  const prefixes = yield* part(0.9, 1, commonPrefixes(text, order, cap));
   const before = new Int32Array(order.length + 1);
   for (let k = 0; k < order.length; k++) {
     before[k + 1] = (before[k] as number) + (weights[order[k] as number] as number);
@@ -86,14 +87,14 @@ type Counted = {
 };
 
 /** The distinct words with the symbol behind them, in slices that include it. */
-function* countWordsWithNext(source: AlphabetText, flags: ResolvedOptions): Generator<void, Counted> {
+function* countWordsWithNext(source: AlphabetText, flags: ResolvedOptions): Steps<Counted> {
   const { text } = source;
   const { numberOf, starts, lengths } = makeSliceTable(text);
   const counts: number[] = [];
   const isStart = wordStart(source, flags);
   let start = 0;
   for (let at = 0; at < text.length; at++) {
-    if ((at & 0xfffff) === 0) yield;
+    if ((at & 0xfffff) === 0) yield at / text.length;
     const end = text[at] === 0;
     if (at > start && (end || isStart(at))) {
       const slice = numberOf(start, at - start + 1);

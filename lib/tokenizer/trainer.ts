@@ -22,7 +22,7 @@ import { layOutMetaPieces, type MetaPieces } from "./meta_pieces.ts";
 import { serializeModel } from "./model_file.ts";
 import { makeNormalizer } from "./normalizer.ts";
 import type { ResolvedOptions, UnigramOptions } from "./options.ts";
-import { makePace, type Pace, runSteps } from "./pace.ts";
+import { makePace, type Pace, runSteps, type Steps } from "./pace.ts";
 import type { PieceList } from "./piece_list.ts";
 import { withPrivacy } from "./privacy.ts";
 import { prunePieces } from "./prune.ts";
@@ -162,17 +162,32 @@ export async function trainUnigram(
   const meta = layOutMetaPieces(flags);
   const pace = makePace(options.signal);
   const report = progressOf(options);
-  const { tables, listed, source, read } = await prepare(sentences, { options, flags, meta, pace, report });
-  report("seed pieces", 0, source.text.length, "characters");
-  const seeds = await runSteps(makeSeeds(source, flags, listed), pace);
-  report("seed pieces", source.text.length, source.text.length, "characters");
-  if (pace.due()) await pace.rest();
-  const words = await runSteps(countWords(source, flags), pace);
+  const staged: Staged = async (stage, total, unit, steps) => {
+    report(stage, 0, total, unit);
+    const result = await runSteps(
+      steps,
+      pace,
+      (share) => report(stage, Math.floor(share * total), total, unit),
+    );
+    report(stage, total, total, unit);
+    if (pace.due()) await pace.rest();
+    return result;
+  };
+  const given = { options, flags, meta, pace, report, staged };
+  const { tables, listed, source, read } = await prepare(sentences, given);
+  const characters = source.text.length;
+  const seeds = await staged("seed pieces", characters, "characters", makeSeeds(source, flags, listed));
+  const words = await staged("words", characters, "characters", countWords(source, flags));
   const partitions = flags.num_threads;
   const places = words.lengths.reduce((sum, length) => sum + length, 0);
   const size = teamSize(options.workers, { partitions, places, seeds: seeds.count });
   const memory = size > 1 ? (bytes: number) => new SharedArrayBuffer(bytes) : undefined;
-  const arcs = await runSteps(collectArcs(source.text, words, seeds, memory), pace);
+  const arcs = await staged(
+    "pieces in words",
+    words.count,
+    "words",
+    collectArcs(source.text, words, seeds, memory),
+  );
   const team = size > 1
     ? startTeam(size, { words, store: arcs.store, partitions, seeds: seeds.count })
     : undefined;
@@ -210,12 +225,13 @@ type Prepared = {
 /** From lines to text in symbols; what was collected on the way can be freed then. */
 async function prepare(
   sentences: Iterable<string> | AsyncIterable<string>,
-  { options, flags, meta, pace, report }: {
+  { options, flags, meta, pace, report, staged }: {
     readonly options: UnigramOptions;
     readonly flags: ResolvedOptions;
     readonly meta: MetaPieces;
     readonly pace: Pace;
     readonly report: Report;
+    readonly staged: Staged;
   },
 ): Promise<Prepared> {
   const listed = flags.seed_sentencepieces_file === ""
@@ -241,9 +257,14 @@ async function prepare(
   const corpus = withPrivacy(collected, flags);
   if (corpus.bounds.length === 0) throw emptyCorpus(corpus);
   if (pace.due()) await pace.rest();
-  const source = await runSteps(translateCorpus(corpus, flags, listed?.map(({ piece }) => piece)), pace);
+  const extras = listed?.map(({ piece }) => piece);
+  const source = await staged(
+    "alphabet",
+    corpus.bounds[corpus.bounds.length - 1] ?? 0,
+    "characters",
+    translateCorpus(corpus, flags, extras),
+  );
   checkRoom(source, meta, flags);
-  if (pace.due()) await pace.rest();
   return { tables, listed, source, read: { samples: corpus.samples, counts: corpus.counts } };
 }
 
@@ -258,6 +279,8 @@ async function makeTables(flags: ResolvedOptions, pace: Pace): Promise<ModelTabl
   return { normalize, denormalize: await fromFile(flags.denormalization_rule_tsv) };
 }
 
+/** Runs the steps of a stage, which reports how far it is. */
+type Staged = <T>(stage: string, total: number, unit: string, steps: Steps<T>) => Promise<T>;
 type Report = (stage: string, done: number, total: number | undefined, unit: string, note?: string) => void;
 
 function progressOf({ onProgress }: UnigramOptions): Report {
@@ -285,6 +308,7 @@ async function fit(
   const distance = (count: number): number =>
     Math.max(0, Math.ceil(Math.log(count / desired) / -Math.log(flags.shrinking_factor)));
   const total = 1 + distance(seeds.count);
+  report("EM and pruning", 0, total, "rounds", `${seeds.count} pieces`);
   for (let prunings = 0;; prunings++) {
     for (let k = 0; k < flags.num_sub_iterations; k++) {
       const { expected, objective } = await expectedCounts(pieces, training);

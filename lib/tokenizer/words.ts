@@ -4,6 +4,7 @@
  */
 import type { AlphabetText } from "./alphabet.ts";
 import type { ResolvedOptions } from "./options.ts";
+import type { Steps } from "./pace.ts";
 import { makeSliceTable } from "./slice_table.ts";
 import { compareSlices } from "./sorting.ts";
 
@@ -19,7 +20,7 @@ export type Words = {
 };
 
 /** Cuts the sentences into words and counts them, in steps; without `split_by_whitespace` the sentences are the words. */
-export function* countWords(source: AlphabetText, flags: ResolvedOptions): Generator<void, Words> {
+export function* countWords(source: AlphabetText, flags: ResolvedOptions): Steps<Words> {
   const { starts, lengths, weights } = flags.split_by_whitespace
     ? yield* distinctWords(source, flags)
     : wholeSentences(source);
@@ -57,7 +58,7 @@ function wholeSentences({ text, starts, frequencies }: AlphabetText): Counted {
   return { starts: [...starts], lengths, weights: Array.from(starts, (_, k) => frequencies?.[k] ?? 1) };
 }
 
-function* distinctWords(source: AlphabetText, flags: ResolvedOptions): Generator<void, Counted> {
+function* distinctWords(source: AlphabetText, flags: ResolvedOptions): Steps<Counted> {
   const { text, starts: sentences, frequencies } = source;
   const { numberOf, starts, lengths } = makeSliceTable(text);
   const weights: number[] = [];
@@ -67,7 +68,7 @@ function* distinctWords(source: AlphabetText, flags: ResolvedOptions): Generator
   };
   const isStart = wordStart(source, flags);
   for (let i = 0; i < sentences.length; i++) {
-    if ((i & 0xfff) === 0) yield;
+    if ((i & 0xfff) === 0) yield i / sentences.length;
     const weight = frequencies?.[i] ?? 1;
     const first = sentences[i] as number;
     let start = first;

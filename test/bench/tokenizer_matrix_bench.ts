@@ -123,8 +123,9 @@ function comparable(flags: FlagSet, { version, wholeModel }: Peer): boolean {
   }
   // 0.1.97 draws noise otherwise.
   if (flags.differential_privacy_noise_level !== undefined && version !== "0.2.0") return false;
-  return version !== "0.2.2" || flags.input_sentence_size === undefined ||
-    flags.shuffle_input_sentence === false; // 0.2.2 draws its sample at random
+  if (version !== "0.2.2") return true;
+  if ((flags.self_test_sample_size ?? 0) > 0) return false; // 0.2.2 draws its samples at random
+  return flags.input_sentence_size === undefined || flags.shuffle_input_sentence === false;
 }
 
 type Place = { readonly root: string; readonly ours: string; readonly theirs: string };

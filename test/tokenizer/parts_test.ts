@@ -9,14 +9,14 @@ import { formatScore } from "../../lib/tokenizer/format_score.ts";
 import { splitList } from "../../lib/tokenizer/resolve_options.ts";
 import { makeNormalizer } from "../../lib/tokenizer/normalizer.ts";
 import { resolveOptions } from "../../lib/tokenizer/resolve_options.ts";
-import { makePace } from "../../lib/tokenizer/pace.ts";
+import { makePace, type Steps } from "../../lib/tokenizer/pace.ts";
 import { listedIn9, scriptLookup } from "../../lib/tokenizer/scripts.ts";
 import { sortedByScore } from "../../lib/tokenizer/sorting.ts";
 import { commonPrefixes, suffixArray } from "../../lib/tokenizer/suffix_array.ts";
 import { decodeUtf8, utf8Length } from "../../lib/tokenizer/utf8.ts";
 import { validPieces } from "../../lib/tokenizer/valid_pieces.ts";
 
-function finish<T>(steps: Generator<void, T>): T {
+function finish<T>(steps: Steps<T>): T {
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value as T;
@@ -102,6 +102,19 @@ Deno.test("suffixArray() equals sorting all suffixes", () => {
       assert.equal(prefixes[i], length);
     }
   }
+});
+
+Deno.test("suffixArray() tells how far it is", () => {
+  const draw = draws(9);
+  const text = Uint8Array.from({ length: 3 << 20 }, () => draw(3));
+  const shares: number[] = [];
+  const steps = suffixArray(text, 2);
+  for (let step = steps.next(); !step.done; step = steps.next()) {
+    if (typeof step.value === "number") shares.push(step.value);
+  }
+  assert.ok(shares.length > 10);
+  assert.deepEqual(shares, [...shares].sort((a, b) => a - b));
+  assert.ok((shares[0] as number) >= 0 && (shares.at(-1) as number) <= 1);
 });
 
 Deno.test("sortedByScore() is stable and descending", () => {
