@@ -38,7 +38,7 @@ const quoted = (field: string): string => /[",]/.test(field) ? `"${field.replace
 const asText = (value: unknown): string => Array.isArray(value) ? value.map(quoted).join(",") : String(value);
 
 /** The generation a version belongs to. */
-function generationOf(version: string): SpmVersion | undefined {
+export function generationOf(version: string): SpmVersion | undefined {
   const [, minor = 0, patch = 0] = version.split(".").map(Number);
   if (version === "0.1.97") return "0.1.97";
   if ((minor === 1 && patch === 99) || (minor === 2 && patch <= 1)) return "0.2.0";
