@@ -11,6 +11,7 @@ import { release } from "./release.ts";
 import { validPieces } from "./valid_pieces.ts";
 import { wordStart } from "./words.ts";
 import { makeSliceTable } from "./slice_table.ts";
+import type { Symbols } from "./symbol_text.ts";
 import { compareSlices, sortedByScore } from "./sorting.ts";
 import { allSuffixes, type Suffixes, wordSuffixes } from "./suffixes.ts";
 
@@ -145,7 +146,7 @@ function* collect(
   const n = order.length;
   const longest = flags.max_sentencepiece_length;
   const isValid = validPieces(source, flags);
-  const pieceLength = flags.spm_version === "0.2.2" ? firstWordLength(source, flags, order) : undefined;
+  const firstOf = flags.spm_version === "0.2.2" ? firstWord(source, flags, order) : undefined;
   const found: Candidates = {
     starts: new Int32Array(1 << 14),
     lengths: new Int32Array(1 << 14),
@@ -154,13 +155,14 @@ function* collect(
   };
   const close = (left: number, right: number, depth: number): void => {
     if (depth < 2) return;
-    const length = pieceLength === undefined ? depth : pieceLength(left, right, depth);
+    const { length, count } = firstOf?.(left, right, depth) ??
+      { length: depth, count: occurrences(left, right) };
     const start = order[left] as number;
-    if (length < 2 || length > longest || !isValid(text, start, length)) return;
+    if (length < 2 || length > longest || count < 2 || !isValid(text, start, length)) return;
     if (found.count === found.starts.length) enlarge(found);
     found.starts[found.count] = origin(start);
     found.lengths[found.count] = length;
-    found.scores[found.count++] = occurrences(left, right) * length;
+    found.scores[found.count++] = count * length;
   };
   // Open intervals, outermost first: depths grow strictly, so there are at most cap + 1 of them.
   const lefts = new Int32Array(longest + 4);
@@ -197,28 +199,59 @@ function enlarge(found: Candidates): void {
  * 0.2.2 cuts every interval's string at sentence ends and into words and takes all parts. The first part is enough here:
  * each later part is the first one of the interval that starts there, which is at least as frequent.
  */
-function firstWordLength(
+function firstWord(
   source: AlphabetText,
   flags: ResolvedOptions,
   order: Int32Array,
-): (left: number, right: number, depth: number) => number {
+): (left: number, right: number, depth: number) => { readonly length: number; readonly count: number } {
   const { text, starts } = source;
   const splits = flags.split_by_whitespace;
   const isStart = wordStart(source, flags);
   const lastSentence = starts[starts.length - 1] ?? 0;
   const n = text.length;
-  return (left, right, depth) => {
-    const start = order[left] as number;
-    if (start >= lastSentence) { // an interval that runs into the end of the text is left out
-      const other = order[right - 1] as number;
-      let full = depth;
-      while (start + full < n && other + full < n && text[start + full] === text[other + full]) full++;
-      if (start + full >= n) return 0;
-    }
+  const lengthOf = (start: number, depth: number): number => {
     for (let k = 0; k < depth; k++) {
       if (text[start + k] === 0 || (k > 0 && splits && isStart(start + k))) return k;
     }
     return depth;
+  };
+  return (left, right, depth) => {
+    const start = order[left] as number;
+    const length = lengthOf(start, depth);
+    if (start < lastSentence) return { length, count: right - left };
+    const other = order[right - 1] as number;
+    let full = depth;
+    while (start + full < n && other + full < n && text[start + full] === text[other + full]) full++;
+    if (start + full < n) return { length, count: right - left };
+    // An interval that runs into the end of the text is left out; what remains of its first word is in the intervals
+    // without the last sentence: those that go on behind the others, or begin before them.
+    const others = order.subarray(left + 1, right);
+    const after = mostFrequent(others, (at) => text[at + full] as number);
+    const isWhole = start === 0 || text[start - 1] === 0 || (splits && isStart(start));
+    return { length, count: isWhole ? Math.max(after, mostFrequent(others, beforeIn(text, start))) : after };
+  };
+}
+
+/** How many places share the most frequent key. */
+function mostFrequent(places: Int32Array, keyOf: (at: number) => number): number {
+  const counts = new Map<number, number>();
+  let most = 0;
+  for (const at of places) {
+    const key = keyOf(at);
+    const count = (counts.get(key) ?? 0) + 1;
+    counts.set(key, count);
+    most = Math.max(most, count);
+  }
+  return most;
+}
+
+/** Tells by one number how far a place has the same text before it as another place, and which symbol differs. */
+function beforeIn(text: Symbols, start: number): (at: number) => number {
+  return (at) => {
+    let same = 1;
+    while (same <= at && text[at - same] === text[start - same]) same++;
+    const before = text[at - same];
+    return before === undefined ? -1 - at : same * 0x110000 + before; // at the start of the text it is alone
   };
 }
 

@@ -155,6 +155,13 @@ Deno.test("trainUnigram() samples the same sentences every time when input_sente
   assert.equal(taken.vocab, (await trainUnigram(small.slice(0, 101), { ...plain, vocab_size: 30 })).vocab);
 });
 
+Deno.test("trainUnigram() finds the seeds of a last sentence that stands in the text before, as 0.2.2 does", async () => {
+  const last = "darkness fell over waters";
+  const lines = [...small, last, ...small, last, small[0] ?? "", last];
+  const options = { ...plain, vocab_size: 80, hard_vocab_limit: false, spm_version: "0.2.2" } as const;
+  assert.equal(md5((await trainUnigram(lines, options)).vocab), "c9502fa33d17"); // of the file that the wheel wrote
+});
+
 Deno.test("trainUnigram() names the largest possible vocabulary when vocab_size is too high", async () => {
   await assert.rejects(trainUnigram(small, { ...plain, vocab_size: 5000 }), (error: Error) => {
     assert.ok(error instanceof RangeError);
