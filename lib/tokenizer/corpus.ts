@@ -49,8 +49,9 @@ export async function collectCorpus(
   const { flags, pace, transform, report } = options;
   const store = sentenceStore(options);
   const limit = flags.input_sentence_size;
-  const draw = limit > 0 && flags.shuffle_input_sentence ? reservoirDraw(12345678) : undefined;
-  const sampler = reservoir(flags.self_test_sample_size, flags.random_seed);
+  const drawer = flags.spm_version === "0.2.0" ? reservoirQuotient : reservoirDraw;
+  const draw = limit > 0 && flags.shuffle_input_sentence ? drawer(12345678) : undefined;
+  const sampler = reservoir(flags.self_test_sample_size, drawer(flags.random_seed));
   const counts = { lines: 0, empty: 0, tooLong: 0, reserved: 0, sentences: 0 };
   const take = (raw: string): boolean => {
     counts.lines++;
@@ -121,12 +122,22 @@ export function reservoirDraw(seed: number): (t: number) => number {
   };
 }
 
+/** Uniform draws in 0 to t - 1 as libstdc++ before 11 makes them, with which the wheel of 0.2.0 is built. */
+export function reservoirQuotient(seed: number): (t: number) => number {
+  const { u32 } = numpyRandom(seed);
+  return (t) => {
+    const share = Math.floor((2 ** 32 - 1) / t);
+    let drawn = u32();
+    while (drawn >= share * t) drawn = u32();
+    return Math.floor(drawn / share);
+  };
+}
+
 /** A sample of so many lines, each equally likely (ReservoirSampler in util.h). */
 function reservoir(
   size: number,
-  seed: number,
+  draw: (t: number) => number,
 ): { readonly add: (line: string) => void; readonly sample: readonly string[] } {
-  const draw = reservoirDraw(seed);
   const sample: string[] = [];
   let seen = 0;
   return {

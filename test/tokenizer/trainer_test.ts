@@ -162,6 +162,15 @@ Deno.test("trainUnigram() finds the seeds of a last sentence that stands in the 
   assert.equal(md5((await trainUnigram(lines, options)).vocab), "c9502fa33d17"); // of the file that the wheel wrote
 });
 
+Deno.test("trainUnigram() draws the sample of the wheel of 0.2.0", async () => {
+  const lines = Array.from(
+    { length: 6000 },
+    (_, i) => (i * i).toString(3).replace(/./g, (digit) => "abc"[Number(digit)] ?? ""),
+  );
+  const options = { ...plain, vocab_size: 60, hard_vocab_limit: false, input_sentence_size: 2000 };
+  assert.equal(md5((await trainUnigram(lines, options)).vocab), "f1842305d960"); // of the file that the wheel wrote
+});
+
 Deno.test("trainUnigram() names the largest possible vocabulary when vocab_size is too high", async () => {
   await assert.rejects(trainUnigram(small, { ...plain, vocab_size: 5000 }), (error: Error) => {
     assert.ok(error instanceof RangeError);
