@@ -42,6 +42,7 @@ export function* makeSeeds(
   const all = yield* part(0.8, 0.95, collect(searched, flags, suffixes));
   suffixes.close();
   const candidates = perWord ? distinctBest(searched.text, all) : all;
+  if (perWord) release(all.starts, all.lengths, all.scores);
   yield;
   const ranks = perWord
     ? byScoreAndBytes(searched, candidates)
