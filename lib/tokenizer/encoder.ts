@@ -11,7 +11,7 @@ import { parseModel, type Piece, type SentencePieceModel } from "./model_file.ts
 import { makeNormalizer, type Normalizer } from "./normalizer.ts";
 import { drawIndex, makeSegmentations, type Path } from "./segmentations.ts";
 import type { EncodedPiece, SampleOptions, Segmentation, SentencePiece } from "./sentencepiece.ts";
-import { makeSearch, type Search } from "./viterbi.ts";
+import { makeSearch, type Search, type SearchOptions } from "./viterbi.ts";
 import { makeCharacterSearch, makeWordSearch } from "./whole_units.ts";
 
 /**
@@ -30,8 +30,8 @@ export type LoadOptions = {
   /** File the bytes come from, named in errors. Default `"the model"`. */
   readonly path?: string;
   /**
-   * Which SentencePiece decides between segmentations of equal score: 0.2.2 orders the pieces of runs such as `====`
-   * otherwise. Default `"0.2.0"`, the same as 0.1.97.
+   * Which SentencePiece decides between segmentations of equal score: 0.2.2 (and 0.2.3) orders the pieces of runs such as
+   * `====` otherwise, and prefers longer user-defined symbols. Default `"0.2.0"`, the same as 0.1.97 to 0.2.1.
    */
   readonly spm_version?: "0.1.97" | "0.2.0" | "0.2.2";
 };
@@ -63,7 +63,8 @@ export function loadSentencePiece(model: Uint8Array, options: LoadOptions = {}):
   const normalizer = modelNormalizer(proto, proto.normalizer_spec, path);
   const denormalize = makeDenormalizer(proto, path);
   const decode = makeDecoder(proto, { ...known, pieceOf: (id) => pieceOf(id) });
-  const search = searchOf(proto, known, { path, roundFirst: spm_version === "0.2.2" });
+  const rules = { unkId: known.unkId, newer: spm_version === "0.2.2" };
+  const search = searchOf(proto, rules, path);
   const { pieces } = proto;
   const pieceOf = (id: number): string => {
     const found = pieces[id];
@@ -78,7 +79,7 @@ export function loadSentencePiece(model: Uint8Array, options: LoadOptions = {}):
     model: proto,
     ...known,
     pieceOf,
-    ...makeEncoder(proto, known, normalizer, search),
+    ...makeEncoder(proto, known, normalizer, { ...rules, search }),
     decode: denormalize === undefined ? decode : (tokens) => denormalize(decode(tokens)),
     normalize: (text) => normalized(normalizer, text),
   };
@@ -95,17 +96,17 @@ function modelType({ trainer_spec }: SentencePieceModel): ModelType | undefined 
 
 function searchOf(
   proto: SentencePieceModel,
-  { unkId }: Known,
-  { path, roundFirst }: { readonly path: string; readonly roundFirst: boolean },
+  rules: SearchOptions,
+  path: string,
 ): Search {
-  const suffix = proto.trainer_spec?.["treat_whitespace_as_suffix"] === true;
+  const { unkId } = rules;
   switch (modelType(proto)) {
     case "unigram":
-      return makeSearch(proto.pieces, { unkId, roundFirst });
+      return makeSearch(proto.pieces, rules);
     case "BPE":
       return makeBpeSearch(proto.pieces, unkId);
     case "word":
-      return makeWordSearch(proto.pieces, unkId, suffix);
+      return makeWordSearch(proto.pieces, unkId);
     case "char":
       return makeCharacterSearch(proto.pieces, unkId);
     default:
@@ -139,7 +140,7 @@ function makeEncoder(
   proto: SentencePieceModel,
   known: Known,
   normalizer: Normalizer,
-  search: Search,
+  { search, ...rules }: SearchOptions & { readonly search: Search },
 ): Encoder {
   const { pieces } = proto;
   const { idOf, unkId } = known;
@@ -205,25 +206,29 @@ function makeEncoder(
     });
     return { pieces: out, ids: Int32Array.from(found), score };
   };
-  const best = (text: string): Path => {
+  const best = (text: string): Omit<Path, "score"> => {
     const { ids, ends, count } = run(text);
-    return { ids: Array.from(ids.subarray(0, count)), ends: Array.from(ends.subarray(0, count)), score: 0 };
+    return { ids: Array.from(ids.subarray(0, count)), ends: Array.from(ends.subarray(0, count)) };
   };
-  return { encode, encodeIds, encodeWithOffsets, ...makeMany(proto, unkId, normalizer, segmentation, best) };
+  return { encode, encodeIds, encodeWithOffsets, ...makeMany(proto, rules, normalizer, segmentation, best) };
 }
 
 /** Several segmentations, or one at random. */
 function makeMany(
   proto: SentencePieceModel,
-  unkId: number,
+  rules: SearchOptions,
   normalizer: Normalizer,
   segmentation: (path: Path) => Segmentation,
-  best: (text: string) => Path,
+  best: (text: string) => Omit<Path, "score">,
 ): Pick<SentencePiece, "nBest" | "sample"> {
   const type = modelType(proto);
   let made: ReturnType<typeof makeSegmentations> | undefined;
   // Built at the first use: most users never ask for it.
-  const lattice = (): ReturnType<typeof makeSegmentations> => made ??= makeSegmentations(proto.pieces, unkId);
+  const lattice = (): ReturnType<typeof makeSegmentations> => made ??= makeSegmentations(proto.pieces, rules);
+  const bestPath = (text: string): Path => {
+    const { ids, ends } = best(text);
+    return { ids, ends, score: type === "unigram" ? lattice().scoreOf(ids) : 0 };
+  };
   const paths = (text: string, size: number): readonly Path[] => {
     if (type !== "unigram") {
       throw new TypeError(`Cannot list the best segmentations: a ${type} model has one, use a unigram model`);
@@ -232,7 +237,9 @@ function makeMany(
       throw new RangeError(`Cannot list the ${size} best segmentations: the number must be 1 to 1024`);
     }
     const length = normalizer.run(text);
-    return size === 1 || length === 0 ? [best(text)] : lattice().nBest(normalizer.codePoints(), length, size);
+    return size === 1 || length === 0
+      ? [bestPath(text)]
+      : lattice().nBest(normalizer.codePoints(), length, size);
   };
   const sample = (text: string, { random, nbest_size = -1, alpha = 0.1 }: SampleOptions): Segmentation => {
     if (type === "word" || type === "char") {
@@ -245,12 +252,12 @@ function makeMany(
     }
     if (!(alpha >= 0)) throw new RangeError(`Cannot sample: alpha must be 0 or more, it is ${alpha}`);
     const length = normalizer.run(text);
-    if (length === 0) return segmentation(best(text));
+    if (length === 0) return segmentation(bestPath(text));
     const codePoints = normalizer.codePoints();
     if (type === "BPE") {
-      return segmentation(mergeAtRandom(proto.pieces, unkId, codePoints, length, alpha, random));
+      return segmentation(mergeAtRandom(proto.pieces, rules.unkId, codePoints, length, alpha, random));
     }
-    if (nbest_size === 0 || nbest_size === 1) return segmentation(best(text));
+    if (nbest_size === 0 || nbest_size === 1) return segmentation(bestPath(text));
     if (nbest_size < 0) return segmentation(lattice().sample(codePoints, length, alpha, random));
     const found = paths(text, nbest_size);
     const top = (found[0] as Path).score;

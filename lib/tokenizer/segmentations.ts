@@ -6,6 +6,8 @@
 import { type Agenda, makeAgenda } from "./agenda.ts";
 import type { Piece } from "./model_file.ts";
 import { type PieceTrie, pieceTrie } from "./piece_trie.ts";
+import { encodingScores } from "./scores.ts";
+import type { SearchOptions } from "./viterbi.ts";
 
 /** A segmentation: piece k has `ids[k]` and ends before code point `ends[k]`. */
 export type Path = {
@@ -20,6 +22,8 @@ export type Segmentations = {
   readonly nBest: (codePoints: Int32Array, count: number, size: number) => Path[];
   /** One drawn with probability in proportion to exp(alpha times its score). */
   readonly sample: (codePoints: Int32Array, count: number, alpha: number, random: () => number) => Path;
+  /** Score of a segmentation given by its ids. */
+  readonly scoreOf: (ids: readonly number[]) => number;
 };
 
 const agendaLimit = 10_000;
@@ -58,24 +62,12 @@ export const latticeEdge = (at: number): LatticeNode => ({
 /** The arcs by the place where they start and by the one where they end. */
 type Lattice = { readonly starting: readonly LatticeNode[][]; readonly ending: readonly LatticeNode[][] };
 
-/** Scores as the lattice has them. */
-function latticeScores(
-  pieces: readonly Piece[],
-): { readonly scores: Float32Array; readonly unknown: number } {
-  const normal = pieces.filter(({ type }) => type === "normal").map(({ score }) => score);
-  const lowest = normal.reduce((a, b) => Math.min(a, b), 3.4028234663852886e38);
-  const highest = normal.reduce((a, b) => Math.max(a, b), 1.1754943508222875e-38); // FLT_MIN
-  const scores = Float32Array.from(
-    pieces,
-    ({ piece, type, score }) => type === "user_defined" ? Array.from(piece).length * highest - 0.1 : score,
-  );
-  return { scores, unknown: Math.fround(lowest - 10) };
-}
-
 /** Makes the search over the normal and user-defined pieces. */
-export function makeSegmentations(pieces: readonly Piece[], unkId: number): Segmentations {
+export function makeSegmentations(pieces: readonly Piece[], { unkId, newer }: SearchOptions): Segmentations {
   const trie = pieceTrie(pieces);
-  const { scores, unknown } = latticeScores(pieces);
+  const lengthOf = (piece: string): number => Array.from(piece).length;
+  const { scores: exact, unknown } = encodingScores(pieces, { lengthOf, byLength: newer });
+  const scores = Float32Array.from(exact);
   const build = (codePoints: Int32Array, count: number): Lattice => {
     const starting: LatticeNode[][] = Array.from({ length: count + 1 }, () => []);
     const ending: LatticeNode[][] = Array.from({ length: count + 1 }, () => []);
@@ -109,7 +101,9 @@ export function makeSegmentations(pieces: readonly Piece[], unkId: number): Segm
     }
     return pathOf(nodes, nodes.reduce((sum, { score }) => sum + score, 0));
   };
-  return { nBest, sample };
+  const scoreOf = (ids: readonly number[]): number =>
+    ids.reduce((sum, id) => Math.fround(sum + (id === unkId ? unknown : scores[id] as number)), 0);
+  return { nBest, sample, scoreOf };
 }
 
 function eachPiece(

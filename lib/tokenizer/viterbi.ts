@@ -4,6 +4,7 @@
  */
 import type { Piece } from "./model_file.ts";
 import { pieceTrie } from "./piece_trie.ts";
+import { encodingScores } from "./scores.ts";
 import { utf8Length } from "./utf8.ts";
 
 /** The best segmentation of the last text: piece k has `ids[k]` and ends before code point `ends[k]`. */
@@ -20,17 +21,15 @@ export type Search = {
 export type SearchOptions = {
   /** Id of the unknown piece. */
   readonly unkId: number;
-  /** Whether sums are rounded to float32 before they are compared (0.2.2). */
-  readonly roundFirst: boolean;
+  /** Whether sums are rounded to float32 before they are compared, and symbols score by their length (0.2.2). */
+  readonly newer: boolean;
 };
-
-const smallestNormalFloat = 1.1754943508222875e-38; // FLT_MIN, where SentencePiece starts its maximum
 
 /** Makes a search over the normal and user-defined pieces. */
 export function makeSearch(pieces: readonly Piece[], options: SearchOptions): Search {
-  const { unkId, roundFirst } = options;
+  const { unkId, newer } = options;
   const { basic, astral, cells } = pieceTrie(pieces);
-  const { scores, unkScore } = searchScores(pieces);
+  const { scores, unknown: unkScore } = encodingScores(pieces, { lengthOf: utf8Length, byLength: newer });
   let best = new Float32Array(0);
   let from = new Int32Array(0);
   let idAt = new Int32Array(0);
@@ -59,7 +58,7 @@ export function makeSearch(pieces: readonly Piece[], options: SearchOptions): Se
         const id = cells[4 * next + 2] as number;
         if (id < 0) continue;
         const sum = here + (scores[id] as number);
-        const candidate = roundFirst ? Math.fround(sum) : sum;
+        const candidate = newer ? Math.fround(sum) : sum;
         if (from[end] === -1 || candidate > (best[end] as number)) {
           best[end] = candidate;
           from[end] = start;
@@ -97,21 +96,4 @@ export function makeSearch(pieces: readonly Piece[], options: SearchOptions): Se
     return pieceCount;
   };
   return { run, ids: () => ids, ends: () => ends };
-}
-
-/** Scores as the search adds them, in double; the unknown step is a float32. */
-function searchScores(pieces: readonly Piece[]): { scores: Float64Array; unkScore: number } {
-  let lowest = 3.4028234663852886e38;
-  let highest = smallestNormalFloat;
-  for (const { score, type } of pieces) {
-    if (type !== "normal") continue;
-    lowest = Math.min(lowest, score);
-    highest = Math.max(highest, score);
-  }
-  const scores = Float64Array.from(
-    pieces,
-    ({ piece, score, type }) =>
-      type === "user_defined" ? Math.fround(utf8Length(piece) * highest) - 0.1 : score,
-  );
-  return { scores, unkScore: Math.fround(lowest - 10) };
 }

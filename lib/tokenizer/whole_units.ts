@@ -52,15 +52,14 @@ const textOf = (codePoints: Int32Array, begin: number, end: number): string => {
   return text;
 };
 
-/** Words: each begins at a blank mark, or ends with one where blanks are suffixes. */
-export function makeWordSearch(pieces: readonly Piece[], unkId: number, suffix: boolean): Search {
+/** Words: each begins at a blank mark, also where the model was trained with blanks as suffixes, as in the original. */
+export function makeWordSearch(pieces: readonly Piece[], unkId: number): Search {
   const known = textPieces(pieces);
   return searchBy((codePoints, count) => {
     const units: Unit[] = [];
     for (let begin = 0; begin < count;) {
       let end = begin + 1;
-      if (suffix) { while (end < count && codePoints[end - 1] !== blankMark) end++; }
-      else while (end < count && codePoints[end] !== blankMark) end++;
+      while (end < count && codePoints[end] !== blankMark) end++;
       units.push({ id: known.get(textOf(codePoints, begin, end)) ?? unkId, end });
       begin = end;
     }

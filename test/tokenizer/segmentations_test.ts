@@ -133,3 +133,41 @@ Deno.test("nBest() and sample() refuse what they cannot do", () => {
   assert.throws(() => load("word").sample("a", { random }), /a word model cuts a text in one way/);
   assert.throws(() => small(7), CorruptFileError);
 });
+
+Deno.test("encode() and nBest() score a user-defined symbol as the version asked for does", () => {
+  const model = serializeModel({
+    pieces: [
+      { piece: "<unk>", score: 0, type: "unknown" },
+      ...[normal("▁", -1), normal("日", -0.1), normal("本x", -0.6), normal("x", -1), normal("本", -1)],
+      { piece: "日本", score: 0, type: "user_defined" },
+    ],
+    normalizer_spec: { name: "identity" },
+  });
+  // As 0.1.97 and 0.2.1, and as 0.2.2 and 0.2.3: there it counts 0.5 (six bytes), in the lattice 0.1 (two characters).
+  const [old, newer] = (["0.2.0", "0.2.2"] as const).map((spm_version) =>
+    loadSentencePiece(model, { spm_version })
+  );
+  assert.deepEqual(old?.encode("日本x"), ["▁", "日", "本x"]);
+  assert.deepEqual(newer?.encode("日本x"), ["▁", "日本", "x"]);
+  const scores = newer?.nBest("日本x", 2).map(({ score }) => score.toFixed(4));
+  assert.deepEqual(scores, ["-1.7000", "-1.9000"]);
+});
+
+Deno.test("nBest() gives the score of the best segmentation also when only one is asked for", () => {
+  const [one] = small().nBest("aaa", 1);
+  assert.deepEqual(one?.pieces, small().encode("aaa"));
+  assert.equal(one?.score, small().nBest("aaa", 2)[0]?.score);
+  assert.ok((one?.score ?? 0) < -1);
+});
+
+Deno.test("encode() of a word model parts words before blanks although they were suffixes in training", () => {
+  const tokenizer = loadSentencePiece(serializeModel({
+    pieces: [
+      { piece: "<unk>", score: 0, type: "unknown" },
+      ...[normal("a", -1), normal("▁", -2), normal("▁b", -3)],
+    ],
+    trainer_spec: { model_type: 3, treat_whitespace_as_suffix: true },
+    normalizer_spec: { name: "identity" },
+  }));
+  assert.deepEqual(tokenizer.encode("a b"), ["a", "▁b", "▁"]); // as SentencePiece 0.1.97 to 0.2.3
+});
