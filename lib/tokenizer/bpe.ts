@@ -6,11 +6,11 @@ import { makeAgenda } from "./agenda.ts";
 import type { Piece } from "./model_file.ts";
 import type { Path } from "./segmentations.ts";
 import type { Search } from "./viterbi.ts";
-import { searchBy, symbolLengthAt, textPieces } from "./whole_units.ts";
+import { symbolLengthAt, textPieces } from "./whole_units.ts";
+import { makeWordSearchBy, type Unit, type WordBounds } from "./word_memory.ts";
 
 type Part = { text: string; end: number; previous: number; next: number; readonly whole: boolean };
 type Pair = { readonly left: number; readonly right: number; readonly text: string; readonly score: number };
-type Unit = { readonly id: number; readonly end: number };
 type Merger = (codePoints: Int32Array, count: number, skip: () => boolean) => readonly Unit[];
 
 function makeMerger(pieces: readonly Piece[], unkId: number): Merger {
@@ -88,21 +88,38 @@ function apart(
   ];
 }
 
+/** The search of a BPE model. */
+export type BpeSearch = Search & {
+  /** A segmentation in which each possible merge is left out with probability `alpha` (BPE dropout). */
+  readonly mergeAtRandom: (
+    codePoints: Int32Array,
+    count: number,
+    alpha: number,
+    random: () => number,
+  ) => Path;
+};
+
 /** Makes the search of a BPE model. */
-export function makeBpeSearch(pieces: readonly Piece[], unkId: number): Search {
+export function makeBpeSearch(pieces: readonly Piece[], unkId: number): BpeSearch {
   const merge = makeMerger(pieces, unkId);
-  return searchBy((codePoints, count) => merge(codePoints, count, () => false));
+  return {
+    ...makeWordSearchBy((codePoints, count) => merge(codePoints, count, () => false), boundsOf(pieces)),
+    mergeAtRandom: (codePoints, count, alpha, random) => {
+      const units = merge(codePoints, count, () => random() < alpha);
+      return { ids: units.map(({ id }) => id), ends: units.map(({ end }) => end), score: 0 };
+    },
+  };
 }
 
-/** A segmentation in which each possible merge is left out with probability `alpha` (BPE dropout). */
-export function mergeAtRandom(
-  pieces: readonly Piece[],
-  unkId: number,
-  codePoints: Int32Array,
-  count: number,
-  alpha: number,
-  random: () => number,
-): Path {
-  const units = makeMerger(pieces, unkId)(codePoints, count, () => random() < alpha);
-  return { ids: units.map(({ id }) => id), ends: units.map(({ end }) => end), score: 0 };
+/** Where no piece joins what stands on both sides, merges on one side never touch the other. */
+function boundsOf(pieces: readonly Piece[]): WordBounds {
+  // What is marked unused is taken apart as it was joined last, in whichever word that was.
+  const alone = pieces.every(({ type }) => type !== "unused");
+  const texts = [...textPieces(pieces).keys()];
+  const apart = (pattern: RegExp): boolean => alone && !texts.some((text) => pattern.test(text));
+  return {
+    beforeBlanks: apart(/[^\u2581]\u2581/u),
+    afterBlanks: apart(/\u2581[^\u2581]/u),
+    betweenBlanks: apart(/\u2581\u2581/u),
+  };
 }

@@ -6,7 +6,7 @@
 import { CorruptFileError } from "../formats/mod.ts";
 import { parseCharsmap } from "./charsmap.ts";
 import { makeDecoder } from "./decoder.ts";
-import { makeBpeSearch, mergeAtRandom } from "./bpe.ts";
+import { type BpeSearch, makeBpeSearch } from "./bpe.ts";
 import { parseModel, type Piece, type SentencePieceModel } from "./model_file.ts";
 import { makeNormalizer, type Normalizer } from "./normalizer.ts";
 import { drawIndex, makeSegmentations, type Path } from "./segmentations.ts";
@@ -98,7 +98,7 @@ function searchOf(
   proto: SentencePieceModel,
   rules: SearchOptions,
   path: string,
-): Search {
+): Search | BpeSearch {
   const { unkId } = rules;
   switch (modelType(proto)) {
     case "unigram":
@@ -118,9 +118,12 @@ function searchOf(
   }
 }
 
+/** A segmentation: piece k has `ids[k]` and ends before code point `ends[k]`. */
+type Found = { readonly ids: ArrayLike<number>; readonly ends: ArrayLike<number>; readonly count: number };
+
 /** The pieces of a segmentation; `visit` gets ranges of code points, runs of unknown characters as one. */
 function eachToken(
-  { ids, ends, count }: { ids: ArrayLike<number>; ends: ArrayLike<number>; count: number },
+  { ids, ends, count }: Found,
   { unkId, byteFallback }: { readonly unkId: number; readonly byteFallback: boolean },
   visit: (id: number, begin: number, end: number) => void,
 ): void {
@@ -140,12 +143,14 @@ function makeEncoder(
   proto: SentencePieceModel,
   known: Known,
   normalizer: Normalizer,
-  { search, ...rules }: SearchOptions & { readonly search: Search },
+  options: SearchOptions & { readonly search: Search | BpeSearch },
 ): Encoder {
   const { pieces } = proto;
   const { idOf, unkId } = known;
+  const { search } = options;
   const byteFallback = proto.trainer_spec?.["byte_fallback"] === true;
   const tokens = { unkId, byteFallback };
+  const bytes = byteFallback ? makeByteIds(known) : undefined;
   const surface = (begin: number, end: number): string => textOf(normalizer.codePoints(), begin, end);
   const run = (text: string) => {
     const length = normalizer.run(text); // before codePoints(): a run may replace the buffer
@@ -186,8 +191,10 @@ function makeEncoder(
     return out;
   };
   const encodeIds = (text: string): Int32Array => {
-    if (byteFallback) return Int32Array.from(encode(text), idOf);
     const { ids, count } = run(text);
+    if (bytes !== undefined) {
+      return bytes.spelled({ ids, ends: search.ends(), count }, normalizer.codePoints());
+    }
     const out = new Int32Array(count);
     let kept = 0;
     for (let k = 0; k < count; k++) {
@@ -210,13 +217,18 @@ function makeEncoder(
     const { ids, ends, count } = run(text);
     return { ids: Array.from(ids.subarray(0, count)), ends: Array.from(ends.subarray(0, count)) };
   };
-  return { encode, encodeIds, encodeWithOffsets, ...makeMany(proto, rules, normalizer, segmentation, best) };
+  return {
+    encode,
+    encodeIds,
+    encodeWithOffsets,
+    ...makeMany(proto, options, normalizer, segmentation, best),
+  };
 }
 
 /** Several segmentations, or one at random. */
 function makeMany(
   proto: SentencePieceModel,
-  rules: SearchOptions,
+  { search, ...rules }: SearchOptions & { readonly search: Search | BpeSearch },
   normalizer: Normalizer,
   segmentation: (path: Path) => Segmentation,
   best: (text: string) => Omit<Path, "score">,
@@ -254,8 +266,8 @@ function makeMany(
     const length = normalizer.run(text);
     if (length === 0) return segmentation(bestPath(text));
     const codePoints = normalizer.codePoints();
-    if (type === "BPE") {
-      return segmentation(mergeAtRandom(proto.pieces, rules.unkId, codePoints, length, alpha, random));
+    if ("mergeAtRandom" in search) {
+      return segmentation(search.mergeAtRandom(codePoints, length, alpha, random));
     }
     if (nbest_size === 0 || nbest_size === 1) return segmentation(bestPath(text));
     if (nbest_size < 0) return segmentation(lattice().sample(codePoints, length, alpha, random));
@@ -275,12 +287,44 @@ function textOf(codePoints: Int32Array, begin: number, end: number): string {
   return out;
 }
 
+/** The ids of a segmentation with those of byte pieces for unknown characters. */
+function makeByteIds({ idOf, unkId }: Known): {
+  readonly spelled: (found: Found, codePoints: Int32Array) => Int32Array;
+} {
+  const byteIds = Int32Array.from({ length: 256 }, (_, byte) => idOf(byteName(byte)));
+  const one = new Uint8Array(4);
+  const encoder = new TextEncoder();
+  return {
+    spelled: ({ ids, ends, count }, codePoints) => {
+      let unknown = 0;
+      for (let k = 0; k < count; k++) {
+        if (ids[k] === unkId) unknown += (ends[k] as number) - (k === 0 ? 0 : ends[k - 1] as number);
+      }
+      const out = new Int32Array(count + 4 * unknown);
+      let size = 0;
+      for (let k = 0; k < count; k++) {
+        const id = ids[k] as number;
+        if (id !== unkId) {
+          out[size++] = id;
+          continue;
+        }
+        for (let at = k === 0 ? 0 : ends[k - 1] as number; at < (ends[k] as number); at++) {
+          const { written } = encoder.encodeInto(String.fromCodePoint(codePoints[at] as number), one);
+          for (let b = 0; b < written; b++) out[size++] = byteIds[one[b] as number] as number;
+        }
+      }
+      return out.slice(0, size);
+    },
+  };
+}
+
 /** `<0xNN>` for every UTF-8 byte of a text. */
 function byteNames(text: string): string[] {
-  return Array.from(
-    new TextEncoder().encode(text),
-    (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`,
-  );
+  return Array.from(new TextEncoder().encode(text), byteName);
+}
+
+function byteName(byte: number): string {
+  return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
 }
 
 /** Piece -> id, and the checks SentencePiece makes on loading. */

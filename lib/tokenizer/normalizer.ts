@@ -39,7 +39,7 @@ export type Normalizer = {
 export function makeNormalizer(options: NormalizerOptions): Normalizer {
   const { addDummyPrefix, removeExtraWhitespaces, escapeWhitespaces, treatWhitespaceAsSuffix } = options;
   const matcher = makeMatcher(options);
-  const { plain, match } = matcher;
+  const { plain, symbolAt, match } = matcher;
   const output = makeOutput(matcher, escapeWhitespaces ? blankMark : 0x20, removeExtraWhitespaces);
   const run = (text: string): number => {
     const length = text.length;
@@ -49,7 +49,10 @@ export function makeNormalizer(options: NormalizerOptions): Normalizer {
     if (addDummyPrefix && !treatWhitespaceAsSuffix) output.putMark(at);
     while (at < length) {
       const c = text.charCodeAt(at);
-      if (c < 0x80 && plain[c] === 1 && (at + 1 === length || text.charCodeAt(at + 1) < 0x80)) {
+      if (
+        c < 0x80 && plain[c] === 1 && (at + 1 === length || text.charCodeAt(at + 1) < 0x80) &&
+        symbolAt(c, text, at) === 0
+      ) {
         output.putPlain(c, at);
         at++;
         continue;
@@ -73,8 +76,10 @@ type Matcher = {
   /** Where its replacement begins; -1 when no rule applies. */
   readonly rule: () => number;
   readonly replacements: Uint8Array;
-  /** ASCII characters that need no match before another one. */
+  /** ASCII characters that no rule touches before another one or the end. */
   readonly plain: Uint8Array;
+  /** How many UTF-16 units the user-defined symbol has that starts with a code point at a place; 0: none starts there. */
+  readonly symbolAt: (first: number, text: string, at: number) => number;
 };
 
 function makeMatcher({ charsmap, userDefinedSymbols = [] }: NormalizerOptions): Matcher {
@@ -83,16 +88,18 @@ function makeMatcher({ charsmap, userDefinedSymbols = [] }: NormalizerOptions): 
   const firstStep = units === undefined ? undefined : rememberedFirstStep(units);
   let taken = 0;
   let rule = -1;
+  const starting = new Uint8Array(128);
+  for (const first of symbols.keys()) if (first < 128) starting[first] = 1;
+  const symbolAt = (first: number, text: string, at: number): number => {
+    if (first < 128 && starting[first] === 0) return 0;
+    return symbols.get(first)?.find((symbol) => text.startsWith(symbol, at))?.length ?? 0;
+  };
   const match = (text: string, at: number): void => {
     rule = -1;
     const first = text.codePointAt(at) as number;
+    taken = symbolAt(first, text, at);
+    if (taken > 0) return;
     taken = first > 0xffff ? 2 : 1;
-    for (const symbol of symbols.get(first) ?? []) {
-      if (text.startsWith(symbol, at)) {
-        taken = symbol.length;
-        return;
-      }
-    }
     if (units === undefined || firstStep === undefined || (first >= 0xd800 && first <= 0xdfff)) return;
     let end = at + taken;
     let node = firstStep(first);
@@ -114,7 +121,8 @@ function makeMatcher({ charsmap, userDefinedSymbols = [] }: NormalizerOptions): 
     taken: () => taken,
     rule: () => rule,
     replacements: charsmap?.replacements ?? new Uint8Array(0),
-    plain: plainAscii(units, symbols),
+    plain: plainAscii(units),
+    symbolAt,
   };
 }
 
@@ -272,10 +280,9 @@ function symbolTable(symbols: readonly string[]): Map<number, string[]> {
 }
 
 /** ASCII characters that stay as they are whenever another one or the end follows. */
-function plainAscii(units: Uint32Array | undefined, symbols: ReadonlyMap<number, unknown>): Uint8Array {
+function plainAscii(units: Uint32Array | undefined): Uint8Array {
   const plain = new Uint8Array(128);
   for (let c = 0; c < 128; c++) {
-    if (symbols.has(c)) continue;
     const node = units === undefined ? -1 : dartsStep(units, 0, c);
     if (node >= 0 && units !== undefined) {
       if (dartsValue(units, node) >= 0) continue;

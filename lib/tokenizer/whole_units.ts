@@ -3,8 +3,8 @@
  * character to a char model (char_model.cc, word_model.cc).
  */
 import type { Piece } from "./model_file.ts";
-import { blankMark } from "./normalizer.ts";
 import type { Search } from "./viterbi.ts";
+import { makeWordSearchBy } from "./word_memory.ts";
 
 /** Ids of the pieces that text can become. */
 export function textPieces(pieces: readonly Piece[]): ReadonlyMap<string, number> {
@@ -19,65 +19,65 @@ export function textPieces(pieces: readonly Piece[]): ReadonlyMap<string, number
 export function symbolLengthAt(
   pieces: readonly Piece[],
 ): (codePoints: Int32Array, at: number, count: number) => number {
-  const symbols = pieces.filter(({ type }) => type === "user_defined")
-    .map(({ piece }) => Array.from(piece, (character) => character.codePointAt(0) as number))
-    .sort((a, b) => b.length - a.length);
+  const byFirst = new Map<number, number[][]>();
+  for (const { piece, type } of pieces) {
+    if (type !== "user_defined") continue;
+    const symbol = Array.from(piece, (character) => character.codePointAt(0) as number);
+    const first = symbol[0] as number;
+    byFirst.set(first, [...byFirst.get(first) ?? [], symbol]);
+  }
+  for (const symbols of byFirst.values()) symbols.sort((a, b) => b.length - a.length);
+  if (byFirst.size === 0) return () => 0;
   return (codePoints, at, count) =>
-    symbols.find((symbol) =>
+    byFirst.get(codePoints[at] as number)?.find((symbol) =>
       at + symbol.length <= count && symbol.every((cp, k) => codePoints[at + k] === cp)
     )?.length ?? 0;
 }
 
-type Unit = { readonly id: number; readonly end: number };
-
-/** A search from a function that cuts a text. */
-export function searchBy(cut: (codePoints: Int32Array, count: number) => readonly Unit[]): Search {
-  let ids = new Int32Array(0);
-  let ends = new Int32Array(0);
-  return {
-    run: (codePoints, count) => {
-      const units = cut(codePoints, count);
-      ids = Int32Array.from(units, ({ id }) => id);
-      ends = Int32Array.from(units, ({ end }) => end);
-      return units.length;
-    },
-    ids: () => ids,
-    ends: () => ends,
-  };
-}
-
-const textOf = (codePoints: Int32Array, begin: number, end: number): string => {
-  let text = "";
-  for (let at = begin; at < end; at++) text += String.fromCodePoint(codePoints[at] as number);
-  return text;
-};
-
 /** Words: each begins at a blank mark, also where the model was trained with blanks as suffixes, as in the original. */
 export function makeWordSearch(pieces: readonly Piece[], unkId: number): Search {
   const known = textPieces(pieces);
-  return searchBy((codePoints, count) => {
-    const units: Unit[] = [];
-    for (let begin = 0; begin < count;) {
-      let end = begin + 1;
-      while (end < count && codePoints[end] !== blankMark) end++;
-      units.push({ id: known.get(textOf(codePoints, begin, end)) ?? unkId, end });
-      begin = end;
-    }
-    return units;
-  });
+  return makeWordSearchBy((codePoints, count) => {
+    let text = "";
+    for (let at = 0; at < count; at++) text += String.fromCodePoint(codePoints[at] as number);
+    return [{ id: known.get(text) ?? unkId, end: count }];
+  }, { beforeBlanks: true, afterBlanks: false, betweenBlanks: true });
 }
 
 /** Characters. */
 export function makeCharacterSearch(pieces: readonly Piece[], unkId: number): Search {
-  const known = textPieces(pieces);
   const symbolAt = symbolLengthAt(pieces);
-  return searchBy((codePoints, count) => {
-    const units: Unit[] = [];
-    for (let at = 0; at < count;) {
-      const end = at + (symbolAt(codePoints, at, count) || 1);
-      units.push({ id: known.get(textOf(codePoints, at, end)) ?? unkId, end });
-      at = end;
+  const symbols = new Map<string, number>();
+  const basic = new Int32Array(0x10000).fill(unkId);
+  const astral = new Map<number, number>();
+  for (const [piece, id] of textPieces(pieces)) {
+    const [first = "", ...rest] = piece;
+    const cp = first.codePointAt(0) as number;
+    if (pieces[id]?.type === "user_defined") symbols.set(piece, id);
+    if (rest.length > 0) continue;
+    if (cp < 0x10000) basic[cp] = id;
+    else astral.set(cp, id);
+  }
+  let ids = new Int32Array(0);
+  let ends = new Int32Array(0);
+  const run = (codePoints: Int32Array, count: number): number => {
+    if (count > ids.length) {
+      ids = new Int32Array(2 * count + 64);
+      ends = new Int32Array(2 * count + 64);
     }
-    return units;
-  });
+    let size = 0;
+    for (let at = 0; at < count;) {
+      const cp = codePoints[at] as number;
+      const length = symbols.size === 0 ? 0 : symbolAt(codePoints, at, count);
+      ids[size] = length > 1
+        ? symbols.get(String.fromCodePoint(...codePoints.subarray(at, at + length))) ?? unkId
+        : cp < 0x10000
+        ? basic[cp] as number
+        : astral.get(cp) ?? unkId;
+      at += length || 1;
+      ends[size++] = at;
+    }
+    return size;
+  };
+  return { run, ids: () => ids, ends: () => ends };
 }

@@ -171,3 +171,21 @@ Deno.test("encode() of a word model parts words before blanks although they were
   }));
   assert.deepEqual(tokenizer.encode("a b"), ["a", "▁b", "▁"]); // as SentencePiece 0.1.97 to 0.2.3
 });
+
+Deno.test("encodeIds() of a word model stays right when more words came than it remembers", () => {
+  const tokenizer = loadSentencePiece(serializeModel({
+    pieces: [
+      { piece: "<unk>", score: 0, type: "unknown" },
+      ...[normal("▁a", -1), normal("▁7", -2), normal(`▁${"b".repeat(99)}`, -3)],
+    ],
+    trainer_spec: { model_type: 3 },
+    normalizer_spec: { name: "identity" },
+  }));
+  assert.deepEqual([...tokenizer.encodeIds(`a ${"b".repeat(99)} ${"b".repeat(98)} 7`)], [1, 3, 0, 2]);
+  const numbers = Array.from({ length: 200_000 }, (_, k) => String(k));
+  for (let from = 0; from < numbers.length; from += 1000) {
+    const ids = tokenizer.encodeIds(`a ${numbers.slice(from, from + 1000).join(" a ")} 7`);
+    assert.deepEqual([ids.filter((id) => id === 1).length, ids.at(-1)], [1000, 2]);
+    assert.equal(ids.filter((id) => id === 2).length, from === 0 ? 2 : 1);
+  }
+});
