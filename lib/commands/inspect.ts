@@ -4,7 +4,7 @@
 import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { findTfCheckpoint, openSafetensors, readTfCheckpoint } from "../formats/mod.ts";
-import { parseModel } from "../tokenizer/mod.ts";
+import { parseModel, readVocabulary } from "../tokenizer/mod.ts";
 import { readCheckpoint } from "../train/mod.ts";
 import { type Command, command, type Context, UsageError } from "./command.ts";
 import { readInput } from "./files.ts";
@@ -24,7 +24,9 @@ function firstBytes(path: string): Uint8Array {
 }
 
 /** What a file is, by its name first and its bytes then. */
-export function kindOf(path: string): "checkpoint" | "tensorflow" | "tfrecord" | "safetensors" | "model" {
+export function kindOf(
+  path: string,
+): "checkpoint" | "tensorflow" | "tfrecord" | "safetensors" | "model" | "vocabulary" {
   if (!existsSync(path)) {
     if (findTfCheckpoint(path) !== undefined) return "tensorflow"; // the prefix of its files
     throw new Error(`Cannot inspect ${path}: there is no such file or folder`);
@@ -35,6 +37,7 @@ export function kindOf(path: string): "checkpoint" | "tensorflow" | "tfrecord" |
   if (/\.index$|\.data-\d{5}-of-\d{5}$/.test(path)) return "tensorflow";
   if (/\.safetensors(\.index\.json)?$/.test(path)) return "safetensors";
   if (path.endsWith(".model")) return "model";
+  if (/\.vocab$|vocab[^/]*\.txt$/.test(path)) return "vocabulary";
   if (/\.tf_?records?(-\d+-of-\d+)?(\.gz)?$/.test(path)) return "tfrecord";
   const bytes = firstBytes(path);
   if (bytes[8] === 0x7b) return "safetensors";
@@ -67,6 +70,15 @@ function inspectModel(path: string, limit: number, print: Print): void {
   print(`  normalization = ${String(normalizer_spec?.["name"] ?? "none")}`);
   pieces.slice(0, limit).forEach(({ piece, score, type }, id) =>
     print(`  ${id}\t${piece}\t${score}\t${type}`)
+  );
+}
+
+function inspectVocabulary(path: string, limit: number, print: Print): void {
+  const { kind, size, pieces, scores } = readVocabulary(path);
+  const what = kind === "vocab.txt" ? "WordPiece vocabulary" : "SentencePiece vocabulary";
+  print(`${path}: ${what}, ${size} pieces${scores === undefined ? "" : " with scores"}`);
+  pieces.slice(0, limit).forEach((piece, id) =>
+    print(`  ${id}\t${piece}${scores === undefined ? "" : `\t${scores[id]}`}`)
   );
 }
 
@@ -111,7 +123,7 @@ export const inspect: Command = command({
   positional: {
     name: "FILE",
     help:
-      "a TFRecord file, a .model, a .safetensors file, a checkpoint folder, the prefix of a TensorFlow checkpoint",
+      "a TFRecord file, a .model, a .vocab or vocab.txt, a .safetensors file, a checkpoint folder, the prefix of a TensorFlow checkpoint",
   },
   flags: {
     limit: { kind: "int", default: 3, help: "records or pieces shown in full" },
@@ -122,14 +134,16 @@ export const inspect: Command = command({
     },
     skip_damaged: { kind: "boolean", default: false, help: "records: skip damaged ones and count them" },
     spm_model_file: { kind: "string", help: "records: SentencePiece model, to show tokens" },
-    vocab_file: { kind: "string", help: "records: WordPiece vocabulary, to show tokens" },
+    vocab_file: { kind: "string", help: "records: vocab.txt or .vocab, to show tokens" },
   },
   run: async ({ limit, json, chart, skip_damaged, spm_model_file, vocab_file }, paths, context) => {
     const { print } = context;
     if (paths.length === 0) throw new UsageError("Cannot run inspect: name a file");
     const tokenizer = spm_model_file === undefined && vocab_file === undefined
       ? undefined
-      : openTokenizer({ spm_model_file, vocab_file, do_lower_case: true }).tokenizer;
+      : spm_model_file === undefined && vocab_file !== undefined
+      ? readVocabulary(vocab_file)
+      : openTokenizer({ spm_model_file, do_lower_case: true }).tokenizer;
     for (const path of paths) {
       const kind = kindOf(path);
       const picture = chart === undefined ? undefined : chartFile(chart, path, paths.length);
@@ -139,6 +153,7 @@ export const inspect: Command = command({
       } else if (picture !== undefined) {
         throw new UsageError(`Cannot draw ${path}: it is a ${kind} file, --chart is for records`);
       } else if (kind === "model") inspectModel(path, limit, print);
+      else if (kind === "vocabulary") inspectVocabulary(path, limit, print);
       else if (kind === "safetensors") inspectTensors(path, print);
       else if (kind === "tensorflow") inspectTensorFlow(path, print);
       else inspectCheckpoint(path, print);

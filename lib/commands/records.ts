@@ -2,7 +2,6 @@
  * `albert records`, the reference's create_pretraining_data: raw files and a tokenizer to TFRecord files.
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import process from "node:process";
 import {
   createRecords,
@@ -12,7 +11,12 @@ import {
   type RecordsTokenizer,
   shardOf,
 } from "../records/mod.ts";
-import { loadSentencePiece, loadWordPiece } from "../tokenizer/mod.ts";
+import {
+  loadSentencePiece,
+  loadWordPiece,
+  parseVocabulary,
+  type WordPieceTokenizer,
+} from "../tokenizer/mod.ts";
 import { type Command, command, UsageError } from "./command.ts";
 import { readInput } from "./files.ts";
 
@@ -39,9 +43,20 @@ export function openTokenizer(
   const bytes = readInput(path, "tokenizer");
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   const tokenizer = spm_model_file === undefined
-    ? loadWordPiece(readFileSync(path, "utf8"), { lower: do_lower_case })
+    ? wordPieceOf(bytes, path, do_lower_case)
     : loadSentencePiece(bytes, { path });
   return { tokenizer, sha256 };
+}
+
+function wordPieceOf(bytes: Uint8Array, path: string, lower: boolean): WordPieceTokenizer {
+  const { kind } = parseVocabulary(bytes, { path });
+  if (kind === "vocab.txt") {
+    return loadWordPiece(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes), { lower });
+  }
+  throw new UsageError(
+    `Cannot make records: --vocab_file=${path} is a SentencePiece ${kind} file, not a WordPiece vocab.txt; ` +
+      "give the model by --spm_model_file",
+  );
 }
 
 /** One line about the records that were made. */

@@ -12,6 +12,7 @@ export type { SpmVersion, UnigramOptions } from "./options.ts";
 export type { NormalizationRuleName } from "./charsmap_rules.ts";
 export type { TrainedUnigram, TrainingReport, TrainingRound } from "./trainer.ts";
 export { trainUnigram } from "./trainer.ts";
-export * from "./wordpiece.ts";
+export { parseVocabulary, readVocabulary, type Vocabulary } from "./vocabulary.ts";
+export { loadWordPiece, type WordPieceOptions, type WordPieceTokenizer } from "./wordpiece.ts";
 export type { TrainedFiles, UnigramFileOptions } from "./train_files.ts";
 export { trainUnigramFiles } from "./train_files.ts";

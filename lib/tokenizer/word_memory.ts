@@ -80,7 +80,7 @@ type Memory = {
 };
 
 function makeMemory(): Memory {
-  const slots = new Int32Array(ROOM >> 1); // word + 1, 0: free
+  let slots = new Int32Array(1 << 8); // word + 1, 0: free
   let letters = new Int32Array(1 << 12);
   let starts = new Int32Array(1 << 10); // of each word in `letters`, and of the next one
   let firsts = new Int32Array(1 << 10);
@@ -106,13 +106,17 @@ function makeMemory(): Memory {
     firsts[words + 1] = first + units.length;
     return words++;
   };
+  const growSlots = (): void => {
+    slots = new Int32Array(2 * slots.length);
+    for (let word = 0; word < words; word++) {
+      let slot = hashOf(letters, starts[word] as number, starts[word + 1] as number) & slots.length - 1;
+      while (slots[slot] !== 0) slot = slot + 1 & slots.length - 1;
+      slots[slot] = word + 1;
+    }
+  };
   const wordAt: Memory["wordAt"] = (codePoints, begin, end, cut) => {
     const length = end - begin;
-    let hash = length;
-    for (let k = begin; k < end; k++) {
-      hash = Math.imul(hash ^ (codePoints[k] as number), 0x9e3779b1) ^ hash >>> 15;
-    }
-    let slot = (hash ^ hash >>> 13) & slots.length - 1;
+    let slot = hashOf(codePoints, begin, end) & slots.length - 1;
     for (; slots[slot] !== 0; slot = slot + 1 & slots.length - 1) {
       const word = slots[slot] as number - 1;
       const from = starts[word] as number;
@@ -121,10 +125,15 @@ function makeMemory(): Memory {
       while (k < length && letters[from + k] === codePoints[begin + k]) k++;
       if (k === length) return word;
     }
-    if (starts[words] as number + length > ROOM || 3 * words > slots.length) {
-      slots.fill(0);
-      words = 0;
-      slot = (hash ^ hash >>> 13) & slots.length - 1;
+    if (3 * words > slots.length || (starts[words] as number) + length > ROOM) {
+      if (2 * slots.length <= ROOM) growSlots();
+      else {
+        slots.fill(0);
+        words = 0;
+      }
+      for (slot = hashOf(codePoints, begin, end) & slots.length - 1; slots[slot] !== 0;) {
+        slot = slot + 1 & slots.length - 1;
+      }
     }
     const word = keep(codePoints, begin, end, cut(codePoints.subarray(begin, end), length));
     slots[slot] = word + 1;
@@ -136,6 +145,12 @@ function makeMemory(): Memory {
     id: (unit) => ids[unit] as number,
     end: (unit) => ends[unit] as number,
   };
+}
+
+function hashOf(letters: Int32Array, begin: number, end: number): number {
+  let hash = end - begin;
+  for (let k = begin; k < end; k++) hash = Math.imul(hash ^ (letters[k] as number), 0x9e3779b1) ^ hash >>> 15;
+  return hash ^ hash >>> 13;
 }
 
 function longer(array: Int32Array): Int32Array<ArrayBuffer> {

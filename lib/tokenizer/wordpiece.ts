@@ -75,15 +75,9 @@ export function loadWordPiece(
   vocabulary: string,
   { lower = true }: WordPieceOptions = {},
 ): WordPieceTokenizer {
-  const ids = new Map<string, number>();
-  const lines = vocabulary.split("\n");
-  if (lines.at(-1) === "") lines.pop();
-  for (const line of lines) {
-    const piece = pythonFields(line)[0] ?? " ";
-    if (!ids.has(piece)) ids.set(piece, ids.size);
-  }
-  if (ids.size === 0) throw new SyntaxError("Cannot load a WordPiece vocabulary: it has no line");
-  const pieces = [...ids.keys()];
+  const pieces = wordPieceLines(vocabulary);
+  if (pieces.length === 0) throw new SyntaxError("Cannot load a WordPiece vocabulary: it has no line");
+  const ids = new Map(pieces.map((piece, id) => [piece, id]));
   const unknown = ids.get("[UNK]") ?? -1;
   const words = (text: string): string[] => basicTokens(text, lower);
   return {
@@ -100,6 +94,13 @@ export function loadWordPiece(
     encode: (text) => words(text).flatMap((word) => cutWord(word, ids)),
     words,
   };
+}
+
+/** Distinct pieces of a `vocab.txt`: the first field of each line, one space for a blank line. */
+export function wordPieceLines(vocabulary: string): string[] {
+  const lines = vocabulary.split("\n");
+  if (lines.at(-1) === "") lines.pop();
+  return [...new Set(lines.map((line) => pythonFields(line)[0] ?? " "))];
 }
 
 /** Longest match first; one place without a match makes the whole word unknown. */

@@ -1,4 +1,4 @@
-// Damaged `.model` and `vocab.txt` files, damaged normalization tables and odd texts, by the hundred thousand: nothing may
+// Damaged `.model`, `.vocab` and `vocab.txt` files, damaged normalization tables and odd texts, by the hundred thousand: nothing may
 // hang, crash or eat memory, and what is refused is refused as a damaged file.
 //
 //     deno task bench fuzz [--count=1000000] [--seed=1]
@@ -8,6 +8,7 @@ import {
   loadSentencePiece,
   loadWordPiece,
   parseModel,
+  parseVocabulary,
   serializeModel,
   trainUnigram,
 } from "albert-guide";
@@ -67,13 +68,13 @@ export function fuzz(count: number, attempt: () => void, isRefusal: (error: unkn
   return result;
 }
 
-/** The three kinds of input with what tries them. */
+/** The kinds of input with what tries them. */
 export async function fuzzKinds(
   seed: number,
 ): Promise<{ readonly name: string; readonly run: (count: number) => FuzzCount }[]> {
   const below = wholeNumbers(seed);
   const lines = Array.from({ length: 40 }, (_, i) => `the sea and the ${["sand", "land", "ﬁre"][i % 3]}`);
-  const { model } = await trainUnigram(lines, { vocab_size: 16, normalization_rule_name: "identity" });
+  const { model, vocab } = await trainUnigram(lines, { vocab_size: 16, normalization_rule_name: "identity" });
   const rules = new Map([["fi", "f"], ["½", "1/2"], ["e\u0301", "é"], ["\u0001", ""], ["海", "sea"]]);
   const steps = compileCharsmap(rules);
   let step = steps.next();
@@ -83,7 +84,13 @@ export async function fuzzKinds(
     ...parseModel(model),
     normalizer_spec: { name: "user_defined", precompiled_charsmap: blob },
   };
-  const bytes = serializeModel(whole);
+  const models = [1, 2, 3, 4].map((model_type) =>
+    serializeModel({
+      ...whole,
+      trainer_spec: { ...whole.trainer_spec, model_type, byte_fallback: model_type === 2 },
+    })
+  );
+  const scored = new TextEncoder().encode(vocab);
   const vocabulary = new TextEncoder().encode("[PAD]\n[UNK]\nthe\n##s\nsea\n\u00e9\n\n");
   const options = { addDummyPrefix: true, removeExtraWhitespaces: true, escapeWhitespaces: true };
   return [
@@ -91,8 +98,21 @@ export async function fuzzKinds(
       name: "damaged .model files, loaded and used",
       run: (count) =>
         fuzz(count, () => {
-          const tokenizer = loadSentencePiece(damaged(bytes, below));
-          tokenizer.decode(tokenizer.encodeIds(oddText(below)));
+          const tokenizer = loadSentencePiece(damaged(models[below(4)] as Uint8Array, below));
+          const text = oddText(below);
+          tokenizer.decode(tokenizer.encodeIds(text));
+          tokenizer.encodeWithOffsets(text);
+          const type = tokenizer.model.trainer_spec?.["model_type"] ?? 1;
+          if (type === 1) tokenizer.nBest(text.slice(0, 12), 1 + below(5));
+        }, (error) => error instanceof CorruptFileError),
+    },
+    {
+      name: "damaged .vocab files, read and looked up",
+      run: (count) =>
+        fuzz(count, () => {
+          const name = ["a.vocab", "a.vocab", "a.txt", "a"][below(4)] ?? "a";
+          const { size, idOf, pieceOf } = parseVocabulary(damaged(scored, below), { path: name });
+          if (idOf(pieceOf(size - 1)) !== size - 1) throw new Error("the last piece has another id");
         }, (error) => error instanceof CorruptFileError),
     },
     {
