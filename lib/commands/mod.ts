@@ -2,6 +2,7 @@
  * The table of commands: a new command is one file here and one line below.
  */
 import { type Command } from "./command.ts";
+import { decode, encode } from "./encode.ts";
 import { environment } from "./environment.ts";
 import { evaluate } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
@@ -22,6 +23,8 @@ export function commands(): readonly Command[] {
     environment,
     raws,
     tokenizer,
+    encode,
+    decode,
     records,
     pretrain,
     evaluate,

@@ -20,7 +20,20 @@ export function nameOf(path: string): string {
   return path === STDIN ? "standard input" : path;
 }
 
-/** Bytes read from the disk since the last call, before decompression. */
+/**
+ * Is told the bytes read from the disk since the last call, before decompression.
+ *
+ * @example
+ * ```ts
+ * import type { OnBytes } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * let done = 0;
+ * const onBytes: OnBytes = (bytes) => done += bytes;
+ * onBytes(3);
+ * assert.equal(done, 3);
+ * ```
+ */
 export type OnBytes = (bytes: number) => void;
 
 /** `zstd` came with Node 22.15; the declarations in use are older. */
@@ -41,7 +54,26 @@ export function fileSize(path: string): number {
   }
 }
 
-/** Yields blocks of lines without their line ends; a BOM at the start is dropped, `\r\n` and `\r` count as `\n`. */
+/**
+ * Reads a text file line by line, in blocks: plain, gzip or zstd by its ending. A BOM at the start is dropped, `\r\n` and `\r`
+ * count as `\n`.
+ *
+ * @param path The file; `-` is standard input.
+ * @param onBytes Is told how far the reading is.
+ * @returns Blocks of lines without their line ends.
+ * @throws {CorruptFileError} When the text is not UTF-8 or the compression is damaged; the message names the place.
+ * @example
+ * ```ts
+ * import { readLines } from "albert-guide";
+ * import assert from "node:assert/strict";
+ * import { mkdtempSync, writeFileSync } from "node:fs";
+ * import { tmpdir } from "node:os";
+ *
+ * const path = `${mkdtempSync(`${tmpdir()}/albert-`)}/a.txt`;
+ * writeFileSync(path, "one\ntwo\n");
+ * for await (const lines of readLines(path)) assert.deepEqual(lines, ["one", "two"]);
+ * ```
+ */
 export async function* readLines(path: string, onBytes?: OnBytes): AsyncGenerator<string[]> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let rest: Uint8Array[] = [];

@@ -12,6 +12,7 @@ export {
   readEmbedded,
   writeEmbeddedRaw,
 } from "./embedded.ts";
+export { type OnBytes, readLines } from "./lines.ts";
 export * from "./preprocess.ts";
 export { readPunkt, writePunkt } from "./punkt_tab.ts";
 export { type PunktModel, trainPunkt } from "./punkt_train.ts";
