@@ -2,6 +2,7 @@
  * Reading the files that flags name, with an error that says what to do.
  */
 import { readFileSync, statSync } from "node:fs";
+import { openAtomic } from "../formats/mod.ts";
 
 /** The bytes of a file; `what` says what it should have been. */
 export function readInput(path: string, what: string): Uint8Array {
@@ -29,4 +30,9 @@ export function checkFile(path: string, what: string): void {
   if (found.isDirectory()) {
     throw new Error(`Cannot read the ${what} ${path}: it is a folder, name the files in it`);
   }
+}
+
+/** Refuses a name that cannot be written, before long work begins; leaves nothing behind but the folder it needs. */
+export function checkWritable(path: string): void {
+  openAtomic(path).discard();
 }

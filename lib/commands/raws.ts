@@ -17,6 +17,7 @@ import {
   writeRaw,
 } from "../text/mod.ts";
 import { type Command, command, type Context, UsageError } from "./command.ts";
+import { checkWritable } from "./files.ts";
 
 /** One line about a raw file. */
 export function describeRaw({ path, documents, sentences, words, bytes, shards }: RawPart): string {
@@ -224,6 +225,7 @@ export const raws: Command = command({
       ...(flags.punkt_model === undefined ? {} : { model: readPunkt(flags.punkt_model) }),
       ...(flags.punkt_output === undefined ? {} : { savePunkt: flags.punkt_output }),
     };
+    checkWritable(flags.output); // learning punkt takes seconds
     const report = await makeRaw({ rules, flags }, { onProgress, signal });
     await endProgress();
     print(describeRaw(report.train));

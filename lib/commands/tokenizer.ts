@@ -4,7 +4,7 @@
 import { preprocessText } from "../text/mod.ts";
 import { type TrainedFiles, trainUnigramFiles, type UnigramFileOptions } from "../tokenizer/mod.ts";
 import { type Command, command, type Flag } from "./command.ts";
-import { checkFile } from "./files.ts";
+import { checkFile, checkWritable } from "./files.ts";
 
 const source = "spm_train";
 const text = (help: string, value?: string): Flag => ({
@@ -148,6 +148,7 @@ export const tokenizer: Command = command({
   run: async ({ preprocess, ...flags }, _, { print, onProgress, endProgress, signal }) => {
     // Normalization rules take seconds: a wrong name is told before.
     for (const path of splitNames(flags.input)) checkFile(path, "raw file");
+    if (flags.model_prefix !== "") checkWritable(`${flags.model_prefix}.model`);
     const transform = transformOf(preprocess);
     const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
     const files = await trainUnigramFiles({
