@@ -13,13 +13,14 @@ const peers = {
   transformers: { variable: "ALBERT_HF_PYTHON", modules: ["torch", "transformers"] } as Peer,
   tokenizers: { variable: "ALBERT_HF_PYTHON", modules: ["tokenizers"] } as Peer,
   safetensors: { variable: "ALBERT_HF_PYTHON", modules: ["torch", "safetensors"] } as Peer,
+  sentencepiece: { variable: "ALBERT_SPM_PYTHON", modules: ["sentencepiece"] } as Peer, // the first of several
   converter: { variable: "ALBERT_CONVERTER_PYTHON", modules: ["torch", "tensorflow", version4] } as Peer,
 };
 
 /** Path of the Python, or undefined where the library is not installed. */
 export function pythonWith(library: keyof typeof peers): string | undefined {
   const { variable, modules } = peers[library];
-  const python = process.env[variable] ?? "python3";
+  const [python = "python3"] = (process.env[variable] ?? "python3").split(",");
   const look =
     "import importlib.util as u, sys; sys.exit(any(u.find_spec(name) is None for name in sys.argv[1:]))";
   return spawnSync(python, ["-c", look, ...modules], { stdio: "ignore" }).status === 0 ? python : undefined;
