@@ -116,6 +116,31 @@ export type NumpyRandom = RandomCore & {
  * ```
  */
 export function pythonRandom(seed: number | bigint): PythonRandom {
+  const core = twister(seedByArray(keyOf(seed)));
+  return pythonDraws(core);
+}
+
+/**
+ * A generator that starts anew at any seed without making another one: for draws that are keyed by place.
+ *
+ * @returns Python's draws, and `reseed`, behind which they are those of `pythonRandom(seed)`.
+ * @example
+ * ```ts
+ * import { keyedRandom, pythonRandom } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const random = keyedRandom();
+ * random.reseed(12345);
+ * assert.equal(random.random(), pythonRandom(12345).random());
+ * ```
+ */
+export function keyedRandom(): PythonRandom & { readonly reseed: (seed: number | bigint) => void } {
+  const core = twister(seedByArray([0]));
+  return { ...pythonDraws(core), reseed: (seed) => core.begin((words) => seedByArray(keyOf(seed), words)) };
+}
+
+/** The absolute value of a seed in words of 32 bits, the lowest first. */
+function keyOf(seed: number | bigint): number[] {
   let rest = wholeSeed(seed);
   if (rest < 0n) rest = -rest;
   const key: number[] = [];
@@ -123,17 +148,15 @@ export function pythonRandom(seed: number | bigint): PythonRandom {
     key.push(Number(rest & 0xffffffffn));
     rest >>= 32n;
   } while (rest > 0n);
-  const core = twister(seedByArray(key));
-  const { u32 } = core;
+  return key;
+}
+
+function pythonDraws({ u32, random, below32, shuffle, save, restore }: Twister): PythonRandom {
   const below = (n: number): number => {
     if (!Number.isSafeInteger(n) || n < 1) {
       throw new RangeError(`Cannot draw below ${n}: expected a whole number from 1 to 2^53 - 1`);
     }
-    if (n >= 2 ** 32) return belowBig(n);
-    const shift = Math.clz32(n); // 32 - bit length of n
-    let drawn = u32() >>> shift;
-    while (drawn >= n) drawn = u32() >>> shift;
-    return drawn;
+    return n >= 2 ** 32 ? belowBig(n) : below32(n);
   };
   const getrandbigint = (k: number): bigint => {
     let value = 0n;
@@ -151,11 +174,10 @@ export function pythonRandom(seed: number | bigint): PythonRandom {
     }
   };
   return {
-    ...core,
-    random: () => {
-      const a = u32() >>> 5;
-      return (a * 67108864 + (u32() >>> 6)) / 9007199254740992;
-    },
+    u32,
+    save,
+    restore,
+    random,
     getrandbits: (k) => {
       if (!Number.isInteger(k) || k < 1 || k > 32) {
         throw new RangeError(
@@ -168,8 +190,9 @@ export function pythonRandom(seed: number | bigint): PythonRandom {
     below,
     randint: (a, b) => a + below(b - a + 1),
     shuffle: (array) => {
+      if (array instanceof Int32Array) return shuffle(array);
       for (let i = array.length - 1; i > 0; i--) {
-        const j = below(i + 1);
+        const j = below32(i + 1);
         const kept = array[i];
         (array as unknown[])[i] = array[j];
         (array as unknown[])[j] = kept;
@@ -199,14 +222,11 @@ export function numpyRandom(seed: number | bigint): NumpyRandom {
   if (whole < 0n || whole > 0xffffffffn) {
     throw new RangeError(`Cannot seed NumPy's generator with ${seed}: expected 0 to 4294967295`);
   }
-  const core = twister(seedByNumber(Number(whole)));
-  const { u32 } = core;
-  const uniform = (): number => {
-    const a = u32() >>> 5;
-    return (a * 67108864 + (u32() >>> 6)) / 9007199254740992;
-  };
+  const { u32, random: uniform, save, restore } = twister(seedByNumber(Number(whole)));
   return {
-    ...core,
+    u32,
+    save,
+    restore,
     uniform,
     choice: (cdf) => {
       const drawn = uniform();
@@ -309,54 +329,101 @@ function seedByNumber(seed: number): Uint32Array {
   return mt;
 }
 
+let arrayStart: Uint32Array | undefined;
+
 /** init_by_array of the reference implementation. */
-function seedByArray(key: readonly number[]): Uint32Array {
-  const mt = seedByNumber(19650218);
-  const word = (i: number): number => mt[i] ?? 0;
+function seedByArray(key: readonly number[], mt: Uint32Array = new Uint32Array(WORDS)): Uint32Array {
+  mt.set(arrayStart ??= seedByNumber(19650218));
   let i = 1;
   let j = 0;
-  const wrap = (): void => {
-    if (++i < WORDS) return;
-    mt[0] = word(WORDS - 1);
-    i = 1;
-  };
+  let last = mt[0]! | 0; // in range
   for (let round = Math.max(WORDS, key.length); round > 0; round--) {
-    const last = word(i - 1);
-    mt[i] = (word(i) ^ Math.imul(last ^ (last >>> 30), 1664525)) + (key[j] ?? 0) + j;
-    wrap();
+    last = (mt[i]! ^ Math.imul(last ^ (last >>> 30), 1664525)) + (key[j] ?? 0) + j | 0; // i is 1 to 623
+    mt[i] = last;
+    if (++i === WORDS) mt[0] = last, i = 1;
     if (++j >= key.length) j = 0;
   }
   for (let round = WORDS - 1; round > 0; round--) {
-    const last = word(i - 1);
-    mt[i] = (word(i) ^ Math.imul(last ^ (last >>> 30), 1566083941)) - i;
-    wrap();
+    last = (mt[i]! ^ Math.imul(last ^ (last >>> 30), 1566083941)) - i | 0; // i is 1 to 623
+    mt[i] = last;
+    if (++i === WORDS) mt[0] = last, i = 1;
   }
   mt[0] = 0x80000000;
   return mt;
 }
 
-function twister(mt: Uint32Array): RandomCore {
+/** The twister with the draws that have to be fast. */
+type Twister = RandomCore & {
+  readonly random: () => number;
+  /** Uniform in 0 to n - 1, n from 1 to 2^32 - 1. */
+  readonly below32: (n: number) => number;
+  readonly shuffle: (array: Int32Array) => void;
+  /** Starts anew at the words that `fill` writes. */
+  readonly begin: (fill: (words: Uint32Array) => void) => void;
+};
+
+function tempered(word: number): number {
+  let y = word ^ (word >>> 11);
+  y ^= (y << 7) & 0x9d2c5680;
+  y ^= (y << 15) & 0xefc60000;
+  return y ^ (y >>> 18);
+}
+
+const STEP = 208; // words made at a time, a third of all: a generator that is asked for little makes little
+
+function twister(mt: Uint32Array): Twister {
+  const out = new Int32Array(WORDS); // tempered words
   let index = WORDS;
-  const twist = (): void => {
-    for (let i = 0; i < WORDS; i++) {
+  let made = WORDS; // words of the present round that are made
+  const refill = (): void => {
+    if (made === WORDS) made = index = 0;
+    const end = made + STEP;
+    for (let i = made; i < end; i++) {
       const next = i + 1 < WORDS ? i + 1 : 0;
       const far = i + 397 < WORDS ? i + 397 : i + 397 - WORDS;
-      const y = ((mt[i] ?? 0) & 0x80000000) | ((mt[next] ?? 0) & 0x7fffffff);
-      mt[i] = (mt[far] ?? 0) ^ (y >>> 1) ^ ((y & 1) === 0 ? 0 : 0x9908b0df);
+      const both = (mt[i]! & 0x80000000) | (mt[next]! & 0x7fffffff); // in range: 0 to 623
+      const y = mt[far]! ^ (both >>> 1) ^ (-(both & 1) & 0x9908b0df); // in range: 0 to 623
+      mt[i] = y;
+      out[i] = tempered(y);
     }
-    index = 0;
+    made = end;
+  };
+  const u32 = (): number => {
+    if (index === made) refill();
+    return out[index++]! >>> 0; // in range: below made
+  };
+  const below32 = (n: number): number => {
+    const shift = Math.clz32(n); // 32 - bit length of n
+    for (;;) {
+      if (index === made) refill();
+      const drawn = out[index++]! >>> shift; // in range: below made
+      if (drawn < n) return drawn;
+    }
   };
   return {
-    u32: () => {
-      if (index >= WORDS) twist();
-      let y = mt[index++] ?? 0;
-      y ^= y >>> 11;
-      y ^= (y << 7) & 0x9d2c5680;
-      y ^= (y << 15) & 0xefc60000;
-      y ^= y >>> 18;
-      return y >>> 0;
+    u32,
+    random: () => {
+      const a = u32() >>> 5;
+      return (a * 67108864 + (u32() >>> 6)) / 9007199254740992;
     },
-    save: () => ({ words: [...mt], index }),
+    below32,
+    shuffle: (array) => {
+      for (let i = array.length - 1; i > 0; i--) {
+        const j = below32(i + 1);
+        const kept = array[i]!; // in range
+        array[i] = array[j]!; // in range: j <= i
+        array[j] = kept;
+      }
+    },
+    begin: (fill) => {
+      fill(mt);
+      index = made = WORDS;
+    },
+    save: () => {
+      const at = index;
+      while (made < WORDS) refill();
+      return { words: [...mt], index: at };
+    },
     restore: (state) => {
       const whole = (x: number, most: number): boolean => Number.isInteger(x) && x >= 0 && x <= most;
       const { words } = state;
@@ -369,6 +436,8 @@ function twister(mt: Uint32Array): RandomCore {
       }
       mt.set(words);
       index = state.index;
+      made = WORDS;
+      for (let i = 0; i < WORDS; i++) out[i] = tempered(mt[i]!); // in range
     },
   };
 }

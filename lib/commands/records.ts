@@ -15,6 +15,7 @@ import {
   loadSentencePiece,
   loadWordPiece,
   parseVocabulary,
+  type SpmVersion,
   type WordPieceTokenizer,
 } from "../tokenizer/mod.ts";
 import { type Command, command, UsageError } from "./command.ts";
@@ -25,15 +26,16 @@ const source = "reference";
 
 type Choices = Pick<
   RecordsConfig,
-  "word_starts" | "mask_budget" | "single_sentence" | "order" | "compression"
+  "word_starts" | "mask_budget" | "single_sentence" | "order" | "compression" | "input_file_mode"
 >;
 
 /** Reads the tokenizer that the flags name. */
 export function openTokenizer(
-  { spm_model_file, vocab_file, do_lower_case }: {
+  { spm_model_file, vocab_file, do_lower_case, spm_version = "0.2.2" }: {
     readonly spm_model_file?: string | undefined;
     readonly vocab_file?: string | undefined;
     readonly do_lower_case: boolean;
+    readonly spm_version?: SpmVersion;
   },
 ): { readonly tokenizer: RecordsTokenizer; readonly sha256: string } {
   const path = spm_model_file ?? vocab_file;
@@ -44,7 +46,7 @@ export function openTokenizer(
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   const tokenizer = spm_model_file === undefined
     ? wordPieceOf(bytes, path, do_lower_case)
-    : loadSentencePiece(bytes, { path });
+    : loadSentencePiece(bytes, { path, spm_version });
   return { tokenizer, sha256 };
 }
 
@@ -57,6 +59,12 @@ function wordPieceOf(bytes: Uint8Array, path: string, lower: boolean): WordPiece
     `Cannot make records: --vocab_file=${path} is a SentencePiece ${kind} file, not a WordPiece vocab.txt; ` +
       "give the model by --spm_model_file",
   );
+}
+
+/** A seed as Python's generator takes it. */
+function seedOf(text: string): bigint {
+  if (/^[+-]?\d+$/.test(text)) return BigInt(text);
+  throw new UsageError(`Cannot read --random_seed=${text}: it must be a whole number`);
 }
 
 /** One line about the records that were made. */
@@ -90,6 +98,20 @@ export const records: Command = command({
     vocab_file: {
       kind: "string",
       help: "WordPiece vocabulary, used when there is no SentencePiece model",
+      source,
+    },
+    spm_version: {
+      kind: "string",
+      choices: ["0.1.97", "0.2.0", "0.2.2"],
+      default: "0.2.2",
+      help:
+        "the sentencepiece that the reference runs with: 0.2.2 and later order pieces of equal score otherwise",
+    },
+    input_file_mode: {
+      kind: "string",
+      choices: ["r", "rb"],
+      default: R.input_file_mode,
+      help: "rb drops invalid UTF-8 where r stops; WordPiece only",
       source,
     },
     do_lower_case: { kind: "boolean", default: R.do_lower_case, help: "lower-case the text", source },
@@ -130,7 +152,12 @@ export const records: Command = command({
       help: "most masked pieces per record",
       source,
     },
-    random_seed: { kind: "int", default: Number(R.random_seed), help: "seed of Python's generator", source },
+    random_seed: {
+      kind: "string",
+      default: String(R.random_seed),
+      help: "seed of Python's generator, a whole number of any size",
+      source,
+    },
     numpy_seed: {
       kind: "int",
       default: R.numpy_seed,
@@ -207,8 +234,9 @@ export const records: Command = command({
     },
   },
   run: async (flags, _, { print, onProgress, endProgress, signal }) => {
-    const { tokenizer, sha256 } = openTokenizer(flags);
-    const { spm_model_file, vocab_file, shard_index, shard_count, ...given } = flags;
+    const random_seed = seedOf(flags.random_seed);
+    const { tokenizer, sha256 } = openTokenizer({ ...flags, spm_version: flags.spm_version as SpmVersion });
+    const { spm_model_file, vocab_file, spm_version: _version, shard_index, shard_count, ...given } = flags;
     const config = given as typeof given & Choices; // parseArguments allows no other words
     const shard = config.order === "stream"
       ? shardOf(process.env, { shard_index, shard_count })
@@ -216,6 +244,7 @@ export const records: Command = command({
     const warned: string[] = [];
     const report = await createRecords({
       ...config,
+      random_seed,
       shard_index: shard.shard_index,
       shard_count: shard.shard_count,
       tokenizer,

@@ -12,6 +12,7 @@ import {
   type TasksConfig,
   type TaskVocabulary,
 } from "../tasks/mod.ts";
+import type { SpmVersion } from "../tokenizer/mod.ts";
 
 /**
  * The tokenizer that records are made with; what `loadSentencePiece` and `loadWordPiece` return satisfies it.
@@ -36,6 +37,8 @@ export type RecordsTokenizer = TaskVocabulary & {
   readonly encode: SentencePieces;
   /** Which rules apply: ALBERT's cleaning and digit-comma rule, or WordPiece's. Default `"sentencepiece"`. */
   readonly style?: "sentencepiece" | "wordpiece";
+  /** Whose choice between segmentations of equal score it follows; worker threads load theirs alike. Default `"0.2.0"`. */
+  readonly spm_version?: SpmVersion;
 };
 
 /**
@@ -54,6 +57,11 @@ export type RecordsTokenizer = TaskVocabulary & {
 export type RecordsConfig = TasksConfig & {
   /** Raw files: patterns with `*`, `?`, `[...]`, separated by commas; sorted inside a pattern. */
   readonly input_file: string;
+  /**
+   * How raw files are decoded: `"r"` (default) stops at invalid UTF-8, `"rb"` drops the invalid bytes. The latter is for
+   * WordPiece alone: the reference dies of it with a SentencePiece model.
+   */
+  readonly input_file_mode: "r" | "rb";
   /** TFRecord files, separated by commas; instances go to them in turn. */
   readonly output_file: string;
   /** Lower-case the text (SentencePiece only; a WordPiece tokenizer was told when it was loaded). Default true. */
@@ -97,6 +105,7 @@ export type RecordsConfig = TasksConfig & {
  */
 export const RECORDS_DEFAULTS: Omit<RecordsConfig, "input_file" | "output_file"> = {
   ...TASKS_DEFAULTS,
+  input_file_mode: "r",
   do_lower_case: true,
   random_seed: 12345,
   numpy_seed: 12345,
@@ -125,7 +134,7 @@ export type RecordsOptions = Partial<RecordsConfig> & Pick<RecordsConfig, "input
   readonly tokenizer: RecordsTokenizer;
   /** SHA-256 of the tokenizer's model file in hex, for the manifest; default none. */
   readonly tokenizer_sha256?: string;
-  /** The tokenizer's file, which worker threads load with the defaults of its loader; needed for more than one worker. */
+  /** The tokenizer's file, which worker threads load like `tokenizer`; needed for more than one worker. */
   readonly tokenizer_file?: string;
   /** Threads of `order: "stream"`; default 1, in the calling thread. The records do not depend on it. */
   readonly workers?: number;
@@ -198,6 +207,11 @@ export function resolveRecords(config: RecordsConfig): RecordsConfig {
     throw new RangeError(
       `Cannot create records: shard_index is ${shard_index} of shard_count ${shard_count}, ` +
         "expected a whole number from 0 to shard_count - 1",
+    );
+  }
+  if (config.input_file_mode !== "r" && config.input_file_mode !== "rb") {
+    throw new RangeError(
+      `Cannot create records: input_file_mode is ${config.input_file_mode}, expected r or rb`,
     );
   }
   if (order !== "reference" && order !== "stream") {

@@ -20,7 +20,7 @@ import type { RecordsReport, RecordsTokenizer, ReportedFile } from "./config.ts"
 import { instanceEncoder } from "./encode_instance.ts";
 import { expandPatterns, rawFile } from "./inputs.ts";
 import { manifestOf } from "./manifest.ts";
-import { breather, checkSpecials, emptyCorpus, outputNames, warnings } from "./outputs.ts";
+import { breather, checkTokenizer, emptyCorpus, outputNames, warnings } from "./outputs.ts";
 import { createStream } from "./stream.ts";
 import { type TfrecordWriter, tfrecordWriter } from "./tfrecord.ts";
 
@@ -96,7 +96,7 @@ export async function createRecords(options: RecordsOptions, run: RecordsRun = {
     options;
   const given = Object.entries(flags).filter(([, value]) => value !== undefined);
   const config = resolveRecords({ ...RECORDS_DEFAULTS, ...Object.fromEntries(given) } as RecordsConfig);
-  checkSpecials(tokenizer);
+  checkTokenizer(tokenizer, config);
   if (config.order === "stream") return createStream(config, options, run);
   const random = run.random ?? seeded(config);
   const style = tokenizer.style ?? "sentencepiece";
@@ -181,7 +181,7 @@ async function tokenizeFiles(
     builder.sentence(pieces);
   };
   for (const path of inputs) {
-    const file = rawFile(path);
+    const file = rawFile(path, config.input_file_mode);
     const report = (share: number): void =>
       onProgress?.({
         stage: "records: tokenize",

@@ -109,11 +109,14 @@ export type RawFile = {
   readonly sha256: () => string;
 };
 
-/** Opens a raw file for reading line by line; memory is one block, or the longest line. */
-export function rawFile(path: string): RawFile {
+/**
+ * Opens a raw file for reading line by line; memory is one block, or the longest line. A last line without its end that is
+ * empty once carriage returns and, with `"rb"`, invalid bytes are dropped is the end of the file, no line.
+ */
+export function rawFile(path: string, mode: "r" | "rb" = "r"): RawFile {
   let bytes = 0;
   let digest = "";
-  const decode = rawDecoder(path);
+  const decode = rawDecoder(path, mode);
   function* blocks(): Generator<string[]> {
     const hash = createHash("sha256");
     const handle = openRaw(path);
@@ -135,7 +138,8 @@ export function rawFile(path: string): RawFile {
         bytes += count;
         rest = filled.slice(end);
       }
-      if (rest.length > 0) yield [decode(rest, bytes - rest.length)];
+      const last = decode(rest, bytes - rest.length);
+      if (last !== "") yield [last];
       digest = hash.digest("hex");
     } finally {
       closeSync(handle);
@@ -153,22 +157,55 @@ function openRaw(path: string): number {
   }
 }
 
-/** Strict UTF-8 without carriage returns; `offset` is where the bytes stand in the file. */
-export function rawDecoder(path: string): (bytes: Uint8Array, offset: number) => string {
+/**
+ * UTF-8 without carriage returns, strict or without its invalid bytes; `offset` is where the bytes stand in the file.
+ */
+export function rawDecoder(
+  path: string,
+  mode: "r" | "rb" = "r",
+): (bytes: Uint8Array, offset: number) => string {
   const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   return (bytes, offset) => {
     let text: string;
     try {
       text = strict.decode(bytes);
     } catch {
-      const byte = offset + firstInvalid(bytes);
-      throw new CorruptFileError(
-        `Cannot read ${path}: invalid UTF-8 at byte ${byte}; convert the file (iconv -t UTF-8) and try again`,
-        { path, byte },
-      );
+      if (mode === "r") throw invalidUtf8(path, offset + firstInvalid(bytes));
+      text = strict.decode(validUtf8(bytes));
     }
     return text.includes("\r") ? text.replaceAll("\r", "") : text;
   };
+}
+
+const invalidUtf8 = (path: string, byte: number): CorruptFileError =>
+  new CorruptFileError(
+    `Cannot read ${path}: invalid UTF-8 at byte ${byte}; convert the file (iconv -t UTF-8) and try again`,
+    { path, byte },
+  );
+
+/** The bytes without those that belong to no valid sequence: Python's `errors="ignore"`. */
+function validUtf8(bytes: Uint8Array): Uint8Array {
+  const kept = new Uint8Array(bytes.length);
+  let used = 0;
+  for (let at = 0; at < bytes.length;) {
+    const size = sequenceLength(bytes, at);
+    for (let i = 0; i < size; i++) kept[used++] = bytes[at + i] ?? 0;
+    at += Math.max(1, size);
+  }
+  return kept.subarray(0, used);
+}
+
+/** Length of the valid UTF-8 sequence at a place, 0 when there is none (Unicode, table 3-7). */
+function sequenceLength(bytes: Uint8Array, at: number): number {
+  const first = bytes[at] ?? 0;
+  if (first < 0x80) return 1;
+  const size = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  const second = bytes[at + 1] ?? 0;
+  const low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  if (size > 1 && (second < low || second > high)) return 0;
+  for (let i = 2; i < size; i++) if (((bytes[at + i] ?? 0) & 0xc0) !== 0x80) return 0;
+  return size;
 }
 
 /** Offset of the first byte that is no UTF-8. */

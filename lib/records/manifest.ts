@@ -54,6 +54,7 @@ export function manifestOf(
     flags: plainFlags(config),
     tokenizer: {
       style: tokenizer.style ?? "sentencepiece",
+      ...(tokenizer.spm_version === undefined ? {} : { spm_version: tokenizer.spm_version }),
       size: tokenizer.size,
       pieces_sha256: piecesHash(tokenizer),
       model_sha256: model_sha256 ?? null,

@@ -77,7 +77,16 @@ export function breather(signal: AbortSignal | undefined): () => Promise<void> |
 }
 
 /** Refuses a tokenizer without the pieces that every sequence needs: the original would write unknown pieces. */
-export function checkSpecials(tokenizer: RecordsTokenizer): void {
+export function checkTokenizer(
+  tokenizer: RecordsTokenizer,
+  { input_file_mode }: Pick<RecordsConfig, "input_file_mode">,
+): void {
+  if (input_file_mode === "rb" && tokenizer.style !== "wordpiece") {
+    throw new RangeError(
+      "Cannot create records: input_file_mode rb works with a WordPiece vocabulary alone (the reference dies of it with a " +
+        "SentencePiece model); leave it away",
+    );
+  }
   const missing = ["[CLS]", "[SEP]", "[MASK]"].filter((piece) =>
     tokenizer.pieceOf(tokenizer.idOf(piece)) !== piece
   );

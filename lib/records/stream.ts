@@ -39,7 +39,8 @@ export async function createStream(
     );
   }
   const plan = await scan(inputs, config, tokenizer.style === "wordpiece", run);
-  const run_sha256 = fingerprint(config, plan, piecesHash(tokenizer), tokenizer_sha256, outputs);
+  const hashes = [piecesHash(tokenizer), tokenizer_sha256, tokenizer.spm_version];
+  const run_sha256 = fingerprint(config, plan, hashes, outputs);
   const manifest = `${outputs[0]}.manifest.json`;
   const finished = overwrite ? undefined : finishedRun(manifest, run_sha256, outputs);
   if (finished !== undefined) return finished;
@@ -54,6 +55,7 @@ export async function createStream(
     config,
     tokenizerFile: options.tokenizer_file ?? "",
     style: tokenizer.style ?? "sentencepiece",
+    spm_version: tokenizer.spm_version ?? "0.2.0",
     piecesSha256: piecesHash(tokenizer),
     runBytes: share,
   }, run.signal);
@@ -67,8 +69,8 @@ export async function createStream(
     rmSync(manifest, { force: true }); // an old one must not vouch for half new files
     const files = await writeOutputs(pool, { folder, outputs, share, total: counts.instances }, run);
     const report = reportOf(counts, plan.inputs, files, manifest);
-    const hashes = { model_sha256: tokenizer_sha256, run_sha256 };
-    writeFileAtomic(manifest, manifestOf(report, config, tokenizer, hashes));
+    const model_sha256 = tokenizer_sha256;
+    writeFileAtomic(manifest, manifestOf(report, config, tokenizer, { model_sha256, run_sha256 }));
     rmSync(folder, { recursive: true, force: true });
     return report;
   } finally {
@@ -92,13 +94,13 @@ function checkedWorkers({ workers = 1, tokenizer_file }: RecordsOptions): number
 
 async function scan(
   inputs: readonly string[],
-  { block_bytes }: RecordsConfig,
+  { block_bytes, input_file_mode: mode }: RecordsConfig,
   wordpiece: boolean,
   { onProgress, signal }: RecordsRun,
 ): Promise<StreamPlan> {
   const total = inputs.reduce((sum, path) => sum + statSync(path).size, 0);
   const breathe = breather(signal);
-  const steps = planStream(inputs, { blockBytes: block_bytes, wordpiece });
+  const steps = planStream(inputs, { blockBytes: block_bytes, wordpiece, mode });
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
@@ -112,14 +114,13 @@ async function scan(
 function fingerprint(
   config: RecordsConfig,
   { inputs }: StreamPlan,
-  pieces: string,
-  model: string | undefined,
+  tokenizer: readonly (string | undefined)[],
   outputs: readonly string[],
 ): string {
   const { input_file: _in, output_file: _out, ...flags } = plainFlags(config);
   const names = outputs.map((path) => basename(path));
   const texts = inputs.map(({ bytes, sha256 }) => [bytes, sha256]);
-  return createHash("sha256").update(JSON.stringify([1, flags, texts, pieces, model, names])).digest("hex");
+  return createHash("sha256").update(JSON.stringify([1, flags, texts, tokenizer, names])).digest("hex");
 }
 
 /** The report of a run that is already finished. */

@@ -30,16 +30,33 @@ export type StreamPlan = {
   readonly cuts: number;
 };
 
-/** Whether a line ends a document; looks at bytes first, because hardly a line is blank. */
-function blankTest(wordpiece: boolean): (bytes: Uint8Array) => boolean {
-  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  return (bytes) => {
+/** How a plan reads its raw files. */
+export type PlanOptions = {
+  /** Bytes of a block, at least. */
+  readonly blockBytes: number;
+  /** Whether blank lines are told by WordPiece's rule. */
+  readonly wordpiece: boolean;
+  /** As in the configuration. */
+  readonly mode: "r" | "rb";
+};
+
+/**
+ * Whether a line ends a document; looks at bytes first, because hardly a line is blank. A `last` line, without its end, of
+ * which nothing is left is no line: the next file goes on in the document.
+ */
+function blankTest(
+  path: string,
+  { wordpiece, mode }: PlanOptions,
+): (bytes: Uint8Array, offset: number, last: boolean) => boolean | undefined {
+  const decode = rawDecoder(path, mode);
+  return (bytes, offset, last) => {
     for (let at = 0; at < bytes.length; at++) {
       const byte = bytes[at] ?? 0;
       if (byte > 32 && byte < 127) return false;
     }
     if (bytes.length === 0) return true;
-    const line = decoder.decode(bytes).replaceAll("\r", "");
+    const line = decode(bytes, offset);
+    if (last && line === "") return undefined;
     return (wordpiece ? pythonStrip(line) : preprocessText(line)) === "";
   };
 }
@@ -122,22 +139,20 @@ function blockCollector(blockBytes: number): {
 }
 
 /** Reads the corpus once; yields the bytes done after each piece of a mebibyte. */
-export function* planStream(
-  inputs: readonly string[],
-  { blockBytes, wordpiece }: { readonly blockBytes: number; readonly wordpiece: boolean },
-): Generator<number, StreamPlan> {
-  const isBlank = blankTest(wordpiece);
-  const collector = blockCollector(blockBytes);
+export function* planStream(inputs: readonly string[], options: PlanOptions): Generator<number, StreamPlan> {
+  const collector = blockCollector(options.blockBytes);
   const files: ReportedFile[] = [];
   let done = 0;
   for (const [file, path] of inputs.entries()) {
     const hash = createHash("sha256");
+    const isBlank = blankTest(path, options);
     let size = 0;
     for (const { bytes, base, end } of lineRanges(path, hash)) {
       for (let from = 0; from < end;) {
         const found = bytes.indexOf(10, from);
         const to = found < 0 ? end : found + 1;
-        collector.line(file, base + from, base + to, isBlank(bytes.subarray(from, found < 0 ? end : found)));
+        const blank = isBlank(bytes.subarray(from, found < 0 ? end : found), base + from, found < 0);
+        if (blank !== undefined) collector.line(file, base + from, base + to, blank);
         from = to;
       }
       size = base + end;
@@ -151,7 +166,11 @@ export function* planStream(
 }
 
 /** Lines of a block, file part by file part; carriage returns are dropped as everywhere in raw files. */
-export function* blockLines(inputs: readonly string[], { parts }: Block): Generator<string[]> {
+export function* blockLines(
+  inputs: readonly string[],
+  { parts }: Block,
+  mode: "r" | "rb" = "r",
+): Generator<string[]> {
   for (const { file, from, to } of parts) {
     const path = inputs[file] ?? "";
     const bytes = new Uint8Array(to - from);
@@ -167,7 +186,7 @@ export function* blockLines(inputs: readonly string[], { parts }: Block): Genera
     } finally {
       closeSync(handle);
     }
-    const lines = rawDecoder(path)(bytes, from).split("\n");
+    const lines = rawDecoder(path, mode)(bytes, from).split("\n");
     if (lines.at(-1) === "") lines.pop();
     yield lines;
   }

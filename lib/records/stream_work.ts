@@ -98,7 +98,7 @@ function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, P
   try {
     for (const from of task.blocks) {
       const block = keyedBlock(table, config, from.firstDocument, config);
-      for (const lines of blockLines(task.inputs, from)) {
+      for (const lines of blockLines(task.inputs, from, config.input_file_mode)) {
         for (const [i, line] of lines.entries()) {
           const text = wordpiece ? pythonStrip(line) : preprocessText(line, { lower: config.do_lower_case });
           if (text === "") block.endDocument();

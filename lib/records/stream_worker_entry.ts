@@ -11,10 +11,12 @@ import { piecesHash } from "./manifest.ts";
 import { type StreamSetting, streamSetting, streamSteps, type StreamTask } from "./stream_work.ts";
 import type { WorkerReply, WorkerStart } from "./stream_workers.ts";
 
-function loadTokenizer({ tokenizerFile, style, config, piecesSha256 }: WorkerStart): RecordsTokenizer {
+function loadTokenizer(
+  { tokenizerFile, style, spm_version, config, piecesSha256 }: WorkerStart,
+): RecordsTokenizer {
   const tokenizer = style === "wordpiece"
     ? loadWordPiece(readFileSync(tokenizerFile, "utf8"), { lower: config.do_lower_case })
-    : loadSentencePiece(readFileSync(tokenizerFile), { path: tokenizerFile });
+    : loadSentencePiece(readFileSync(tokenizerFile), { path: tokenizerFile, spm_version });
   if (piecesHash(tokenizer) === piecesSha256) return tokenizer;
   throw new RangeError(
     `Cannot create records: ${tokenizerFile} has other pieces than the tokenizer of this run; name the file that it ` +

@@ -6,6 +6,7 @@
 import { Worker } from "node:worker_threads";
 import { CorruptFileError } from "../formats/mod.ts";
 import { ownFile } from "../own_file.ts";
+import type { SpmVersion } from "../tokenizer/mod.ts";
 import type { RecordsConfig, ReportedFile } from "./config.ts";
 import { type StreamSetting, streamSteps, type StreamTask } from "./stream_work.ts";
 import type { PartCounts } from "./stream_runs.ts";
@@ -16,6 +17,7 @@ export type WorkerStart = {
   readonly config: RecordsConfig;
   readonly tokenizerFile: string;
   readonly style: "sentencepiece" | "wordpiece";
+  readonly spm_version: SpmVersion;
   readonly piecesSha256: string;
   readonly runBytes: number;
   /** One 32-bit word; a thread ends its task early when it is 1. */

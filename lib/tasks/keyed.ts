@@ -3,7 +3,7 @@
  * seed, document number and pass. So a document gives the same instances wherever and whenever it is worked on, which is
  * what lets processes and machines share a corpus. Random partners come from the same block of documents.
  */
-import { pythonRandom } from "../random.ts";
+import { keyedRandom } from "../random.ts";
 import { checkedTasks, type Generators, type TasksConfig } from "./config.ts";
 import { documentsBuilder } from "./documents.ts";
 import { instanceMaker } from "./maker.ts";
@@ -82,43 +82,23 @@ function keyedGenerators(
   { random_seed, numpy_seed }: KeyedSeeds,
 ): { readonly random: Generators; readonly turn: (document: number, pass: number) => void } {
   const whole = BigInt(random_seed);
-  const seeds = [2n * (whole < 0n ? -whole : whole), 2n * BigInt(numpy_seed) + 1n]; // even and odd: never equal
-  const start = (which: 0 | 1, document: number, pass: number): ReturnType<typeof pythonRandom> =>
-    pythonRandom(((seeds[which] ?? 0n) << 96n) + (BigInt(document) << 32n) + BigInt(pass));
-  let python = start(0, 0, 0);
-  let lengths = start(1, 0, 0);
-  const core = (
-    now: () => ReturnType<typeof pythonRandom>,
-  ): Pick<Generators["numpy"], "u32" | "save" | "restore"> => ({
-    u32: () => now().u32(),
-    save: () => now().save(),
-    restore: (state) => now().restore(state),
-  });
+  const seeds = [2n * (whole < 0n ? -whole : whole), 2n * BigInt(numpy_seed) + 1n] as const; // even and odd: never equal
+  const python = keyedRandom();
+  const lengths = keyedRandom();
+  const { u32, random: uniform, save, restore } = lengths;
+  const choice = (cdf: readonly number[] | Float64Array): number => {
+    const draw = uniform();
+    let index = 0;
+    while (index < cdf.length - 1 && (cdf[index] ?? 1) <= draw) index++;
+    return index;
+  };
   return {
-    random: {
-      python: {
-        ...core(() => python),
-        random: () => python.random(),
-        getrandbits: (k) => python.getrandbits(k),
-        getrandbigint: (k) => python.getrandbigint(k),
-        below: (n) => python.below(n),
-        randint: (a, b) => python.randint(a, b),
-        shuffle: (array) => python.shuffle(array),
-      },
-      numpy: { // NumPy's generator and Python's are one twister when both are seeded by an array
-        ...core(() => lengths),
-        uniform: () => lengths.random(),
-        choice: (cdf) => {
-          const draw = lengths.random();
-          let index = 0;
-          while (index < cdf.length - 1 && (cdf[index] ?? 1) <= draw) index++;
-          return index;
-        },
-      },
-    },
+    // NumPy's generator and Python's are one twister when both are seeded by an array.
+    random: { python, numpy: { u32, save, restore, uniform, choice } },
     turn: (document, pass) => {
-      python = start(0, document, pass);
-      lengths = start(1, document, pass);
+      const place = (BigInt(document) << 32n) + BigInt(pass);
+      python.reseed((seeds[0] << 96n) + place);
+      lengths.reseed((seeds[1] << 96n) + place);
     },
   };
 }

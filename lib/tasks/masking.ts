@@ -23,11 +23,24 @@ export type Masker = {
 /** Words of a sequence: word w is the positions flat[starts[w] .. starts[w + 1] - 1]. */
 type Words = { readonly flat: Int32Array; readonly starts: Int32Array };
 
+/** What a piece is to the words of a sequence. */
+const CONTINUATION = 0;
+const START = 1;
+const SPECIAL = 2; // belongs to no word
+
+/** What each piece number is, as one look-up. */
+function pieceKinds(table: PieceTable): Uint8Array {
+  return Uint8Array.from({ length: table.limit() }, (_, id) => {
+    if (id === table.cls || id === table.sep) return SPECIAL;
+    return table.isStart(id) ? START : CONTINUATION;
+  });
+}
+
 /** Finds words and word starts; returns the number of words. */
 function findWords(
   tokens: Int32Array,
   length: number,
-  table: PieceTable,
+  kinds: Uint8Array,
   wholeWords: boolean,
   { flat, starts }: Words,
   boundary: Uint8Array,
@@ -35,18 +48,11 @@ function findWords(
   let words = 0;
   let used = 0;
   for (let at = 0; at < length; at++) {
-    const token = tokens[at] ?? 0;
-    if (token === table.cls || token === table.sep) {
-      boundary[at] = 1;
-      continue;
-    }
-    const start = table.isStart(token);
-    if (wholeWords && words > 0 && !start) {
-      boundary[at] = 0; // joins the last word, even one before a [SEP]: the reference does so
-    } else {
-      starts[words++] = used;
-      boundary[at] = start ? 1 : 0;
-    }
+    const kind = kinds[tokens[at]!]; // in range: below length
+    boundary[at] = kind === CONTINUATION ? 0 : 1;
+    if (kind === SPECIAL) continue;
+    // A continuation joins the last word, even one before a [SEP]: the reference does so.
+    if (kind === START || !wholeWords || words === 0) starts[words++] = used;
     flat[used++] = at;
   }
   starts[words] = used;
@@ -96,11 +102,12 @@ export function createMasker(
   const labelAt = new Int32Array(capacity);
   const order = new Int32Array(capacity);
   const words: Words = { flat: new Int32Array(capacity), starts: new Int32Array(capacity + 1) };
+  const kinds = pieceKinds(table);
   const cdf = ngramCdf(config.ngram, config.favor_shorter_ngram);
   const drawLength = (): number => 1 + numpy.choice(cdf);
 
   const mask = (tokens: Int32Array, length: number): number => {
-    const count = findWords(tokens, length, table, config.do_whole_word_mask, words, boundary);
+    const count = findWords(tokens, length, kinds, config.do_whole_word_mask, words, boundary);
     if (config.masked_lm_prob === 0) return 0;
     const share = Math.max(1, roundHalfEven(length * config.masked_lm_prob));
     const budget = Math.min(config.max_predictions_per_seq, share);

@@ -90,9 +90,11 @@ export function instanceStore(capacity: number, limit: number): InstanceStore {
     block[used++] = sep;
     block[used++] = count;
     block[used++] = PAIRS.indexOf(pair);
-    for (let i = 0; i < length; i++) block[used++] = (tokens[i] ?? 0) * 2 + (masker.boundary[i] ?? 0);
-    for (let i = 0; i < count; i++) block[used++] = masker.positions[i] ?? 0;
-    for (let i = 0; i < count; i++) block[used++] = masker.labels[i] ?? 0;
+    const { boundary, positions, labels } = masker;
+    for (let i = 0; i < length; i++) block[used++] = tokens[i]! * 2 + boundary[i]!; // in range: below length
+    block.set(positions.subarray(0, count), used);
+    block.set(labels.subarray(0, count), used + count);
+    used += 2 * count;
   };
   const read = (index: number): StoredInstance => {
     const offset = offsets[index] ?? 0;
@@ -100,19 +102,21 @@ export function instanceStore(capacity: number, limit: number): InstanceStore {
     if (from === undefined || index < 0 || index >= size) {
       throw new RangeError(`Cannot read instance ${index}: the store holds ${size}`);
     }
-    let at = offset % blockSize;
-    const next = (): number => from[at++] ?? 0;
-    out.length = next();
-    out.sep = next();
-    out.count = next();
-    out.pair = PAIRS[next()] ?? "next";
-    for (let i = 0; i < out.length; i++) {
-      const both = next();
-      out.tokens[i] = both >>> 1;
-      out.boundary[i] = both & 1;
+    const at = offset % blockSize;
+    const [length = 0, sep = 0, count = 0, pair = 0] = from.subarray(at, at + HEAD);
+    out.length = length;
+    out.sep = sep;
+    out.count = count;
+    out.pair = PAIRS[pair] ?? "next";
+    const { tokens, boundary } = out;
+    for (let i = 0, place = at + HEAD; i < length; i++, place++) {
+      const both = from[place]!; // in range: the instance was written there
+      tokens[i] = both >>> 1;
+      boundary[i] = both & 1;
     }
-    for (let i = 0; i < out.count; i++) out.positions[i] = next();
-    for (let i = 0; i < out.count; i++) out.labels[i] = next();
+    const behind = at + HEAD + length;
+    out.positions.set(from.subarray(behind, behind + count));
+    out.labels.set(from.subarray(behind + count, behind + 2 * count));
     return out;
   };
   return { size: () => size, pairs, append, read };

@@ -77,6 +77,7 @@ export function loadSentencePiece(model: Uint8Array, options: LoadOptions = {}):
     size: pieces.length,
     pieces,
     model: proto,
+    spm_version,
     ...known,
     pieceOf,
     ...makeEncoder(proto, known, normalizer, { ...rules, search }),

@@ -95,6 +95,8 @@ export type SentencePiece = {
   readonly unkId: number;
   /** The model as read from the file. */
   readonly model: SentencePieceModel;
+  /** Whose choice between segmentations of equal score it follows, see `LoadOptions`. */
+  readonly spm_version: "0.1.97" | "0.2.0" | "0.2.2";
   /** Id of a piece; the id of the unknown piece when there is none of that text. */
   readonly idOf: (piece: string) => number;
   /** Text of the piece with this id; throws a RangeError for an id outside the vocabulary. */

@@ -52,6 +52,8 @@ export type WordPieceTokenizer = {
 
 /** A longer word is unknown, in code points: the reference's limit. */
 const MAX_WORD = 200;
+/** Words whose pieces are kept, a few megabytes. */
+const KNOWN_WORDS = 50_000;
 
 /**
  * Loads a WordPiece vocabulary: one piece a line, the line number is the id.
@@ -80,6 +82,15 @@ export function loadWordPiece(
   const ids = new Map(pieces.map((piece, id) => [piece, id]));
   const unknown = ids.get("[UNK]") ?? -1;
   const words = (text: string): string[] => basicTokens(text, lower);
+  const cut = new Map<string, readonly string[]>(); // words come again and again
+  const piecesOf = (word: string): readonly string[] => {
+    const known = cut.get(word);
+    if (known !== undefined) return known;
+    if (cut.size >= KNOWN_WORDS) cut.clear();
+    const pieces = cutWord(word, ids);
+    cut.set(word, pieces);
+    return pieces;
+  };
   return {
     style: "wordpiece",
     size: pieces.length,
@@ -91,7 +102,7 @@ export function loadWordPiece(
       }
       return piece;
     },
-    encode: (text) => words(text).flatMap((word) => cutWord(word, ids)),
+    encode: (text) => words(text).flatMap(piecesOf),
     words,
   };
 }
@@ -133,7 +144,12 @@ const CHINESE = new RegExp(
 );
 const PUNCTUATION = /[!-/:-@[-`{-~\p{P}]/u;
 
+// All of ASCII but the control characters that are dropped.
+const PLAIN = /^[\t\n\r -~]*$/;
+const PLAIN_TOKENS = /[A-Za-z0-9]+|[!-/:-@[-`{-~]/g;
+
 function basicTokens(text: string, lower: boolean): string[] {
+  if (PLAIN.test(text)) return (lower ? text.toLowerCase() : text).match(PLAIN_TOKENS) ?? [];
   const cleaned = text.replace(REMOVED, "").replace(SPACES, " ").replace(CHINESE, " $& ");
   const tokens: string[] = [];
   for (const field of pythonFields(cleaned)) {

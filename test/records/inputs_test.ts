@@ -24,10 +24,10 @@ Deno.test("expandPatterns() sorts inside a pattern and keeps the order of the pa
 });
 
 /** All lines of a file with this content. */
-function linesOf(content: Uint8Array | string): string[] {
+function linesOf(content: Uint8Array | string, mode: "r" | "rb" = "r"): string[] {
   const path = `${folder()}/raw.txt`;
   writeFileSync(path, content);
-  const file = rawFile(path);
+  const file = rawFile(path, mode);
   const lines = [...file.blocks()].flat();
   assert.equal(
     file.bytes(),
@@ -50,6 +50,25 @@ Deno.test("rawFile() keeps lines and characters whole across its blocks", () => 
   assert.deepEqual(linesOf(`${lines.join("\n")}\n`), lines);
   const long = "€".repeat(1_500_000);
   assert.deepEqual(linesOf(`x\n${long}\ny`), ["x", long, "y"]);
+});
+
+Deno.test("rawFile() takes a last line for the end when nothing is left of it, as TensorFlow's reader does", () => {
+  assert.deepEqual(linesOf("a\n\r"), ["a"]);
+  assert.deepEqual(linesOf("a\n "), ["a", " "]);
+  assert.deepEqual(linesOf(Uint8Array.of(0x61, 0x0a, 0xff), "rb"), ["a"]);
+});
+
+Deno.test("rawFile() in mode rb drops what Python's decoder ignores, and keeps genuine replacement characters", () => {
+  const cases: readonly (readonly [readonly number[], string])[] = [
+    [[0x61, 0xff, 0x62], "ab"],
+    [[0xe2, 0x82, 0x41], "A"],
+    [[0xed, 0xa0, 0x80, 0x41], "A"], // a surrogate
+    [[0xf4, 0x90, 0x80, 0x80], ""], // beyond U+10FFFF
+    [[0xc0, 0x80, 0xc3, 0xa4, 0xef, 0xbf, 0xbd, 0xf0, 0x9f, 0x98, 0x80, 0xf0, 0x9f], "ä\ufffd😀"],
+  ];
+  for (const [bytes, text] of cases) {
+    assert.deepEqual(linesOf(Uint8Array.of(...bytes, 0x0a), "rb"), [text], String(bytes));
+  }
 });
 
 Deno.test("rawFile() names the byte of invalid UTF-8 wherever it stands", () => {

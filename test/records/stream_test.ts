@@ -57,7 +57,7 @@ async function records(...paths: string[]): Promise<string[]> {
 }
 
 function planOf(inputs: string[], blockBytes: number): StreamPlan {
-  const steps = planStream(inputs, { blockBytes, wordpiece: false });
+  const steps = planStream(inputs, { blockBytes, wordpiece: false, mode: "r" });
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
