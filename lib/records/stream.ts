@@ -18,7 +18,7 @@ import { type PartCounts, partReader, SLOTS } from "./stream_runs.ts";
 import { type Pool, soloPool, workerPool } from "./stream_workers.ts";
 import { type OutputTask, type PartTask, shardName, streamSetting } from "./stream_work.ts";
 
-const WORK_BYTES = 40 << 20; // of runs and of buckets in memory, over all workers
+const WORK_BYTES = 32 << 20; // of runs and of buckets in memory, over all workers
 const PART_BLOCKS = 16; // most blocks of a part
 
 /** Runs a job from plan to manifest. */
@@ -49,8 +49,9 @@ export async function createStream(
   if (blocks.length === 0) throw emptyCorpus(inputs, config);
   const partBlocks = openParts(folder, { run_sha256, overwrite, blocks: blocks.length, workers });
   const share = Math.floor(WORK_BYTES / workers);
-  const setting = streamSetting(config, tokenizer, share);
-  const pool = workers === 1 ? soloPool(setting, breather(run.signal), run.signal) : workerPool(workers, {
+  const solo = (): Pool =>
+    soloPool(streamSetting(config, tokenizer, share), breather(run.signal), run.signal);
+  const pool = workers === 1 ? solo() : workerPool(workers, {
     task: "albert-guide records",
     config,
     tokenizerFile: options.tokenizer_file ?? "",
@@ -58,6 +59,7 @@ export async function createStream(
     spm_version: tokenizer.spm_version ?? "0.2.0",
     piecesSha256: piecesHash(tokenizer),
     runBytes: share,
+    pieces: tokenizer.size,
   }, run.signal);
   try {
     const counts = await makeParts(pool, partTasks(folder, inputs, blocks, partBlocks), run);

@@ -68,21 +68,26 @@ function* lineRanges(
 ): Generator<{ readonly bytes: Uint8Array; readonly base: number; readonly end: number }> {
   const handle = openSync(path, "r");
   try {
-    let rest = new Uint8Array(0);
+    let chunk = new Uint8Array(2 * CHUNK); // one for all: memory that is given up is not given back at once
+    let rest = 0; // bytes at its start that belong to a line not yet whole
     let read = 0;
     for (;;) {
-      const chunk = new Uint8Array(rest.length + CHUNK);
-      chunk.set(rest);
-      const count = readSync(handle, chunk, rest.length, CHUNK, null);
+      if (rest + CHUNK > chunk.length) {
+        const grown = new Uint8Array(2 * chunk.length);
+        grown.set(chunk.subarray(0, rest));
+        chunk = grown;
+      }
+      const count = readSync(handle, chunk, rest, CHUNK, null);
       if (count === 0) break;
-      const filled = chunk.subarray(0, rest.length + count);
-      hash.update(filled.subarray(rest.length));
+      const filled = chunk.subarray(0, rest + count);
+      hash.update(filled.subarray(rest));
       const end = filled.lastIndexOf(10) + 1;
-      if (end > 0) yield { bytes: filled.subarray(0, end), base: read - rest.length, end };
+      if (end > 0) yield { bytes: filled.subarray(0, end), base: read - rest, end };
       read += count;
-      rest = filled.slice(end);
+      chunk.copyWithin(0, end, filled.length);
+      rest = filled.length - end;
     }
-    if (rest.length > 0) yield { bytes: rest, base: read - rest.length, end: rest.length };
+    if (rest > 0) yield { bytes: chunk.subarray(0, rest), base: read - rest, end: rest };
   } finally {
     closeSync(handle);
   }

@@ -13,7 +13,7 @@ export const SLOTS: number = 1 << 14;
 const SLOT_SHIFT = 32 - 14;
 const HEAD = 28; // high, low, document (8), pass, index, length
 const WRITE = 1 << 20; // bytes written at a time
-const RUN_RECORDS = 100_000; // most records of a run: what orders a record takes some 150 bytes
+const RUN_RECORDS = 100_000; // most records of a run
 
 /** Counts of a part file, for the report. */
 export type PartCounts = {
@@ -58,53 +58,51 @@ export type PartWriter = {
   readonly discard: () => void;
 };
 
-type Entry = { readonly high: number; readonly low: number; readonly at: number; readonly key: InstanceKey };
+/** Memory of one run, used again by the next part file: what is given up is not given back at once. */
+export type RunBuffer = { bytes: Uint8Array; readonly starts: Uint32Array };
 
-function byKey(a: Entry, b: Entry): number {
-  return a.high - b.high || a.low - b.low || a.key.document - b.key.document || a.key.pass - b.key.pass ||
-    a.key.index - b.key.index;
+/** Memory for runs of at most so many bytes, or of one record that is larger. */
+export function runBuffer(runBytes: number): RunBuffer {
+  return { bytes: new Uint8Array(runBytes), starts: new Uint32Array(Math.min(RUN_RECORDS, runBytes >>> 7)) };
 }
 
-/** Starts a part file; `runBytes` bounds its memory. */
-export function partWriter(path: string, { seed, runBytes }: { seed: number; runBytes: number }): PartWriter {
+/** Starts a part file; its records are gathered in `run` until it is full. */
+export function partWriter(path: string, { seed, run }: { seed: number; run: RunBuffer }): PartWriter {
   const file = openAtomic(path);
   const runs: { from: number; records: number }[] = [];
   const words = new Uint32Array(2);
-  let buffer = new Uint8Array(Math.min(runBytes, 1 << 22));
+  const { starts } = run; // of records in the buffer
+  let view = new DataView(run.bytes.buffer);
   let used = 0;
-  let entries: Entry[] = [];
+  let records = 0;
   let written = 0;
   const write = (bytes: Uint8Array): void => {
     file.write(bytes);
     written += bytes.length;
   };
   const flush = (): void => {
-    if (entries.length === 0) return;
-    runs.push({ from: written, records: entries.length });
-    writeRun(entries.sort(byKey), buffer, write);
-    entries = [];
-    used = 0;
+    if (records === 0) return;
+    runs.push({ from: written, records });
+    writeRun(view, starts.subarray(0, records), write);
+    records = used = 0;
   };
   return {
-    add: (key, data) => {
+    add: ({ document, pass, index }, data) => {
       const needed = HEAD + data.length;
-      if (used + needed > runBytes || entries.length === RUN_RECORDS) flush();
-      if (used + needed > buffer.length) {
-        const grown = new Uint8Array(Math.max(Math.min(runBytes, 2 * buffer.length), used + needed));
-        grown.set(buffer.subarray(0, used));
-        buffer = grown;
+      if (used + needed > run.bytes.length || records === starts.length) flush();
+      if (needed > run.bytes.length) { // one record is larger than a run
+        run.bytes = new Uint8Array(needed);
+        view = new DataView(run.bytes.buffer);
       }
-      shuffleKey(seed, key, words);
-      const [high = 0, low = 0] = words;
-      const view = new DataView(buffer.buffer, used, HEAD);
-      view.setUint32(0, high);
-      view.setUint32(4, low);
-      view.setFloat64(8, key.document);
-      view.setUint32(16, key.pass);
-      view.setUint32(20, key.index);
-      view.setUint32(24, data.length);
-      buffer.set(data, used + HEAD);
-      entries.push({ high, low, at: used, key });
+      shuffleKey(seed, { document, pass, index }, words);
+      view.setUint32(used, words[0] ?? 0);
+      view.setUint32(used + 4, words[1] ?? 0);
+      view.setFloat64(used + 8, document);
+      view.setUint32(used + 16, pass);
+      view.setUint32(used + 20, index);
+      view.setUint32(used + 24, data.length);
+      run.bytes.set(data, used + HEAD);
+      starts[records++] = used;
       used += needed;
     },
     commit: (counts) => {
@@ -120,29 +118,49 @@ export function partWriter(path: string, { seed, runBytes }: { seed: number; run
   };
 }
 
+/** Which of two records comes first: by key, then by document, pass and index, as they stand in front of the data. */
+function compareAt(a: DataView, atA: number, b: DataView, atB: number): number {
+  return a.getUint32(atA) - b.getUint32(atB) || a.getUint32(atA + 4) - b.getUint32(atB + 4) ||
+    a.getFloat64(atA + 8) - b.getFloat64(atB + 8) || a.getUint32(atA + 16) - b.getUint32(atB + 16) ||
+    a.getUint32(atA + 20) - b.getUint32(atB + 20);
+}
+
 /** The index of the run (SLOTS + 1 offsets behind it), then its records in order. */
-function writeRun(entries: readonly Entry[], buffer: Uint8Array, write: (bytes: Uint8Array) => void): void {
-  const view = new DataView(buffer.buffer);
+function writeRun(view: DataView, starts: Uint32Array, write: (bytes: Uint8Array) => void): void {
   const sizeAt = (at: number): number => HEAD + view.getUint32(at + 24);
+  const slotAt = (at: number): number => view.getUint32(at) >>> SLOT_SHIFT;
   const offsets = new Float64Array(SLOTS + 1);
-  for (const { high, at } of entries) {
-    const slot = (high >>> SLOT_SHIFT) + 1;
-    offsets[slot] = (offsets[slot] ?? 0) + sizeAt(at);
+  const places = new Uint32Array(SLOTS + 1);
+  for (const at of starts) {
+    const slot = slotAt(at) + 1;
+    offsets[slot]! += sizeAt(at); // in range: slot is 1 to SLOTS
+    places[slot]! += 1; // in range: slot is 1 to SLOTS
   }
-  for (let slot = 1; slot <= SLOTS; slot++) offsets[slot] = (offsets[slot] ?? 0) + (offsets[slot - 1] ?? 0);
+  for (let slot = 1; slot <= SLOTS; slot++) {
+    offsets[slot]! += offsets[slot - 1]!; // in range
+    places[slot]! += places[slot - 1]!; // in range
+  }
   write(new Uint8Array(offsets.buffer));
-  const out = new Uint8Array(WRITE);
+  const order = new Uint32Array(starts.length);
+  const next = places.slice();
+  for (const at of starts) order[next[slotAt(at)]!++] = at; // in range: below SLOTS
+  const out = new Uint8Array(Math.min(WRITE, offsets[SLOTS] ?? 0));
+  const bytes = new Uint8Array(view.buffer);
   let filled = 0;
-  for (const { at } of entries) {
-    const bytes = buffer.subarray(at, at + sizeAt(at));
-    if (filled + bytes.length > WRITE) {
-      write(out.subarray(0, filled));
-      filled = 0;
-    }
-    if (bytes.length > WRITE) write(bytes);
-    else {
-      out.set(bytes, filled);
-      filled += bytes.length;
+  for (let slot = 0; slot < SLOTS; slot++) {
+    const those = order.subarray(places[slot], places[slot + 1]);
+    if (those.length > 1) those.sort((a, b) => compareAt(view, a, view, b));
+    for (const at of those) {
+      const record = bytes.subarray(at, at + sizeAt(at));
+      if (filled + record.length > out.length) {
+        write(out.subarray(0, filled));
+        filled = 0;
+      }
+      if (record.length > out.length) write(record);
+      else {
+        out.set(record, filled);
+        filled += record.length;
+      }
     }
   }
   write(out.subarray(0, filled));
@@ -157,8 +175,8 @@ export type PartReader = {
   readonly read: (from: number, to: number, take: (entry: BucketEntry) => void) => void;
 };
 
-/** A record of a bucket with what orders it. */
-export type BucketEntry = Entry & { readonly data: Uint8Array };
+/** A record of a bucket: a view over the bytes it was read with, and where in them its key stands. */
+export type BucketEntry = { readonly view: DataView; readonly at: number; readonly data: Uint8Array };
 
 function readAt(path: string, from: number, length: number): Uint8Array {
   const handle = openSync(path, "r");
@@ -218,15 +236,9 @@ export function partReader(path: string): PartReader {
 function readEntries(bytes: Uint8Array, take: (entry: BucketEntry) => void): void {
   const view = new DataView(bytes.buffer);
   for (let at = 0; at < bytes.length;) {
-    const length = view.getUint32(at + 24);
-    const key = {
-      document: view.getFloat64(at + 8),
-      pass: view.getUint32(at + 16),
-      index: view.getUint32(at + 20),
-    };
-    const data = bytes.subarray(at + HEAD, at + HEAD + length);
-    take({ high: view.getUint32(at), low: view.getUint32(at + 4), at, key, data });
-    at += HEAD + length;
+    const end = at + HEAD + view.getUint32(at + 24);
+    take({ view, at, data: bytes.subarray(at + HEAD, end) });
+    at = end;
   }
 }
 
@@ -234,5 +246,5 @@ function readEntries(bytes: Uint8Array, take: (entry: BucketEntry) => void): voi
 export function readBucket(readers: readonly PartReader[], from: number, to: number): BucketEntry[] {
   const entries: BucketEntry[] = [];
   for (const reader of readers) reader.read(from, to, (entry) => entries.push(entry));
-  return entries.sort(byKey);
+  return entries.sort((a, b) => compareAt(a.view, a.at, b.view, b.at));
 }

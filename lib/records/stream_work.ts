@@ -16,6 +16,8 @@ import {
   partReader,
   partWriter,
   readBucket,
+  type RunBuffer,
+  runBuffer,
   SLOTS,
 } from "./stream_runs.ts";
 import { tfrecordWriter } from "./tfrecord.ts";
@@ -47,7 +49,7 @@ export type StreamSetting = {
   readonly config: RecordsConfig;
   readonly tokenizer: RecordsTokenizer;
   readonly table: PieceTable;
-  readonly runBytes: number;
+  readonly run: RunBuffer;
 };
 
 /** Makes the setting of a process. */
@@ -58,7 +60,7 @@ export function streamSetting(
 ): StreamSetting {
   const { style = "sentencepiece" } = tokenizer;
   const table = pieceTable(tokenizer, { style, keepUnknown: false, word_starts: config.word_starts });
-  return { config, tokenizer, table, runBytes };
+  return { config, tokenizer, table, run: runBuffer(runBytes) };
 }
 
 /** Names of part files, sorted; temporary ones of a killed run are left out. */
@@ -80,10 +82,10 @@ export function streamSteps(
 }
 
 function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, PartCounts> {
-  const { config, tokenizer, table, runBytes } = setting;
+  const { config, tokenizer, table, run } = setting;
   const encode = instanceEncoder(config, table);
   const wordpiece = tokenizer.style === "wordpiece";
-  const writer = partWriter(task.path, { seed: lowBits(config.random_seed), runBytes });
+  const writer = partWriter(task.path, { seed: lowBits(config.random_seed), run });
   const counts: PartCounts = {
     documents: 0,
     sentences: 0,

@@ -20,6 +20,8 @@ export type WorkerStart = {
   readonly spm_version: SpmVersion;
   readonly piecesSha256: string;
   readonly runBytes: number;
+  /** Size of the tokenizer, which decides how large the heap of a thread must be. */
+  readonly pieces: number;
   /** One 32-bit word; a thread ends its task early when it is 1. */
   readonly stop: SharedArrayBuffer;
 };
@@ -86,7 +88,15 @@ export function workerPool(
   const file = new URL(
     ownFile("stream_workers").replace(/stream_workers(\.[jt]s)$/, "stream_worker_entry$1"),
   );
-  const workers = Array.from({ length: count }, () => new Worker(file, { workerData: { ...start, stop } }));
+  // A heap grows towards its limit before it is cleaned; pieces are the only part of it that a user makes larger.
+  const resourceLimits = {
+    maxYoungGenerationSizeMb: 4,
+    maxOldGenerationSizeMb: 48 + Math.ceil(start.pieces / 500),
+  };
+  const workers = Array.from(
+    { length: count },
+    () => new Worker(file, { workerData: { ...start, stop }, resourceLimits }),
+  );
   const busy = new Map<Worker, () => void>(); // how to tell `close` that the thread is free
   /** Lets threads leave their tasks, so that none still writes when the next run begins. */
   const close = async (): Promise<void> => {
