@@ -4,7 +4,8 @@
  */
 import { basename, dirname, join } from "node:path";
 import { existsSync } from "node:fs";
-import { checkManifest, piecesHash, type RecordsSummary, type RecordsTokenizer } from "../records/mod.ts";
+import { checkManifest, piecesHash, type RecordsSummary } from "../records/mod.ts";
+import type { TaskVocabulary } from "../tasks/mod.ts";
 import { manifestOf } from "./records_manifest.ts";
 
 /** What the comparison found. */
@@ -42,7 +43,7 @@ function compareCounts(counts: Readonly<Record<string, unknown>>, summary: Recor
 export function compareWithManifest(
   path: string,
   { records, summary }: { readonly records: number; readonly summary: RecordsSummary | undefined },
-  tokenizer: RecordsTokenizer | undefined,
+  tokenizer: TaskVocabulary | undefined,
 ): ManifestCheck | undefined {
   const found = manifestOf(path);
   if (found === undefined) return undefined;

@@ -12,8 +12,8 @@ import {
   readTfrecords,
   recordsSummarizer,
   type RecordsSummary,
-  type RecordsTokenizer,
 } from "../records/mod.ts";
+import type { TaskVocabulary } from "../tasks/mod.ts";
 import { type Context, UsageError } from "./command.ts";
 import { describeSummary, summaryChart } from "./inspect_figures.ts";
 import { compareWithManifest, type ManifestCheck } from "./inspect_manifest.ts";
@@ -38,7 +38,7 @@ export type InspectOptions = {
   /** Go on behind damage. */
   readonly skipDamaged: boolean;
   /** To show tokens, and to check that the records were made with it. */
-  readonly tokenizer?: RecordsTokenizer | undefined;
+  readonly tokenizer?: TaskVocabulary | undefined;
   /** Where the figures are drawn. */
   readonly chart?: string | undefined;
 };
