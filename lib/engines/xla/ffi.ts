@@ -1,5 +1,5 @@
 /**
- * Calling C from TypeScript: six functions, and one adapter each for Deno (`Deno.dlopen`) and Node (`koffi`). Every
+ * Calling C from TypeScript: seven functions, and one adapter each for Deno (`Deno.dlopen`) and Node (`koffi`). Every
  * function of the PJRT C API takes one pointer and returns one, so a single signature is enough. Only the worker process
  * loads libraries; they are never unloaded, because a plugin's threads outlive every handle (Deno unloads at a normal
  * end, so the worker ends by `process.exit`).
@@ -22,6 +22,18 @@ export type Ffi = {
   readonly copyFrom: (address: bigint, length: number) => Uint8Array;
   /** `prctl(option, value)` of the C library: used to end with the parent. */
   readonly prctl: (option: number, value: number) => void;
+  /** The C library's heap, which the plugin's memory comes from; undefined where that is not glibc's. */
+  readonly heap: () => Heap | undefined;
+};
+
+/** glibc's heap; addresses are below 2^48, so numbers hold them. */
+export type Heap = {
+  /** `memalign` at 64 bytes, as XLA asks for its memory; 0 when there is none. */
+  readonly take: (bytes: number) => number;
+  /** `free`. */
+  readonly give: (address: number) => void;
+  /** `malloc_trim`: gives the pages of all gaps back to the system. */
+  readonly trim: () => void;
 };
 
 type DenoPointer = { readonly brand: "pointer" };
@@ -48,6 +60,20 @@ type DenoFfi = {
 };
 
 const libc = "libc.so.6";
+
+/** The heap through functions of the C library, given what loads one that takes so many words. */
+function heapWith(load: (name: string, words: number) => CSymbol): Heap | undefined {
+  try {
+    const [memalign, free, trim] = [load("memalign", 2), load("free", 1), load("malloc_trim", 1)];
+    return {
+      take: (bytes) => Number(memalign(64, bytes)),
+      give: (address) => void free(address),
+      trim: () => void trim(0),
+    };
+  } catch {
+    return undefined; // malloc_trim is glibc's own
+  }
+}
 
 /**
  * Deno calls a function by its address in 1.2 µs and one by its name in 0.02 µs, and a step ends with a call for each
@@ -92,6 +118,10 @@ function denoFfi(deno: DenoFfi): Ffi {
     prctl: (option, value) => {
       load(libc, "prctl", { parameters: ["i32", "usize"], result: "i32" })(option, BigInt(value));
     },
+    heap: () =>
+      heapWith((name, words) =>
+        load(libc, name, { parameters: Array.from({ length: words }, () => "usize"), result: "usize" })
+      ),
   };
 }
 
@@ -120,6 +150,11 @@ function koffiFfi(koffi: Koffi): Ffi {
     prctl: (option, value) => {
       koffi.load(libc).func("int prctl(int option, uintptr_t value)")(option, value);
     },
+    heap: () =>
+      heapWith((name, words) => {
+        const list = Array.from({ length: words }, (_, i) => `uintptr_t word${i}`).join(", ");
+        return koffi.load(libc).func(`uintptr_t ${name}(${list})`);
+      }),
   };
 }
 

@@ -64,9 +64,9 @@ export function freeMemory(root: string = ""): number {
 
 /**
  * What a program will need: the process as it was after compiling, arguments that are not there yet, and what the compiler
- * says about temporary values and outputs, on every device.
+ * says about temporary values and outputs, on every device. The peak of a small program was its compilation.
  */
-export function memoryOf({ memory, resident, held }: Compiled, devices: number): MemoryNeed {
+export function memoryOf({ memory, resident, held, peak }: Compiled, devices: number): MemoryNeed {
   const [given, temporary, outputs] = [memory.arguments, memory.temporary, memory.outputs - memory.alias].map(
     (bytes) => devices * bytes,
   ) as [number, number, number];
@@ -76,7 +76,7 @@ export function memoryOf({ memory, resident, held }: Compiled, devices: number):
     arguments: given,
     temporary,
     outputs,
-    peak: process + Math.max(held, given) + temporary + outputs,
+    peak: Math.max(peak, process + Math.max(held, given) + temporary + outputs),
     free: freeMemory(),
   };
 }

@@ -7,7 +7,7 @@ import type { TensorType } from "../../tensor/types.ts";
 import type { ProgramMemory, Signature } from "./pjrt_client.ts";
 
 /** First four bytes of a frame: "AX", and the version of this protocol. */
-const mark = 0x0003_5841;
+const mark = 0x0004_5841;
 
 /** Bytes before the JSON. */
 export const headBytes = 16;
@@ -59,8 +59,9 @@ export type Compiled = {
   readonly memory: ProgramMemory;
   readonly cached: boolean;
   readonly milliseconds: number;
-  /** Resident memory of the process afterwards, and what the values in it take, bytes. */
+  /** Resident memory of the process afterwards and at its peak, and what the values in it take, bytes. */
   readonly resident: number;
+  readonly peak: number;
   readonly held: number;
 };
 

@@ -233,24 +233,44 @@ function executeArguments(api: PjrtApi, executable: bigint, { inputs, outputs }:
   readonly args: Struct<"LoadedExecutable_Execute">;
   readonly inputs: readonly DataView[];
   readonly outputs: readonly DataView[];
+  /** An event a device, which tells that its run has ended. */
+  readonly ends: DataView;
   readonly keep: readonly unknown[];
 } {
   const each = (values: readonly unknown[]): ArrayBuffer[] =>
     Array.from({ length: count }, () => wordsOf(values.map(() => 0)));
   const [given, results] = [each(inputs), each(outputs)];
   const lists = [wordsOf(given.map(api.ffi.addressOf)), wordsOf(results.map(api.ffi.addressOf))] as const;
+  const ends = wordsOf(given.map(() => 0));
   const options = api.struct("ExecuteOptions");
   const args = api.struct("LoadedExecutable_Execute").set("executable", executable)
     .set("options", options.address)
     .set("argument_lists", api.ffi.addressOf(lists[0]))
     .set("num_devices", BigInt(count)).set("num_args", BigInt(inputs.length))
-    .set("output_lists", api.ffi.addressOf(lists[1]));
+    .set("output_lists", api.ffi.addressOf(lists[1]))
+    .set("device_complete_events", api.ffi.addressOf(ends));
   return {
     args,
     inputs: given.map((list) => new DataView(list)),
     outputs: results.map((list) => new DataView(list)),
-    keep: [given, results, lists, options],
+    ends: new DataView(ends),
+    keep: [given, results, lists, ends, options],
   };
+}
+
+/** Waits for the end of a run on every device; throws the first failure of one. */
+function awaitEnds(api: PjrtApi, ends: DataView, count: number): void {
+  const failures: unknown[] = [];
+  for (let device = 0; device < count; device++) {
+    const event = ends.getBigUint64(8 * device, true);
+    try {
+      api.call(api.shared("Event_Await").set("event", event));
+    } catch (error) {
+      failures.push(error);
+    }
+    api.free(api.shared("Event_Destroy").set("event", event));
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 function makeProgram(api: PjrtApi, loaded: bigint, signature: Signature, count: number): PjrtProgram {
@@ -293,9 +313,16 @@ function makeProgram(api: PjrtApi, loaded: bigint, signature: Signature, count: 
     });
     api.call(shared.args, shared.keep);
     given.forEach((inputs) => signature.donated.forEach((i) => inputs[i]?.destroy()));
-    return shared.outputs.map((list, device) =>
+    const results = shared.outputs.map((list, device) =>
       outputs.map((type, i) => makeBuffer(api, type, list.getBigUint64(8 * i, true), device))
     );
+    try {
+      awaitEnds(api, shared.ends, count);
+    } catch (error) {
+      results.forEach((each) => each.forEach((buffer) => buffer.destroy()));
+      throw error;
+    }
+    return results;
   };
   return {
     memory: memoryOf(api, executable),

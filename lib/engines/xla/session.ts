@@ -52,11 +52,9 @@ export type Session = {
 
 /**
  * Allocator settings (glibc's manual, "Memory Allocation Tunables"): one heap for all threads, blocks up to 16 GiB come
- * from it, and it is kept. A step's temporary memory is otherwise mapped and faulted in anew each time. The price: where
- * many large results are not donated, their holes do not fit the next temporary area, and the process grows to as much as
- * twice the estimate (60 results of 1 to 4 MB: 868 MB are in use, 1.4 GB are held after 14 runs; other paddings, caches
- * change nothing). Steps that donate their state are not concerned. Huge pages, where the system grants them on request, take
- * another 4 % of a small step's time, for some 5 % more memory at the peak.
+ * from it, and it is kept. A step's temporary memory is otherwise mapped and faulted in anew each time. The price is gaps
+ * that keep their pages; `step_memory.ts` gives those back which no step uses. Huge pages, where the system grants them on
+ * request, take another 4 % of a small step's time.
  */
 const tunables = [
   "glibc.malloc.arena_max=1",

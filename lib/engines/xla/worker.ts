@@ -18,10 +18,14 @@ import { pluginKind } from "./plugin.ts";
 import { pluginSum } from "./plugin_sum.ts";
 import { openProgramCache, processorKey, programKey } from "./program_cache.ts";
 import type { ProgramCache } from "./program_cache.ts";
+import { makeStepMemory } from "./step_memory.ts";
+import type { StepMemory } from "./step_memory.ts";
 
 type State = {
   client: PjrtClient | undefined;
   cache: ProgramCache | undefined;
+  /** Where runs put their temporary memory. */
+  step: StepMemory;
   /** What the key of a compiled program holds besides its text. */
   identity: string;
   /** A value on each device; one that could not be made stands here as the error that its readers meet. */
@@ -67,6 +71,7 @@ async function open(state: State, request: Request & { readonly kind: "open" }):
     ].join("|");
   }
   const { platform, version, devices } = state.client;
+  if (platform === "cpu") state.step = makeStepMemory(ffi.heap());
   return {
     kind: "opened",
     opened: { platform, version, devices, minor: api.minor, resident: processMemory().resident },
@@ -111,8 +116,14 @@ function compile(state: State, { message, bytes }: Frame<Request & { readonly ki
   }
   state.programs.set(message.program, { program, signature });
   const milliseconds = performance.now() - started;
-  const { resident } = processMemory();
-  const compiled = { memory: program.memory, cached, milliseconds, resident, held: heldBytes(state) };
+  if (!cached) state.step.trim();
+  const compiled = {
+    memory: program.memory,
+    cached,
+    milliseconds,
+    ...processMemory(),
+    held: heldBytes(state),
+  };
   return { kind: "compiled", compiled };
 }
 
@@ -143,6 +154,7 @@ function run(state: State, request: Request & { readonly kind: "run" }): Reply {
       );
     }
     const inputs = request.inputs.map((id) => bufferOf(state, id));
+    state.step.beforeRun(entry.program.memory.temporary);
     const results = entry.program.run(
       clientOf(state).devices.map((_, device) => inputs.map((each) => each[device] as PjrtBuffer)),
     );
@@ -229,6 +241,15 @@ function status(state: State): Status {
   };
 }
 
+/** Bytes from which memory is given back at once, rather than when the collector finds it. */
+const large = 1 << 16;
+
+/** Frees what came with an upload, which the device has copied: a model's state would be held twice for a while. */
+function freeAtOnce({ buffer, length }: Uint8Array): void {
+  if (length < large) return;
+  (buffer as { readonly transfer?: (size: number) => ArrayBuffer }).transfer?.(0); // Node has it from 22 on
+}
+
 type Answer = { readonly message: Reply; readonly bytes: Uint8Array } | undefined;
 
 async function answer(state: State, { message, bytes }: Frame<Request>): Promise<Answer> {
@@ -253,6 +274,7 @@ async function answer(state: State, { message, bytes }: Frame<Request>): Promise
       } catch (error) {
         state.buffers.set(message.buffer, error instanceof Error ? error : new Error(String(error)));
       }
+      freeAtOnce(bytes);
       return undefined;
   }
 }
@@ -283,6 +305,7 @@ export async function serve(): Promise<never> {
   const state: State = {
     client: undefined,
     cache: undefined,
+    step: makeStepMemory(undefined),
     identity: "",
     buffers: new Map(),
     programs: new Map(),
