@@ -1,5 +1,6 @@
 /** Plugin files: what is refused before anything loads it, what was damaged, where a path leads. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { existsSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -37,6 +38,15 @@ Deno.test("checkLibrary() refuses what is missing, no library, cut off or for an
     };
     assert.throws(() => checkLibrary(join(folder, "none.so")), /there is no such file/);
     assert.throws(() => checkLibrary(folder), /it is no file/);
+    const pipe = join(folder, "pipe.so");
+    if (spawnSync("mkfifo", [pipe]).status === 0) {
+      const text = join(folder, "text.ts");
+      const file = JSON.stringify(new URL("../../lib/engines/xla/plugin.ts", import.meta.url).href);
+      writeFileSync(text, `import { checkLibrary } from ${file};\ncheckLibrary(${JSON.stringify(pipe)});\n`);
+      // In a process of its own: what opens a named pipe waits, and no timer of this process would end that.
+      const { stderr } = spawnSync(process.execPath, ["run", "-A", "--no-check", text], { timeout: 20000 });
+      assert.match(String(stderr), /pipe\.so: it is no file/);
+    }
     refused("", /no 64-bit ELF shared library/);
     refused("#!/bin/sh\n", /no 64-bit ELF shared library/);
     refused(elf({ machine: own, type: 2 }), /no 64-bit ELF shared library/);

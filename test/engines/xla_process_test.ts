@@ -7,6 +7,7 @@ import process from "node:process";
 import { add, compile, deviceArray, grad, matmul, mean, mul, scan, softmax, sub, tanh } from "albert-guide";
 import type { Engine, Tensor, TensorType } from "albert-guide";
 import { xlaEngineOn } from "../../lib/engines/xla/engine.ts";
+import type { XlaEngine } from "../../lib/engines/xla/engine.ts";
 import { findPlugin } from "../../lib/engines/xla/plugin.ts";
 import { makeWaiters } from "../../lib/engines/xla/session.ts";
 import { numbers } from "./cases.ts";
@@ -68,6 +69,22 @@ Deno.test(
       assert.deepEqual(cached, [false, true, true]);
       for (const result of results) assert.deepEqual(result, results[0]);
       assert.ok(readdirSync(programs).every((name) => name.endsWith(".xla-program")));
+    });
+  },
+);
+
+Deno.test(
+  { name: `xla's processes may compile one program at once into one cache${xlaNote}`, ignore },
+  async () => {
+    await withCache(async (programs) => {
+      const engines = [1, 2, 3].map(() => xlaEngineOn({ plugin, threads: 1 }));
+      const results = await Promise.all(engines.map(train));
+      for (const result of results) assert.deepEqual(result, results[0]);
+      assert.deepEqual(readdirSync(programs).map((name) => name.slice(-12)), [".xla-program"]);
+      const [one] = engines as [XlaEngine, ...XlaEngine[]];
+      assert.deepEqual(await train(one), results[0]);
+      assert.equal(one.lastCompiled()?.cached, true); // what they left is whole
+      for (const engine of engines) await engine.dispose();
     });
   },
 );

@@ -107,7 +107,9 @@ function readHead(path: string): Uint8Array {
 export function checkLibrary(path: string): void {
   const refuse = (reason: string): Error => new Error(`Cannot use the plugin ${path}: ${reason}`);
   if (!existsSync(path)) throw refuse("there is no such file");
-  const { size } = statSync(path);
+  const stat = statSync(path);
+  if (!stat.isFile()) throw refuse("it is no file that can be read"); // opening a named pipe would wait for ever
+  const { size } = stat;
   let head: Uint8Array;
   try {
     head = readHead(path);
