@@ -357,7 +357,7 @@ export type Program = {
 export type MemoryNeed = {
   /** Of the whole process while the program runs. */
   readonly peak: number;
-  /** Of the process without any values: the engine itself, and what compiling left. */
+  /** Of the process without any values: the engine itself, what compiling left, what a run packs. */
   readonly process: number;
   /** Values that are given to the program. */
   readonly arguments: number;
