@@ -8,7 +8,7 @@ import { guideRecipe, parsePretrainingConfig, type Recipe, type RecipeStage } fr
 import { ensurePlugin, findPlugin } from "../engines/mod.ts";
 import { writeFileAtomic } from "../formats/mod.ts";
 import { createRecords, type RecordsReport } from "../records/mod.ts";
-import { preprocessText, type RawReport, writeEmbeddedRaw } from "../text/mod.ts";
+import { embeddedDataDir, preprocessText, type RawReport, writeEmbeddedRaw } from "../text/mod.ts";
 import type { Engine } from "../tensor/mod.ts";
 import { loadSentencePiece, type TrainedFiles, trainUnigramFiles } from "../tokenizer/mod.ts";
 import {
@@ -235,7 +235,7 @@ async function run(
     readonly seed: number;
     readonly engine: string;
     readonly plugin: string | undefined;
-    readonly data_dir: string;
+    readonly data_dir: string | undefined;
     readonly max_steps: number;
     readonly quick: boolean;
     readonly fresh: boolean;
@@ -253,12 +253,12 @@ async function run(
     seed: flags.seed,
     engine,
     recipe: shortened(guideRecipe({ quick: flags.quick, corpus }), flags.max_steps),
-    dataDir: flags.data_dir,
+    dataDir: flags.data_dir ?? embeddedDataDir(),
   };
   print(
     `albert guide: corpus ${corpus}, seed ${flags.seed}, ${runtimeName()}, engine ${engine.name}; everything goes to ${folder}`,
   );
-  const stages = openStages(folder, { sources: sourceHash("lib"), fresh: flags.fresh });
+  const stages = openStages(folder, { sources: sourceHash(), fresh: flags.fresh });
   const rows: Row[] = [];
   const add = async <Made>(
     stage: string,
@@ -325,7 +325,10 @@ export const guide: Command = command({
     seed: { kind: "int", default: 1, help: "seed of records, weights and order" },
     output_dir: { kind: "string", default: "build/guide", help: "folder of everything that is made" },
     ...engineFlags,
-    data_dir: { kind: "string", default: "data", help: "folder of the embedded corpora" },
+    data_dir: {
+      kind: "string",
+      help: "folder of the embedded corpora; default the ones that come with albert-guide",
+    },
     max_steps: {
       kind: "int",
       default: 0,

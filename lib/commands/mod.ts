@@ -16,6 +16,7 @@ import { records } from "./records.ts";
 import { tokenizer } from "./tokenizer.ts";
 
 export { type Command, type Context, helpOf, nearest, parseArguments, UsageError } from "./command.ts";
+export { type CommandLineOptions, runCommandLine } from "./command_line.ts";
 
 /** Every command, in the order of the stages. */
 export function commands(): readonly Command[] {

@@ -102,7 +102,7 @@ type Wishes = {
     readonly document_per_file: boolean;
     readonly shard_bytes: number;
     readonly overwrite: boolean;
-    readonly data_dir: string;
+    readonly data_dir: string | undefined;
   };
 };
 
@@ -123,7 +123,7 @@ function makeRaw(
     return writeEmbeddedRaw({
       ...rules,
       corpus: corpus as EmbeddedCorpus,
-      dataDir: flags.data_dir,
+      ...(flags.data_dir === undefined ? {} : { dataDir: flags.data_dir }),
       outputTrain: output,
       outputHeldOut: heldOutOutput,
     }, watch);
@@ -204,7 +204,10 @@ export const raws: Command = command({
     document_per_file: { kind: "boolean", default: false, help: "a text file is one document" },
     report: { kind: "string", help: "JSON file for all counts, shards and the lengths of sentences" },
     chart: { kind: "string", help: "SVG file for the lengths of sentences" },
-    data_dir: { kind: "string", default: "data", help: "folder of the embedded corpora" },
+    data_dir: {
+      kind: "string",
+      help: "folder of the embedded corpora; default the ones that come with albert-guide",
+    },
   },
   run: async (flags, _, { print, onProgress, endProgress, signal }) => {
     if ((flags.input === undefined) === (flags.corpus === undefined)) {

@@ -5,7 +5,9 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { writeFileAtomic } from "../formats/mod.ts";
+import { ownFile } from "../own_file.ts";
 
 type Stamp = {
   readonly key: string;
@@ -36,14 +38,18 @@ export type Stages = <Made>(name: string, options: StageOptions<Made>) => Promis
 
 const sha256 = (path: string): string => createHash("sha256").update(readFileSync(path)).digest("hex");
 
-/** One hash over every source file of the library: a changed line makes all stages again. */
-export function sourceHash(folder: string): string {
+/**
+ * One hash over every source file of the library: a changed line makes all stages again.
+ *
+ * @param folder Of the rooms; default this library, be it sources or the compiled package.
+ */
+export function sourceHash(folder: string = fileURLToPath(new URL("..", ownFile("stages")))): string {
   const hash = createHash("sha256");
   const visit = (path: string): void => {
     for (const entry of readdirSync(path, { withFileTypes: true }).sort((a, b) => a.name < b.name ? -1 : 1)) {
       const child = join(path, entry.name);
       if (entry.isDirectory()) visit(child);
-      else if (entry.name.endsWith(".ts")) hash.update(entry.name).update(readFileSync(child));
+      else if (/\.[jt]s$/.test(entry.name)) hash.update(entry.name).update(readFileSync(child));
     }
   };
   for (

@@ -3,10 +3,12 @@
  * addresses since 1934, and a book in German, the Debian Administrator's Handbook. Each lies in `data/<name>/` as a gzip text with an index of its documents and a card.
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { CorruptFileError } from "../formats/mod.ts";
+import { ownFile } from "../own_file.ts";
 import type { OnProgress } from "../progress.ts";
 import type { TextDocument } from "./documents.ts";
 import { readError } from "./lines.ts";
@@ -54,12 +56,12 @@ export type EmbeddedDocument = TextDocument & {
  * import assert from "node:assert/strict";
  *
  * const options: EmbeddedRawOptions = { corpus: "kjv", outputTrain: "train.txt", outputHeldOut: "held_out.txt" };
- * assert.equal(options.dataDir ?? "data", "data");
+ * assert.equal(options.dataDir, undefined);
  * ```
  */
 export type EmbeddedRawOptions = RawRules & {
   readonly corpus: EmbeddedCorpus;
-  /** Folder with the embedded corpora; default `"data"`. */
+  /** Folder with the embedded corpora; default `embeddedDataDir()`. */
   readonly dataDir?: string;
   /** Raw file for training. */
   readonly outputTrain: string;
@@ -75,10 +77,33 @@ const RULES: Readonly<Record<EmbeddedCorpus, RawRules>> = {
 };
 
 /**
+ * The folder with the embedded corpora: the one that comes with this library, wherever the program was started.
+ *
+ * @returns Its path; `"data"` where none lies beside the library, such as in a bundle.
+ * @example
+ * ```ts
+ * import { embeddedDataDir, readEmbedded } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(readEmbedded("kjv", { dataDir: embeddedDataDir() }).length, 1189);
+ * ```
+ */
+export function embeddedDataDir(): string {
+  try {
+    const own = ownFile("embedded");
+    // Beside `text/` in the package, beside `lib/` in a checkout.
+    const places = ["../data", "../../data"].map((path) => fileURLToPath(new URL(path, own)));
+    return places.find((place) => existsSync(join(place, "kjv", "card.json"))) ?? "data";
+  } catch {
+    return "data"; // a bundle has no files of its own
+  }
+}
+
+/**
  * Reads an embedded corpus, 1 to 4 MB, and checks it against its card.
  *
  * @param corpus Which one.
- * @param options `dataDir`: folder with the corpora, default `"data"`.
+ * @param options `dataDir`: folder with the corpora, default `embeddedDataDir()`.
  * @returns All documents in order; a paragraph is a verse (kjv), a whole address (sotu) or a paragraph (handbuch).
  * @throws {Error} When the files are not in `dataDir`.
  * @throws {CorruptFileError} When the text is not the one of the card.
@@ -94,9 +119,15 @@ const RULES: Readonly<Record<EmbeddedCorpus, RawRules>> = {
  */
 export function readEmbedded(
   corpus: EmbeddedCorpus,
-  { dataDir = "data" }: { readonly dataDir?: string } = {},
+  { dataDir = embeddedDataDir() }: { readonly dataDir?: string } = {},
 ): EmbeddedDocument[] {
   const source = join(dataDir, corpus, `${corpus}.txt.gz`);
+  if (!existsSync(source)) {
+    throw new Error(
+      `Cannot read the corpus ${corpus}: there is no such file ${source}; the npm package brings kjv and handbuch, a ` +
+        "checkout all three in its folder data, which --data_dir or dataDir may name",
+    );
+  }
   const card = readJson(join(dataDir, corpus, "card.json")) as {
     readonly plain: { readonly sha256: string };
   };
@@ -181,7 +212,7 @@ function readJson(path: string): unknown {
  * ```
  */
 export async function writeEmbeddedRaw(
-  { corpus, dataDir = "data", outputTrain, outputHeldOut, ...changes }: EmbeddedRawOptions,
+  { corpus, dataDir = embeddedDataDir(), outputTrain, outputHeldOut, ...changes }: EmbeddedRawOptions,
   { onProgress, signal }: { readonly onProgress?: OnProgress; readonly signal?: AbortSignal } = {},
 ): Promise<RawReport> {
   const all = readEmbedded(corpus, { dataDir });

@@ -7,6 +7,7 @@ export { CLEANING_STEPS, type CleaningStep } from "./cleaning.ts";
 export { type DocumentOptions, readDocuments, type TextDocument } from "./documents.ts";
 export {
   type EmbeddedCorpus,
+  embeddedDataDir,
   type EmbeddedDocument,
   type EmbeddedRawOptions,
   readEmbedded,

