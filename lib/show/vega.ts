@@ -3,6 +3,7 @@
  * own estimate, never by a canvas, and every number in the SVG is cut to 2 decimals, so that all runtimes make the same bytes.
  */
 import process from "node:process";
+import { optionalPackage } from "../optional_package.ts";
 import { escapeMarkup } from "./bundle.ts";
 import { slimSvg } from "./slim.ts";
 import { INK, PALETTE, PAPER, SANS } from "./svg.ts";
@@ -46,12 +47,17 @@ function strictLogger(): Logger {
 
 async function loadVega(): Promise<{ readonly vega: VegaModule; readonly lite: VegaLiteModule }> {
   // A dependency of vega's loader imports node:punycode; Deno would print a warning into the reader's cell.
+  const purpose = "draw a chart";
   const warnings = process as { noDeprecation?: boolean | undefined };
   const before = warnings.noDeprecation ?? false;
   warnings.noDeprecation = true;
   try {
-    const vega = await import("vega") as unknown as VegaModule;
-    const lite = await import("vega-lite") as unknown as VegaLiteModule;
+    const vega = await optionalPackage("vega", purpose, () => import("vega")) as unknown as VegaModule;
+    const lite = await optionalPackage(
+      "vega-lite",
+      purpose,
+      () => import("vega-lite"),
+    ) as unknown as VegaLiteModule;
     return { vega, lite };
   } finally {
     warnings.noDeprecation = before;

@@ -5,6 +5,7 @@
 import { open } from "node:fs/promises";
 import * as zlib from "node:zlib";
 import { CorruptFileError } from "../formats/mod.ts";
+import { optionalPackage } from "../optional_package.ts";
 import { fileSize, type OnBytes, readError } from "./lines.ts";
 
 type Unpack = (input: Uint8Array) => Uint8Array;
@@ -25,7 +26,11 @@ export async function* readParquetColumn(
   onBytes: OnBytes | undefined,
 ): AsyncGenerator<Readonly<Record<string, unknown>>> {
   const byteLength = fileSize(path);
-  const { parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import("hyparquet");
+  const { parquetMetadataAsync, parquetReadObjects, parquetSchema } = await optionalPackage(
+    "hyparquet",
+    `read ${path}`,
+    () => import("hyparquet"),
+  );
   const handle = await open(path, "r").catch((error: unknown) => {
     throw readError(path, error);
   });

@@ -12,7 +12,7 @@ const levels: readonly (readonly string[])[] = [
   ["show", "train", "records", "export"],
   ["model", "tasks"],
   ["tensor", "tokenizer", "text"],
-  ["formats", "config", "random", "progress", "own_file"],
+  ["formats", "config", "random", "progress", "own_file", "optional_package"],
 ];
 
 /** Arrows allowed beside the rule, each with its reason. */
@@ -27,6 +27,7 @@ const exceptions: ReadonlyMap<string, string> = new Map([
   ["engines -> formats", "an installed plugin is written whole or not at all, and a damaged wheel is named"],
   ["engines -> progress", "installing a plugin reports"],
   ["engines -> own_file", "the XLA process starts from a file of its own"],
+  ["engines -> optional_package", "tfjs and koffi may be left out of an installation"],
 ]);
 
 type Arrow = { readonly from: string; readonly to: string; readonly file: string; readonly target: string };

@@ -3,6 +3,7 @@
  * The packages are loaded late, because they cost a third of a second and the graph itself needs none of them.
  */
 import type { DType } from "../../tensor/mod.ts";
+import { optionalPackage } from "../../optional_package.ts";
 
 /** What tfjs calls a tensor: a handle on memory, with a shape. */
 export type TensorInfo = {
@@ -52,18 +53,11 @@ export function storedType(dtype: DType): TensorInfo["dtype"] {
   return dtype === "uint32" ? "int32" : dtype;
 }
 
-async function importBackend(name: BackendName): Promise<void> {
-  switch (name) {
-    case "wasm":
-      await import("@tensorflow/tfjs-backend-wasm");
-      break;
-    case "cpu":
-      await import("@tensorflow/tfjs-backend-cpu");
-      break;
-    case "webgpu":
-      await import("@tensorflow/tfjs-backend-webgpu");
-  }
-}
+const backends: { readonly [Name in BackendName]: () => Promise<unknown> } = {
+  wasm: () => import("@tensorflow/tfjs-backend-wasm"),
+  cpu: () => import("@tensorflow/tfjs-backend-cpu"),
+  webgpu: () => import("@tensorflow/tfjs-backend-webgpu"),
+};
 
 /** Whether this machine gives a WebGPU adapter. */
 export async function hasWebgpuAdapter(): Promise<boolean> {
@@ -98,8 +92,9 @@ export async function openBackend(name: BackendName): Promise<OpenBackend> {
       "Cannot open tfjs-webgpu: this machine gives no WebGPU adapter, use tfjs-wasm or install a GPU driver",
     );
   }
-  const core = await import("@tensorflow/tfjs-core");
-  await importBackend(name);
+  const purpose = `open tfjs-${name}`;
+  const core = await optionalPackage("@tensorflow/tfjs-core", purpose, () => import("@tensorflow/tfjs-core"));
+  await optionalPackage(`@tensorflow/tfjs-backend-${name}`, purpose, backends[name]);
   if (name === "webgpu") core.env().set("WEBGPU_CPU_FORWARD", false);
   if (!await core.setBackend(name)) {
     throw new Error(`Cannot open tfjs-${name}: tfjs could not start its ${name} backend`);

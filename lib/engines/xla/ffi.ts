@@ -4,6 +4,7 @@
  * loads libraries; they are never unloaded, because a plugin's threads outlive every handle (Deno unloads at a normal
  * end, so the worker ends by `process.exit`).
  */
+import { optionalPackage } from "../../optional_package.ts";
 
 /** A C function of one address that returns one; 0 is the null pointer. */
 export type CFunction = (argument: bigint) => bigint;
@@ -161,11 +162,13 @@ function koffiFfi(koffi: Koffi): Ffi {
 /**
  * The adapter for the runtime that this program runs in.
  *
- * @throws {Error} When Node has no `koffi`.
+ * @throws {Error} When `koffi` is not installed for Node.
  */
 export async function openFfi(): Promise<Ffi> {
   const { Deno: deno } = globalThis as { readonly Deno?: unknown };
   if (deno !== undefined) return denoFfi(deno as DenoFfi);
-  const loaded = await import("koffi") as unknown as { readonly default?: Koffi } & Koffi;
+  const loaded = await optionalPackage("koffi", "call XLA from Node", () => import("koffi")) as unknown as {
+    readonly default?: Koffi;
+  } & Koffi;
   return koffiFfi(loaded.default ?? loaded);
 }
