@@ -1,8 +1,9 @@
 /**
- * The CommonJS copy of the library for tslab and Node: `lib/` compiled with the pinned `typescript` into
+ * The compiled copy of the library for tslab and Node: `lib/` compiled with the pinned `typescript` into
  * `node_modules/albert-guide`, with declarations that tslab's own TypeScript 5.0 reads. It lies in `node_modules`
- * because that is where a cell's `import "albert-guide"` looks. Built in a folder beside it and renamed into place,
- * so a kernel never loads half a copy; skipped when nothing changed. Run: `deno run -A lib/notebook/build.ts`.
+ * because that is where a cell's `import "albert-guide"` looks; `package.ts` makes an archive for npm of it. Built in a
+ * folder beside it and renamed into place, so a kernel never loads half a copy; skipped when nothing changed.
+ * Run: `deno run -A lib/notebook/build.ts`.
  */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
@@ -11,10 +12,12 @@ import { dirname, join, relative, sep } from "node:path";
 import { pid } from "node:process";
 import ts from "typescript";
 import { checkDeclarations, rewriteDeclarationImports } from "./declarations.ts";
+import { writeDocs } from "./docs.ts";
+import { packPackage, writePackageFiles } from "./package.ts";
 import { projectRoot } from "./paths.ts";
 
 /** Parts of `lib/` that stay out of the copy: they run on Deno only. */
-const excluded: readonly string[] = ["notebook", "cli.ts", "commands"];
+const excluded: readonly string[] = ["notebook", "cli.ts"];
 
 /** Name of the file in the copy that holds the hash of what it was built from. */
 const stampName = ".built-from";
@@ -68,9 +71,9 @@ export function buildPackage(
   rmSync(draft, { recursive: true, force: true });
   try {
     const sources = listSources(join(root, "lib"));
-    const problems = compile(root, sources.filter((path) => path.endsWith(".ts")), draft);
+    const { problems, names } = compile(root, sources.filter((path) => path.endsWith(".ts")), draft);
     copyAssets(root, sources, draft);
-    writePackageFile(root, draft);
+    writePackageFiles(root, draft, names);
     const declarations = checkDeclarations(draft, join(root, "node_modules"));
     problems.push(...declarations.map((each) => each.replaceAll(draft, "node_modules/albert-guide")));
     if (problems.length === 0) writeFileSync(join(draft, stampName), stamp);
@@ -96,7 +99,9 @@ function listSources(folder: string, under = ""): string[] {
 /** SHA-256 over everything the copy is made from: sources, lock file, import map, and this room's build files. */
 function sourceHash(root: string): string {
   const hash = createHash("sha256");
-  const own = ["build.ts", "declarations.ts"].map((name) => join(root, "lib", "notebook", name));
+  const own = ["build.ts", "declarations.ts", "package.ts"].map((name) =>
+    join(root, "lib", "notebook", name)
+  );
   const fixed = [join(root, "deno.lock"), join(root, "deno.json"), ...own].filter((path) => existsSync(path));
   for (const path of [...listSources(join(root, "lib")), ...fixed]) {
     const bytes = readFileSync(path);
@@ -130,8 +135,11 @@ function compilerOptions(root: string, draft: string): ts.CompilerOptions {
   };
 }
 
-/** Writes JavaScript and declarations into `draft`; returns what the compiler complained about. */
-function compile(root: string, files: readonly string[], draft: string): string[] {
+/** What the compiler complained about, and the names that `mod.ts` exports at run time. */
+type Compiled = { readonly problems: string[]; readonly names: readonly string[] };
+
+/** Writes JavaScript and declarations into `draft`. */
+function compile(root: string, files: readonly string[], draft: string): Compiled {
   const program = ts.createProgram(files, compilerOptions(root, draft));
   const emitted = program.emit(undefined, (path, text) => {
     mkdirSync(dirname(path), { recursive: true });
@@ -140,7 +148,21 @@ function compile(root: string, files: readonly string[], draft: string): string[
   // Packages without declarations are `any` to `deno check` as well: TS7016 is no news to anyone.
   const diagnostics = [...ts.getPreEmitDiagnostics(program), ...emitted.diagnostics]
     .filter((diagnostic) => diagnostic.code !== 7016);
-  return [...new Set(ts.sortAndDeduplicateDiagnostics(diagnostics).map((each) => describe(root, each)))];
+  const problems = ts.sortAndDeduplicateDiagnostics(diagnostics).map((each) => describe(root, each));
+  return { problems: [...new Set(problems)], names: exportedValues(program, join(root, "lib", "mod.ts")) };
+}
+
+/** Names that a module exports at run time, sorted; types are none. */
+function exportedValues(program: ts.Program, path: string): string[] {
+  const checker = program.getTypeChecker();
+  const source = program.getSourceFile(path);
+  const symbol = source === undefined ? undefined : checker.getSymbolAtLocation(source);
+  if (symbol === undefined) return [];
+  const isValue = (each: ts.Symbol): boolean => {
+    const original = (each.flags & ts.SymbolFlags.Alias) !== 0 ? checker.getAliasedSymbol(each) : each;
+    return (original.flags & ts.SymbolFlags.Value) !== 0;
+  };
+  return checker.getExportsOfModule(symbol).filter(isValue).map(({ name }) => name).sort();
 }
 
 function describe(root: string, { file, start, code, messageText }: ts.Diagnostic): string {
@@ -158,22 +180,6 @@ function copyAssets(root: string, sources: readonly string[], draft: string): vo
     mkdirSync(dirname(target), { recursive: true });
     copyFileSync(path, target);
   }
-}
-
-/** `main` and `types` rather than `exports`: tslab's TypeScript resolves packages the old way of Node 10. */
-function writePackageFile(root: string, draft: string): void {
-  const { name, version, license } = JSON.parse(readFileSync(join(root, "deno.json"), "utf8"));
-  const content = {
-    name,
-    version,
-    license,
-    private: true,
-    engines: { node: ">=20.19" },
-    main: "mod.js",
-    types: "mod.d.ts",
-  };
-  mkdirSync(draft, { recursive: true });
-  writeFileSync(join(draft, "package.json"), `${JSON.stringify(content, null, 2)}\n`);
 }
 
 /**
@@ -221,7 +227,7 @@ export function describeBuild({ built, output, files, seconds, problems }: Build
   return [...problems.map((each) => `error: ${each}`), `${head}, with ${problems.length} errors`].join("\n");
 }
 
-/** Command line of the build: exit code 0 when the copy is good, 1 when there are problems, 2 for wrong usage. */
+/** Command line of the build, which also makes the archive for npm and the documentation: exit code 0 when the copy is good, 1 when there are problems, 2 for wrong usage. */
 export async function buildMain(args: readonly string[]): Promise<number> {
   const unknown = args.find((each) => each !== "--force" && each !== "--help");
   if (args.includes("--help") || unknown !== undefined) {
@@ -231,9 +237,21 @@ export async function buildMain(args: readonly string[]): Promise<number> {
     );
     return unknown === undefined ? 0 : 2;
   }
+  const say = (text: string): Promise<number> => Deno.stdout.write(new TextEncoder().encode(`${text}\n`));
   const result = await buildPackage({ force: args.includes("--force") });
-  await Deno.stdout.write(new TextEncoder().encode(`${describeBuild(result)}\n`));
-  return result.problems.length === 0 ? 0 : 1;
+  await say(describeBuild(result));
+  if (result.problems.length > 0) return 1;
+  const { path, bytes, files } = packPackage({
+    root: projectRoot,
+    copy: result.output,
+    output: join(projectRoot, "build"),
+  });
+  const docs = writeDocs({ root: projectRoot, output: join(projectRoot, "build", "docs") });
+  await say(`${relative(projectRoot, docs.index)} documents ${docs.symbols} symbols`);
+  await say(
+    `${relative(projectRoot, path)} packed for npm: ${files.length} files, ${(bytes / 1e6).toFixed(2)} MB`,
+  );
+  return 0;
 }
 
 if (import.meta.main) Deno.exit(await buildMain(Deno.args));

@@ -58,7 +58,7 @@ Deno.test("buildPackage() makes a package that Node loads, and skips when nothin
     assert.ok(!names.some((name) => name.startsWith("cli") || name.startsWith("notebook")), names.join());
     assert.match(readFileSync(join(output, "mod.d.ts"), "utf8"), /"\.\/room\/twice\.js"/);
     const manifest = JSON.parse(readFileSync(join(output, "package.json"), "utf8"));
-    assert.deepEqual([manifest.main, manifest.types, manifest.version], ["mod.js", "mod.d.ts", "1.2.3"]);
+    assert.deepEqual([manifest.main, manifest.types, manifest.version], ["./mod.js", "./mod.d.ts", "1.2.3"]);
     const code = `console.log(require(${JSON.stringify(output)}).twice(4).join())`;
     assert.equal(execFileSync("node", ["-e", code], { encoding: "utf8" }), "4,4\n");
 
