@@ -1,16 +1,25 @@
 /**
  * `albert export`: a checkpoint as a Hugging Face folder or a TensorFlow checkpoint, with a model card.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { PretrainingConfig } from "../config/mod.ts";
-import { type ExportFormat, exportModel, modelCard, type ModelCardFacts } from "../export/mod.ts";
+import { type ExportFormat, exportModel, modelCard } from "../export/mod.ts";
 import { expandPatterns } from "../records/mod.ts";
-import { lineChart } from "../show/mod.ts";
 import { type Checkpoint, evaluateInDetail, readCheckpoint } from "../train/mod.ts";
 import { type Command, command, type Context, type FlagValues, UsageError } from "./command.ts";
 import { engineFlags, openWished } from "./engine.ts";
+import {
+  commandLine,
+  dataFacts,
+  loggedEvaluation,
+  logOf,
+  lossChart,
+  tokenizerFacts,
+  trainingCommands,
+} from "./export_card.ts";
 import { readInput } from "./files.ts";
+import { preparationHelp, readPreparation } from "./preparation.ts";
 import { openExamples } from "./pretrain.ts";
 import { checkRecords } from "./records_manifest.ts";
 
@@ -31,18 +40,18 @@ const flags = {
     help: "hf, tf, or both by comma (tf then goes to the folder tf inside)",
   },
   spm_model_file: { kind: "string", help: "the tokenizer; default the one kept in the checkpoint" },
-  do_lower_case: {
-    kind: "boolean",
-    default: true,
-    help: "the training text was lower-cased",
-    source: "reference",
-  },
-  keep_accents: { kind: "boolean", default: false, help: "the training text kept its accents" },
+  do_lower_case: { kind: "boolean", help: `the training text was lower-cased; ${preparationHelp} true` },
+  keep_accents: { kind: "boolean", help: `the training text kept its accents; ${preparationHelp} false` },
   architecture: {
     kind: "string",
     choices: ["AlbertForPreTraining", "AlbertForMaskedLM"],
     default: "AlbertForPreTraining",
     help: "hf: the class the weights are for; AlbertForMaskedLM is without pooler and order head",
+  },
+  max_shard_size: {
+    kind: "string",
+    default: "5GB",
+    help: "hf: weights in one file at most, such as 200MB; more go to several files with an index",
   },
   optimizer_slots: { kind: "boolean", default: false, help: "tf: both moments too, as adam_m and adam_v" },
   eval_input_file: {
@@ -73,45 +82,6 @@ function formatsOf({ format }: Values): ExportFormat[] {
   return [...new Set(formats)] as ExportFormat[];
 }
 
-/** The command line as it was given, defaults left out. */
-function commandLine(values: Values): string {
-  const defaults = flags as { readonly [name: string]: { readonly default?: unknown } };
-  const given = Object.entries(values).filter(([name, value]) =>
-    value !== undefined && value !== defaults[name]?.default
-  );
-  const quoted = (text: string): string =>
-    /^[\w@%+=:,./-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-  return ["albert export", ...given.map(([name, value]) => quoted(`--${name}=${String(value)}`))].join(" ");
-}
-
-type Curve = { readonly step: number; readonly [name: string]: unknown };
-
-/** The loss over the steps up to the exported one, where the run left its log. */
-async function lossChart({ path, state }: Checkpoint): Promise<string | undefined> {
-  const log = join(dirname(path), "metrics.jsonl");
-  if (!existsSync(log)) return undefined;
-  const lines = readFileSync(log, "utf8").trim().split("\n").flatMap((line) => {
-    const parsed = JSON.parse(line) as Curve;
-    return parsed.step <= state.step ? [parsed] : [];
-  });
-  const series = (name: string, key: string, of: (line: Curve) => unknown, dash: boolean) => {
-    const points = lines.flatMap((line) => {
-      const y = (of(line) as Record<string, unknown> | undefined)?.[key];
-      return typeof y === "number" ? [{ x: line.step, y }] : [];
-    });
-    return points.length < 2
-      ? []
-      : [{ name, x: points.map(({ x }) => x), y: points.map(({ y }) => y), dash }];
-  };
-  const all = [
-    ...series("[MASK] loss, training", "masked_lm_mask_loss", (line) => line, false),
-    ...series("[MASK] loss, held out", "masked_lm_mask_loss", (line) => line["evaluation"], true),
-    ...series("order loss, training", "sentence_order_loss", (line) => line, false),
-  ];
-  if (all.length === 0) return undefined;
-  return await lineChart({ series: all, xLabel: "step", yLabel: "loss, nats" }).toSvg();
-}
-
 async function measured(
   { path, config, parameters, state }: Checkpoint,
   values: Values,
@@ -140,24 +110,12 @@ async function measured(
   return { step: state.step, records: files, ...metrics };
 }
 
-/** What a data card says. */
-function dataFacts(path: string | undefined): Pick<ModelCardFacts, "data" | "language"> {
-  if (path === undefined) return {};
-  let card: Record<string, unknown>;
-  try {
-    card = JSON.parse(new TextDecoder().decode(readInput(path, "data card"))) as Record<string, unknown>;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new SyntaxError(`Cannot read the data card ${path}: it is no JSON (${error.message})`);
-  }
-  const text = (key: string, value: unknown = card[key]): { readonly [key: string]: string } =>
-    typeof value === "string" ? { [key]: value } : {};
-  const plain = card["plain"] as { readonly sha256?: unknown } | undefined;
-  const name = String(card["title"] ?? card["name"] ?? path);
-  return {
-    data: { name, ...text("source"), ...text("licence"), ...text("sha256", plain?.sha256 ?? card["sha256"]) },
-    ...text("language"),
-  };
+/** Bytes of `5GB`, `200MB`, `1000`: units of 1000, as transformers counts them. */
+function bytesOf(size: string): number {
+  const [, number = "", unit = ""] = /^(\d+(?:\.\d+)?) ?(KB|MB|GB)?$/i.exec(size.trim()) ?? [];
+  const bytes = Number(number) * { "": 1, KB: 1e3, MB: 1e6, GB: 1e9 }[unit.toUpperCase() as "KB"];
+  if (bytes > 0) return bytes;
+  throw new UsageError(`Cannot run export: --max_shard_size=${size} is no size, write 200MB or 5GB`);
 }
 
 function openTokenizerOf({ path }: Checkpoint, given: string | undefined): Uint8Array {
@@ -174,21 +132,29 @@ async function run(values: Values, _: readonly string[], context: Context): Prom
   const checkpoint = readCheckpoint(values.checkpoint);
   const { path, config, parameters, m, v, state } = checkpoint;
   const tokenizer = openTokenizerOf(checkpoint, values.spm_model_file);
+  const maxShardBytes = bytesOf(values.max_shard_size);
+  const preparation = readPreparation(path, values);
   const facts = dataFacts(values.data_card);
-  const evaluation = await measured(checkpoint, values, tokenizer, context);
-  const chart = await lossChart(checkpoint);
+  const log = logOf(checkpoint);
+  const evaluation = await measured(checkpoint, values, tokenizer, context) ?? loggedEvaluation(log);
+  const chart = await lossChart(log);
   const given = Object.fromEntries(
     (["language", "licence", "example"] as const).flatMap((name) =>
       values[name] === undefined ? [] : [[name, values[name]]]
     ),
   );
+  const defaults = Object.fromEntries(
+    Object.entries(flags).map(([name, flag]) => [name, "default" in flag ? flag.default : undefined]),
+  );
   const card = modelCard({
     title: values.title,
     config,
     step: state.step,
-    command: commandLine(values),
+    command: commandLine("export", values, defaults),
+    trainedBy: trainingCommands(checkpoint),
     run: state.run as { readonly [flag: string]: unknown },
-    doLowerCase: values.do_lower_case,
+    tokenizer: tokenizerFacts(tokenizer),
+    ...preparation,
     ...(state.hashes === undefined ? {} : { hashes: state.hashes }),
     ...facts,
     ...given,
@@ -204,8 +170,8 @@ async function run(values: Values, _: readonly string[], context: Context): Prom
     ...(v === undefined ? {} : { v }),
   }, {
     formats,
-    doLowerCase: values.do_lower_case,
-    keepAccents: values.keep_accents,
+    ...preparation,
+    maxShardBytes,
     architecture: values.architecture as "AlbertForPreTraining",
     optimizerSlots: values.optimizer_slots,
     texts: !formats.includes("hf") ? {} : {

@@ -11,6 +11,7 @@ import { fillMask as fill, readCheckpoint } from "../train/mod.ts";
 import { type Command, command, UsageError } from "./command.ts";
 import { engineFlags, openWished } from "./engine.ts";
 import { readInput } from "./files.ts";
+import { readPreparation, type TextPreparation } from "./preparation.ts";
 
 type Model = {
   readonly config: AlbertConfig;
@@ -18,20 +19,20 @@ type Model = {
   readonly bytes: Uint8Array;
   /** Where the tokenizer came from, for messages. */
   readonly file: string;
-};
+} & TextPreparation;
 
 /** A checkpoint or a Hugging Face folder, with its tokenizer or the one given. */
 function openModel(model: string, given: string | undefined): Model {
   if (existsSync(join(model, "config.json"))) {
-    const { config, parameters, tokenizer, missing } = readHuggingFace(model);
+    const { config, parameters, tokenizer, missing, doLowerCase, keepAccents } = readHuggingFace(model);
     const needed = missing.find((name) => !/^(bert\/pooler|cls\/seq_relationship)\//.test(name));
     if (needed !== undefined) throw new Error(`Cannot fill masks with ${model}: it has no weight ${needed}`);
     const bytes = given === undefined ? tokenizer : readInput(given, "tokenizer");
-    return { config, parameters, bytes, file: given ?? model };
+    return { config, parameters, bytes, file: given ?? model, doLowerCase, keepAccents };
   }
   const { path, config, parameters } = readCheckpoint(model);
   const file = given ?? join(path, "tokenizer.model");
-  return { config, parameters, bytes: readInput(file, "tokenizer"), file };
+  return { config, parameters, bytes: readInput(file, "tokenizer"), file, ...readPreparation(path) };
 }
 
 /** The command. */
@@ -51,9 +52,7 @@ export const fillMask: Command = command({
     top_k: { kind: "int", default: 5, help: "candidates for each [MASK]" },
     do_lower_case: {
       kind: "boolean",
-      default: true,
-      help: "lower-case the text, as the records were",
-      source: "reference",
+      help: "lower-case the text, as the records were; default what the model keeps, else true",
     },
     ...engineFlags,
   },
@@ -61,7 +60,7 @@ export const fillMask: Command = command({
     if (texts.length === 0) {
       throw new UsageError('Cannot run fill-mask: give a text, as in "the lord is my [MASK]"');
     }
-    const { config, parameters, bytes, file } = openModel(model, spm_model_file);
+    const { config, parameters, bytes, file, doLowerCase, keepAccents } = openModel(model, spm_model_file);
     const tokenizer = loadSentencePiece(bytes, { path: file });
     const opened = await openWished({ engine, plugin });
     for (const text of texts) {
@@ -71,7 +70,7 @@ export const fillMask: Command = command({
         parameters,
         tokenizer,
         topK: top_k,
-        prepare: (part) => preprocessText(part, { lower: do_lower_case }),
+        prepare: (part) => preprocessText(part, { lower: do_lower_case ?? doLowerCase, keepAccents }),
       });
       print(text);
       for (const candidates of masks) {

@@ -9,8 +9,12 @@ import { findTfCheckpoint } from "../formats/mod.ts";
 import { initialParameters, readInitialWeights, saveWeights } from "../train/mod.ts";
 import { type Command, command, UsageError } from "./command.ts";
 import { readInput } from "./files.ts";
+import { preparationFile, type TextPreparation } from "./preparation.ts";
 
-type Found = Omit<HuggingFaceModel, "tokenizer"> & { readonly tokenizer: Uint8Array | undefined };
+type Found =
+  & Omit<HuggingFaceModel, "tokenizer" | keyof TextPreparation>
+  & Partial<TextPreparation>
+  & { readonly tokenizer: Uint8Array | undefined };
 
 /** A TensorFlow checkpoint with the files that Google's archives hold beside it. */
 function fromTensorFlow(prefix: string, configFile: string | undefined): Found {
@@ -50,9 +54,11 @@ export const importCommand: Command = command({
         `Cannot import ${model}: it is neither a folder nor the prefix of a TensorFlow checkpoint`,
       );
     }
-    const { config, parameters, missing, unexpected, notes, tokenizer } = prefix === undefined
+    const found: Found = prefix === undefined
       ? readHuggingFace(model)
       : fromTensorFlow(prefix, albert_config_file);
+    const { config, parameters, missing, unexpected, notes, tokenizer } = found;
+    const { doLowerCase = true, keepAccents = false } = found;
     const pieces = spm_model_file === undefined ? tokenizer : readInput(spm_model_file, "tokenizer");
     for (const note of notes) print(note);
     if (missing.length > 0) print(`fresh, as the source lacks them: ${missing.join(", ")}`);
@@ -62,7 +68,10 @@ export const importCommand: Command = command({
     const path = saveWeights(output_dir, {
       config,
       parameters: { ...fresh, ...parameters },
-      attachments: pieces === undefined ? {} : { "tokenizer.model": pieces },
+      attachments: {
+        ...(pieces === undefined ? {} : { "tokenizer.model": pieces }),
+        ...(doLowerCase && !keepAccents ? {} : preparationFile({ doLowerCase, keepAccents })),
+      },
     });
     print(`${path}: ${Object.keys(parameters).length} weights of ${prefix ?? model}`);
     return Promise.resolve();

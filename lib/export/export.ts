@@ -7,7 +7,7 @@ import { type AlbertConfig, albertConfigToJson } from "../config/mod.ts";
 import {
   type SafetensorsTensor,
   writeFileAtomic,
-  writeSafetensors,
+  writeSafetensorsFiles,
   writeTfCheckpoint,
 } from "../formats/mod.ts";
 import { albertParameters } from "../model/mod.ts";
@@ -88,6 +88,8 @@ export type ExportOptions = {
    * without pooler and order head, so that class finds nothing left over.
    */
   readonly architecture?: "AlbertForPreTraining" | "AlbertForMaskedLM";
+  /** Hugging Face: bytes of weights that one file holds at most; more go to several with an index. Default 5e9. */
+  readonly maxShardBytes?: number;
   /** TensorFlow: write both moments too, so that the original trainer could go on; default false. */
   readonly optimizerSlots?: boolean;
   /** Further texts by file name: `README.md`, `eval.json`, `loss.svg`. */
@@ -126,9 +128,10 @@ function writeHuggingFace(
   folder: string,
   { config, parameters, tokenizer: bytes }: ExportedModel,
   tokenizer: SentencePieceModel,
-  { preparation, architecture }: {
+  { preparation, architecture, maxShardBytes }: {
     readonly preparation: Preparation;
     readonly architecture: NonNullable<ExportOptions["architecture"]>;
+    readonly maxShardBytes: number;
   },
 ): void {
   const { pad_token, cls_token, sep_token } = specials;
@@ -144,13 +147,13 @@ function writeHuggingFace(
     .map(([name, { shape, data }]) => [name, float(shape, data)] as const);
   const files: { readonly [name: string]: string | Uint8Array } = {
     "config.json": huggingFaceConfig(config, { ...ids, architecture }),
-    "model.safetensors": writeSafetensors(Object.fromEntries(weights)),
     "tokenizer.json": tokenizerJson(tokenizer, preparation),
     "tokenizer_config.json": tokenizerConfig(preparation),
     "special_tokens_map.json": specialTokensMap(),
     "spiece.model": bytes,
   };
   for (const [name, content] of Object.entries(files)) writeFileAtomic(join(folder, name), content);
+  writeSafetensorsFiles(folder, Object.fromEntries(weights), { maxShardBytes });
 }
 
 function writeTensorFlow(
@@ -210,12 +213,14 @@ function writeTensorFlow(
 export function exportModel(folder: string, model: ExportedModel, options: ExportOptions = {}): void {
   const { formats = ["hf"], doLowerCase = true, keepAccents = false, optimizerSlots = false, texts = {} } =
     options;
-  const { architecture = "AlbertForPreTraining" } = options;
+  const { architecture = "AlbertForPreTraining", maxShardBytes = 5e9 } = options;
   const tokenizer = parseModel(model.tokenizer);
   check(model, tokenizer);
   const preparation = { doLowerCase, keepAccents, maxLength: model.config.max_position_embeddings };
   writeFolder(folder, (temporary) => {
-    if (formats.includes("hf")) writeHuggingFace(temporary, model, tokenizer, { preparation, architecture });
+    if (formats.includes("hf")) {
+      writeHuggingFace(temporary, model, tokenizer, { preparation, architecture, maxShardBytes });
+    }
     if (formats.includes("tf")) {
       writeTensorFlow(formats.length > 1 ? join(temporary, "tf") : temporary, model, optimizerSlots);
     }

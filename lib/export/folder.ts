@@ -4,11 +4,11 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { pid } from "node:process";
+import { kill, pid } from "node:process";
 
 /** Names that an export may have left in a folder. */
 const known =
-  /^(README\.md|config\.json|model\.safetensors|tokenizer(_config)?\.json|special_tokens_map\.json|spiece\.model|eval\.json|loss\.svg|albert_config\.json|checkpoint|model\.ckpt-\d+\.(index|data-\d{5}-of-\d{5})|tf|onnx)$/;
+  /^(README\.md|config\.json|model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?|tokenizer(_config)?\.json|special_tokens_map\.json|spiece\.model|eval\.json|loss\.svg|albert_config\.json|checkpoint|model\.ckpt-\d+\.(index|data-\d{5}-of-\d{5})|tf|onnx)$/;
 
 function refuseForeign(path: string): void {
   if (!existsSync(path)) return;
@@ -32,9 +32,35 @@ const reasons: { readonly [code: string]: string } = {
   ENOSPC: "no space left on the device: free some and run the same command again",
 };
 
+/** Whether a process of that id runs here. */
+function runs(id: number): boolean {
+  try {
+    return kill(id, 0);
+  } catch (error) {
+    return (error as { readonly code?: string }).code === "EPERM";
+  }
+}
+
+/**
+ * Removes what a killed export left beside the folder. One that was killed between its two renames has set the earlier
+ * export aside: it gets its name back.
+ */
+function recover(final: string): void {
+  const parent = dirname(final);
+  if (statSync(parent, { throwIfNoEntry: false })?.isDirectory() !== true) return;
+  for (const name of readdirSync(parent)) {
+    if (!name.startsWith(`${basename(final)}.`)) continue;
+    const [, ending, id] = /^\.(tmp|old)-(\d+)$/.exec(name.slice(basename(final).length)) ?? [];
+    if (id === undefined || runs(Number(id))) continue;
+    if (ending === "old" && !existsSync(final)) renameSync(join(parent, name), final);
+    else rmSync(join(parent, name), { recursive: true, force: true });
+  }
+}
+
 /** Lets `fill` write into a temporary folder and gives it its name; after a failure the old folder stands as it was. */
 export function writeFolder(path: string, fill: (temporary: string) => void): void {
   const final = resolve(path);
+  recover(final);
   refuseForeign(final);
   const beside = (ending: string): string => join(dirname(final), `${basename(final)}.${ending}-${pid}`);
   const [temporary, old] = [beside("tmp"), beside("old")];

@@ -51,6 +51,12 @@ export type ModelCardFacts = {
   readonly example?: string;
   /** The text was lower-cased; default true. */
   readonly doLowerCase?: boolean;
+  /** The text kept its accents; default false. */
+  readonly keepAccents?: boolean;
+  /** The tokenizer: its pieces, the name of its table of characters, its SHA-256. */
+  readonly tokenizer?: { readonly pieces: number; readonly normalizer: string; readonly sha256: string };
+  /** The command lines of the training, a stage each. */
+  readonly trainedBy?: readonly string[];
 };
 
 /** Settings that a reader asks for first; the rest is in the checkpoint. */
@@ -150,6 +156,19 @@ function usage({ example = "the [MASK] of the house", doLowerCase = true }: Mode
   ].join("\n");
 }
 
+function tokenizerPart({ tokenizer, doLowerCase = true, keepAccents = false }: ModelCardFacts): string {
+  if (tokenizer === undefined) return "Not recorded.";
+  const { pieces, normalizer, sha256 } = tokenizer;
+  return table(["", ""], [
+    ["kind", "SentencePiece, unigram"],
+    ["pieces", pieces.toLocaleString("en-US")],
+    ["table of characters", normalizer],
+    ["capitals", doLowerCase ? "lower-cased" : "kept"],
+    ["accents", keepAccents ? "kept" : "removed"],
+    ["SHA-256 of `spiece.model`", sha256],
+  ]);
+}
+
 /**
  * The text of a model card.
  *
@@ -180,6 +199,7 @@ export function modelCard(facts: ModelCardFacts): string {
     ],
     ["How to use it", usage(facts)],
     ["Training data", dataPart(facts)],
+    ["Tokenizer", tokenizerPart(facts)],
     ["Metrics", metrics(facts)],
     ["Architecture", table(["key", "value"], shape)],
     ["Training", settings.length === 0 ? "Not recorded." : table(["flag", "value"], settings)],
@@ -188,7 +208,7 @@ export function modelCard(facts: ModelCardFacts): string {
       `Sequences have at most ${config.max_position_embeddings} pieces. The model knows the text above and nothing else; it ` +
       "repeats its views and mistakes. Nobody has examined it for bias or for use in decisions about people.",
     ],
-    ["Made by", `\`\`\`\n${command}\n\`\`\``],
+    ["Made by", `\`\`\`\n${[...facts.trainedBy ?? [], command].join("\n")}\n\`\`\``],
   ];
   const text = sections.map(([head, body], i) => `${i === 0 ? "#" : "##"} ${head}\n\n${body}`).join("\n\n");
   return `${frontMatter(facts)}\n\n${text}\n`;

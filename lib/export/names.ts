@@ -205,6 +205,10 @@ export function fromHuggingFaceWeights(
       wrong.push(`${copy} differs from ${original}, to which it is tied`);
     }
   }
+  for (const [name, values] of Object.entries(parameters)) {
+    const bad = values.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0) wrong.push(`${theirName(name)} holds ${values[bad]} (${name}, place ${bad})`);
+  }
   if (wrong.length > 0) throw new RangeError(`Cannot take the weights: ${wrong.join("; ")}`);
   const unexpected = Object.keys(tensors).filter((name) => !taken.has(name) && !buffers.test(name));
   return { parameters, missing, unexpected };

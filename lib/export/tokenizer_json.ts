@@ -40,8 +40,9 @@ export function idOf({ pieces }: SentencePieceModel, piece: string): number {
 }
 
 /** Pieces that end in a digit and a comma lose against their parts. */
-const COMMA_PENALTY = 100;
-const digitComma = /\p{Nd},$/u;
+export const COMMA_PENALTY = 100;
+/** Which pieces these are. */
+export const digitComma: RegExp = /\p{Nd},$/u;
 
 /** `AddedToken` of the special pieces; the mask takes the blank before it. */
 function addedTokens({ pieces }: SentencePieceModel): object[] {
@@ -86,6 +87,8 @@ export function tokenizerJson(model: SentencePieceModel, preparation: Preparatio
   if ((model.trainer_spec?.["model_type"] ?? 1) !== 1) {
     throw new TypeError("Cannot export the tokenizer: it is no unigram model, and ALBERT's is");
   }
+  for (const piece of new Set(Object.values(specials))) idOf(model, piece);
+  const byteFallback = model.trainer_spec?.["byte_fallback"] === true;
   const [cls, sep] = [idOf(model, specials.cls_token), idOf(model, specials.sep_token)];
   const token = (id: string, type_id: number): object => ({ SpecialToken: { id, type_id } });
   const sequence = (id: string, type_id: number): object => ({ Sequence: { id, type_id } });
@@ -108,15 +111,15 @@ export function tokenizerJson(model: SentencePieceModel, preparation: Preparatio
         "[SEP]": { id: "[SEP]", ids: [sep], tokens: ["[SEP]"] },
       },
     },
-    decoder: metaspace,
+    decoder: byteFallback ? { type: "Sequence", decoders: [{ type: "ByteFallback" }, metaspace] } : metaspace,
     model: {
       type: "Unigram",
       unk_id: idOf(model, specials.unk_token),
       vocab: model.pieces.map(({ piece, score, type }) => [
         piece,
-        type === "normal" && digitComma.test(piece) && piece.length > 1 ? score - COMMA_PENALTY : score,
+        type === "normal" && digitComma.test(piece) ? score - COMMA_PENALTY : score,
       ]),
-      byte_fallback: false,
+      byte_fallback: byteFallback,
     },
   };
   return `${JSON.stringify(json, null, 2)}\n`;

@@ -11,6 +11,7 @@ export * from "./protobuf_fields.ts";
 export * from "./record_frame.ts";
 export * from "./safetensors.ts";
 export * from "./safetensors_open.ts";
+export * from "./safetensors_write.ts";
 export * from "./take.ts";
 export * from "./tensorboard.ts";
 export * from "./tf_checkpoint.ts";

@@ -34,13 +34,15 @@ const COMBINING =
 export type PreprocessOptions = {
   /** Lower-case the text (`do_lower_case`); default true. */
   readonly lower?: boolean;
+  /** Keep accents, as `keep_accents` of Hugging Face's tokenizers; the reference's records never do. Default false. */
+  readonly keepAccents?: boolean;
 };
 
 /**
  * Cleans one line as ALBERT does: collapse white space, NFKD, drop combining marks, lower-case.
  *
  * @param text One line, without its line end.
- * @param options Whether to lower-case.
+ * @param options Whether to lower-case, whether to keep accents.
  * @returns The cleaned line; empty when nothing is left. `ä` becomes `a`, `ß` stays, Indic vowel signs stay.
  * @example
  * ```ts
@@ -50,8 +52,11 @@ export type PreprocessOptions = {
  * assert.equal(preprocessText("  Señor\tGröße "), "senor große");
  * ```
  */
-export function preprocessText(text: string, { lower = true }: PreprocessOptions = {}): string {
-  const plain = IS_ASCII.test(text);
+export function preprocessText(
+  text: string,
+  { lower = true, keepAccents = false }: PreprocessOptions = {},
+): string {
+  const plain = keepAccents || IS_ASCII.test(text);
   let cleaned = collapseSpace(text);
   if (!plain) cleaned = cleaned.normalize("NFKD").replace(combiningMarks(), "");
   return lower ? cleaned.toLowerCase() : cleaned;

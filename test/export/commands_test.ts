@@ -1,5 +1,6 @@
 // `albert export` and `albert import` as a user calls them.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,8 +8,9 @@ import { parseArguments, UsageError } from "../../lib/commands/command.ts";
 import { exportCommand } from "../../lib/commands/export.ts";
 import { fillMask } from "../../lib/commands/fill_mask.ts";
 import { importCommand } from "../../lib/commands/import.ts";
-import { albertConfigToJson } from "../../lib/config/mod.ts";
+import { albertConfigToJson, parsePretrainingConfig } from "../../lib/config/mod.ts";
 import { writeTfCheckpoint } from "../../lib/formats/mod.ts";
+import { saveCheckpoint } from "../../lib/train/checkpoint.ts";
 import { readCheckpoint, saveWeights } from "../../lib/train/mod.ts";
 import { sampleModel, writeSampleRecords } from "./samples.ts";
 
@@ -77,6 +79,64 @@ Deno.test("export and import bring a checkpoint to Hugging Face and TensorFlow a
         /holds .*step-000000 already/,
       );
     }
+  });
+});
+
+Deno.test("export and import keep whether a text was lower-cased, and fill-mask asks as the model was made", async () => {
+  await inFolder(async (folder) => {
+    const [first, made, second] = ["a", "made", "b"].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await albert("export", `--checkpoint=${trained(folder)}`, `--output_dir=${first}`, "--nodo_lower_case");
+    const said = await albert("import", `--model=${first}`, `--output_dir=${made}`);
+    assert.match(said, /its tokenizer keeps capitals/);
+    await albert("export", `--checkpoint=${made}`, `--output_dir=${second}`, "--max_shard_size=20KB");
+    for (const file of ["tokenizer.json", "tokenizer_config.json", "spiece.model", "config.json"]) {
+      assert.deepEqual(readFileSync(join(second, file)), readFileSync(join(first, file)), file);
+    }
+    assert.match(readFileSync(join(second, "README.md"), "utf8"), /^Text keeps its case\./m);
+    assert.ok(existsSync(join(second, "model.safetensors.index.json")));
+    const fill = (model: string, ...flags: string[]): Promise<string> =>
+      albert("fill-mask", `--model=${model}`, "--engine=reference", ...flags, "THE a [MASK]");
+    assert.equal(await fill(made), await fill(second));
+    assert.notEqual(await fill(made), await fill(made, "--do_lower_case"));
+    await assert.rejects(
+      albert("export", `--checkpoint=${made}`, `--output_dir=${second}`, "--max_shard_size=big"),
+      /--max_shard_size=big is no size, write 200MB or 5GB/,
+    );
+  });
+});
+
+Deno.test("export tells in the card the tokenizer, the commands of the training and the last evaluation of the log", async () => {
+  await inFolder(async (folder) => {
+    const path = join(folder, "model");
+    const { tokenizer, m = {}, v = {}, ...model } = sampleModel();
+    const run = parsePretrainingConfig({ input_file: "a b.tfrecord", num_train_steps: 9, seed: 7 });
+    const state = { step: 9, position: 0, totals: [], steps_in_totals: 0, run };
+    saveCheckpoint(path, { ...model, m, v, state }, {
+      keep: 1,
+      attachments: { "tokenizer.model": tokenizer },
+    });
+    const line = (step: number): string =>
+      JSON.stringify({ step, masked_lm_mask_loss: 5, evaluation: { masked_lm_mask_loss: 4 + step } });
+    writeFileSync(join(path, "metrics.jsonl"), `${line(4)}\n${line(8)}\n${line(12)}\n`);
+    const out = join(folder, "out");
+    await albert("export", `--checkpoint=${path}`, `--output_dir=${out}`);
+    const card = readFileSync(join(out, "README.md"), "utf8");
+    assert.match(
+      card,
+      /^albert pretrain '--input_file=a b\.tfrecord' --num_train_steps=9 --seed=7\nalbert export /m,
+    );
+    const sha256 = createHash("sha256").update(tokenizer).digest("hex");
+    assert.ok(card.includes(`| SHA-256 of \`spiece.model\` | ${sha256} |`), card);
+    assert.match(card, /\| capitals \| lower-cased \|/);
+    assert.deepEqual(JSON.parse(readFileSync(join(out, "eval.json"), "utf8")), {
+      step: 8,
+      masked_lm_mask_loss: 12,
+    });
+    assert.match(card, /\| masked-LM loss on \[MASK\] positions, nats \| 12 \| not known \|/);
   });
 });
 
