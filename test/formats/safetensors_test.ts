@@ -1,8 +1,9 @@
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import {
   CorruptFileError,
   openSafetensors,
@@ -247,4 +248,27 @@ Deno.test("writeSafetensors() sorts types as the reference library does, signed 
   );
   const { __metadata__: _, ...entries } = JSON.parse(header) as Record<string, { readonly dtype: string }>;
   assert.deepEqual(Object.values(entries).map(({ dtype }) => dtype), order);
+});
+
+Deno.test("openSafetensors() reads one tensor of a sparse file of 3 GB without loading the rest", () => {
+  const folder = mkdtempSync(join(tmpdir(), "albert-sparse-"));
+  try {
+    const path = join(folder, "large.safetensors");
+    const large = 3_000_000_000;
+    const head = file(`{"a":${entry(0, large, "[3000000000]", "U8")},"b":${entry(large, large + 4)}}`, 0);
+    writeFileSync(path, head);
+    truncateSync(path, head.length + large + 4);
+    const handle = openSync(path, "r+");
+    writeSync(handle, new Uint8Array(Float32Array.of(7).buffer), 0, 4, head.length + large);
+    closeSync(handle);
+    const before = process.memoryUsage().rss;
+    const { tensors, read } = openSafetensors(path);
+    assert.equal(tensors["a"]?.bytes, large);
+    assert.deepEqual(read("b").data, Float32Array.of(7));
+    assert.ok(process.memoryUsage().rss - before < 1e9, "the large tensor was loaded");
+    truncateSync(path, head.length + large);
+    assert.throws(() => openSafetensors(path), CorruptFileError);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
