@@ -1,5 +1,5 @@
 /**
- * `albert export`: a checkpoint as a Hugging Face folder or a TensorFlow checkpoint, with a model card.
+ * `albert export`: a checkpoint as a Hugging Face folder, ONNX models or a TensorFlow checkpoint, with a model card.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -37,7 +37,7 @@ const flags = {
   format: {
     kind: "string",
     default: "hf",
-    help: "hf, tf, or both by comma (tf then goes to the folder tf inside)",
+    help: "hf, onnx, tf, or several by comma (tf then goes to the folder tf inside, onnx always to onnx)",
   },
   spm_model_file: { kind: "string", help: "the tokenizer; default the one kept in the checkpoint" },
   do_lower_case: { kind: "boolean", help: `the training text was lower-cased; ${preparationHelp} true` },
@@ -53,6 +53,18 @@ const flags = {
     default: "5GB",
     help: "hf: weights in one file at most, such as 200MB; more go to several files with an index",
   },
+  onnx_weights: {
+    kind: "string",
+    default: "fp32,fp16,int8",
+    help: "onnx: model.onnx, model_fp16.onnx (half the bytes), model_quantized.onnx (a quarter), by comma",
+  },
+  onnx_outputs: {
+    kind: "string",
+    default: "logits,last_hidden_state",
+    help:
+      "onnx: logits for fill-mask, last_hidden_state for feature-extraction, by comma; a model computes all it has",
+  },
+  opset: { kind: "int", default: 17, help: "onnx: version of the operators, 17 to 21" },
   optimizer_slots: { kind: "boolean", default: false, help: "tf: both moments too, as adam_m and adam_v" },
   eval_input_file: {
     kind: "string",
@@ -73,13 +85,15 @@ const flags = {
 
 type Values = FlagValues<typeof flags>;
 
-function formatsOf({ format }: Values): ExportFormat[] {
-  const formats = format.split(",").map((name) => name.trim());
-  const unknown = formats.find((name) => name !== "hf" && name !== "tf");
+/** The names in a flag, by comma; others than the known ones are refused. */
+function namesIn<Name extends string>(flag: string, value: string, known: readonly Name[]): Name[] {
+  const names = value.split(",").map((name) => name.trim());
+  const unknown = names.find((name) => !known.includes(name as Name));
   if (unknown !== undefined) {
-    throw new UsageError(`Cannot run export: --format=${unknown} is unknown, choose hf, tf or hf,tf`);
+    const list = known.join(", ");
+    throw new UsageError(`Cannot run export: --${flag}=${unknown} is unknown, choose of ${list}, by comma`);
   }
-  return [...new Set(formats)] as ExportFormat[];
+  return [...new Set(names)] as Name[];
 }
 
 async function measured(
@@ -128,7 +142,12 @@ function openTokenizerOf({ path }: Checkpoint, given: string | undefined): Uint8
 }
 
 async function run(values: Values, _: readonly string[], context: Context): Promise<void> {
-  const formats = formatsOf(values);
+  const formats = namesIn<ExportFormat>("format", values.format, ["hf", "onnx", "tf"]);
+  const onnx = {
+    weights: namesIn("onnx_weights", values.onnx_weights, ["fp32", "fp16", "int8"]),
+    outputs: namesIn("onnx_outputs", values.onnx_outputs, ["logits", "last_hidden_state"]),
+    opset: values.opset,
+  };
   const checkpoint = readCheckpoint(values.checkpoint);
   const { path, config, parameters, m, v, state } = checkpoint;
   const tokenizer = openTokenizerOf(checkpoint, values.spm_model_file);
@@ -174,7 +193,8 @@ async function run(values: Values, _: readonly string[], context: Context): Prom
     maxShardBytes,
     architecture: values.architecture as "AlbertForPreTraining",
     optimizerSlots: values.optimizer_slots,
-    texts: !formats.includes("hf") ? {} : {
+    onnx,
+    texts: formats.every((format) => format === "tf") ? {} : {
       "README.md": card,
       ...(evaluation === undefined ? {} : { "eval.json": `${JSON.stringify(evaluation, null, 2)}\n` }),
       ...(chart === undefined ? {} : { "loss.svg": chart }),
@@ -186,7 +206,7 @@ async function run(values: Values, _: readonly string[], context: Context): Prom
 /** The command. */
 export const exportCommand: Command = command({
   name: "export",
-  summary: "Write a checkpoint as a Hugging Face folder or a TensorFlow checkpoint.",
+  summary: "Write a checkpoint as a Hugging Face folder, as ONNX models or a TensorFlow checkpoint.",
   example:
     "deno task albert export --checkpoint=build/guide/kjv-1/model_long --output_dir=build/bible-albert " +
     "--eval_input_file=build/guide/kjv-1/held_out_long.tfrecord --data_card=data/kjv/card.json",

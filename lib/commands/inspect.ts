@@ -3,7 +3,7 @@
  */
 import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { findTfCheckpoint, openSafetensors, readTfCheckpoint } from "../formats/mod.ts";
+import { findTfCheckpoint, openSafetensors, parseOnnx, readTfCheckpoint } from "../formats/mod.ts";
 import { parseModel, readVocabulary } from "../tokenizer/mod.ts";
 import { readCheckpoint } from "../train/mod.ts";
 import { type Command, command, type Context, UsageError } from "./command.ts";
@@ -26,7 +26,7 @@ function firstBytes(path: string): Uint8Array {
 /** What a file is, by its name first and its bytes then. */
 export function kindOf(
   path: string,
-): "checkpoint" | "tensorflow" | "tfrecord" | "safetensors" | "model" | "vocabulary" {
+): "checkpoint" | "tensorflow" | "tfrecord" | "safetensors" | "onnx" | "model" | "vocabulary" {
   if (!existsSync(path)) {
     if (findTfCheckpoint(path) !== undefined) return "tensorflow"; // the prefix of its files
     throw new Error(`Cannot inspect ${path}: there is no such file or folder`);
@@ -36,6 +36,7 @@ export function kindOf(
   }
   if (/\.index$|\.data-\d{5}-of-\d{5}$/.test(path)) return "tensorflow";
   if (/\.safetensors(\.index\.json)?$/.test(path)) return "safetensors";
+  if (path.endsWith(".onnx")) return "onnx";
   if (path.endsWith(".model")) return "model";
   if (/\.vocab$|vocab[^/]*\.txt$/.test(path)) return "vocabulary";
   if (/\.tf_?records?(-\d+-of-\d+)?(\.gz)?$/.test(path)) return "tfrecord";
@@ -90,6 +91,29 @@ function inspectTensors(path: string, print: Print): void {
   print(`${path}: ${rows.length} tensors`);
 }
 
+/** What goes in and out of an ONNX model, its operators by number, and its weights. */
+function inspectOnnx(path: string, print: Print): void {
+  const model = parseOnnx(readInput(path, "ONNX model"), { path });
+  const shaped = (shape: readonly (number | string)[]): string => `[${shape.join(", ")}]`;
+  for (const kind of ["inputs", "outputs"] as const) {
+    for (const { name, type, shape } of model[kind]) {
+      print(`  ${kind.slice(0, -1)} ${name}\t${type}\t${shaped(shape)}`);
+    }
+  }
+  const operators = new Map<string, number>();
+  for (const { op } of model.nodes) operators.set(op, (operators.get(op) ?? 0) + 1);
+  for (const [op, count] of [...operators].sort(([, a], [, b]) => b - a)) print(`  ${count} × ${op}`);
+  for (const { name, type, shape, data } of model.tensors) {
+    print(`  ${name}\t${type}\t${shaped(shape)}${data === undefined ? "\tkept elsewhere" : ""}`);
+  }
+  for (const [key, value] of Object.entries(model.metadata)) print(`  metadata ${key} = ${value}`);
+  const { nodes, tensors, opset, irVersion, producer } = model;
+  const by = producer === "" ? "" : `, by ${producer}`;
+  print(
+    `${path}: ONNX, opset ${opset}, IR ${irVersion}${by}: ${nodes.length} nodes, ${tensors.length} weights`,
+  );
+}
+
 /** Every variable of a TensorFlow checkpoint; its values are read too, so that damage is told. */
 function inspectTensorFlow(path: string, print: Print): void {
   const { prefix, variables, read } = readTfCheckpoint(path);
@@ -118,12 +142,12 @@ function inspectCheckpoint(path: string, print: Print): void {
 export const inspect: Command = command({
   name: "inspect",
   summary:
-    "Show what is inside a record file, tokenizer, safetensors file or checkpoint (TensorFlow's too), and where it is damaged.",
+    "Show what is inside a record file, tokenizer, safetensors or ONNX file, or checkpoint (TensorFlow's too), and where it is damaged.",
   example: "deno task albert inspect build/train.tfrecord --limit=1",
   positional: {
     name: "FILE",
     help:
-      "a TFRecord file, a .model, a .vocab or vocab.txt, a .safetensors file, a checkpoint folder, the prefix of a TensorFlow checkpoint",
+      "a TFRecord file, a .model, a .vocab or vocab.txt, a .safetensors or .onnx file, a checkpoint folder, the prefix of a TensorFlow checkpoint",
   },
   flags: {
     limit: { kind: "int", default: 3, help: "records or pieces shown in full" },
@@ -155,6 +179,7 @@ export const inspect: Command = command({
       } else if (kind === "model") inspectModel(path, limit, print);
       else if (kind === "vocabulary") inspectVocabulary(path, limit, print);
       else if (kind === "safetensors") inspectTensors(path, print);
+      else if (kind === "onnx") inspectOnnx(path, print);
       else if (kind === "tensorflow") inspectTensorFlow(path, print);
       else inspectCheckpoint(path, print);
     }

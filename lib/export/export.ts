@@ -1,6 +1,6 @@
 /**
- * A trained model as other programs load it: a Hugging Face folder (`hf`) and a TensorFlow checkpoint with the original's
- * names (`tf`). The folder appears whole or not at all.
+ * A trained model as other programs load it: a Hugging Face folder (`hf`), ONNX models (`onnx`) and a TensorFlow checkpoint
+ * with the original's names (`tf`). The folder appears whole or not at all.
  */
 import { join } from "node:path";
 import { type AlbertConfig, albertConfigToJson } from "../config/mod.ts";
@@ -15,6 +15,7 @@ import { parseModel, type SentencePieceModel } from "../tokenizer/mod.ts";
 import { writeFolder } from "./folder.ts";
 import { huggingFaceConfig } from "./hf_config.ts";
 import { huggingFaceWeights } from "./names.ts";
+import { type OnnxFiles, writeOnnxFiles } from "./onnx/files.ts";
 import {
   idOf,
   type Preparation,
@@ -51,7 +52,7 @@ export type ExportedModel = {
 };
 
 /**
- * A format to export: Hugging Face or TensorFlow.
+ * A format to export: Hugging Face, ONNX or TensorFlow.
  *
  * @example
  * ```ts
@@ -62,7 +63,7 @@ export type ExportedModel = {
  * assert.equal(both.length, 2);
  * ```
  */
-export type ExportFormat = "hf" | "tf";
+export type ExportFormat = "hf" | "onnx" | "tf";
 
 /**
  * How a model is exported.
@@ -77,7 +78,7 @@ export type ExportFormat = "hf" | "tf";
  * ```
  */
 export type ExportOptions = {
-  /** Default `["hf"]`. With both, the TensorFlow files go to the folder `tf` inside. */
+  /** Default `["hf"]`. With several, the TensorFlow files go to the folder `tf` inside; ONNX models always to `onnx`. */
   readonly formats?: readonly ExportFormat[];
   /** The training text was lower-cased; default true. */
   readonly doLowerCase?: boolean;
@@ -90,6 +91,8 @@ export type ExportOptions = {
   readonly architecture?: "AlbertForPreTraining" | "AlbertForMaskedLM";
   /** Hugging Face: bytes of weights that one file holds at most; more go to several with an index. Default 5e9. */
   readonly maxShardBytes?: number;
+  /** ONNX: kinds of weights, outputs, version of the operators. */
+  readonly onnx?: OnnxFiles;
   /** TensorFlow: write both moments too, so that the original trainer could go on; default false. */
   readonly optimizerSlots?: boolean;
   /** Further texts by file name: `README.md`, `eval.json`, `loss.svg`. */
@@ -124,14 +127,16 @@ function check({ config, parameters }: ExportedModel, tokenizer: SentencePieceMo
   }
 }
 
+/** Config, tokenizer and, for `hf`, weights: ONNX models want the same files beside them. */
 function writeHuggingFace(
   folder: string,
   { config, parameters, tokenizer: bytes }: ExportedModel,
   tokenizer: SentencePieceModel,
-  { preparation, architecture, maxShardBytes }: {
+  { preparation, architecture, maxShardBytes, withWeights }: {
     readonly preparation: Preparation;
     readonly architecture: NonNullable<ExportOptions["architecture"]>;
     readonly maxShardBytes: number;
+    readonly withWeights: boolean;
   },
 ): void {
   const { pad_token, cls_token, sep_token } = specials;
@@ -153,7 +158,7 @@ function writeHuggingFace(
     "spiece.model": bytes,
   };
   for (const [name, content] of Object.entries(files)) writeFileAtomic(join(folder, name), content);
-  writeSafetensorsFiles(folder, Object.fromEntries(weights), { maxShardBytes });
+  if (withWeights) writeSafetensorsFiles(folder, Object.fromEntries(weights), { maxShardBytes });
 }
 
 function writeTensorFlow(
@@ -183,7 +188,8 @@ function writeTensorFlow(
  * Writes a model for other programs.
  *
  * `hf` is a folder that transformers loads with nothing converted (`config.json`, `model.safetensors` with both heads,
- * tokenizer files); `tf` a checkpoint with the original's variable names, `global_step`, `albert_config.json` and the
+ * tokenizer files); `onnx` the same with `onnx/model.onnx` and its smaller forms in place of the weights, as
+ * transformers.js loads it; `tf` a checkpoint with the original's variable names, `global_step`, `albert_config.json` and the
  * `checkpoint` file.
  *
  * @param folder Where to; a folder of an earlier export is replaced, another one refused.
@@ -218,9 +224,16 @@ export function exportModel(folder: string, model: ExportedModel, options: Expor
   check(model, tokenizer);
   const preparation = { doLowerCase, keepAccents, maxLength: model.config.max_position_embeddings };
   writeFolder(folder, (temporary) => {
-    if (formats.includes("hf")) {
-      writeHuggingFace(temporary, model, tokenizer, { preparation, architecture, maxShardBytes });
+    if (formats.includes("hf") || formats.includes("onnx")) {
+      const withWeights = formats.includes("hf");
+      writeHuggingFace(temporary, model, tokenizer, {
+        preparation,
+        architecture,
+        maxShardBytes,
+        withWeights,
+      });
     }
+    if (formats.includes("onnx")) writeOnnxFiles(join(temporary, "onnx"), model, options.onnx);
     if (formats.includes("tf")) {
       writeTensorFlow(formats.length > 1 ? join(temporary, "tf") : temporary, model, optimizerSlots);
     }

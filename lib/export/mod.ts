@@ -1,5 +1,5 @@
 /**
- * Models for other programs: Hugging Face folders and TensorFlow checkpoints, written and read back.
+ * Models for other programs: Hugging Face folders, ONNX models and TensorFlow checkpoints, written and read back.
  *
  * @module
  */
@@ -8,5 +8,9 @@ export type { ExportedModel, ExportFormat, ExportOptions } from "./export.ts";
 export { modelCard } from "./model_card.ts";
 export type { ModelCardFacts } from "./model_card.ts";
 export { huggingFaceWeights } from "./names.ts";
+export type { OnnxWeights } from "./onnx/build.ts";
+export type { OnnxFiles } from "./onnx/files.ts";
+export { onnxModel } from "./onnx/model.ts";
+export type { OnnxOptions, OnnxOutput } from "./onnx/model.ts";
 export { readHuggingFace } from "./read.ts";
 export type { HuggingFaceModel } from "./read.ts";

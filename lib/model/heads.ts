@@ -13,12 +13,19 @@ import type { EncoderInputs, EncoderOptions, EncoderOutputs, NamedTensors } from
 const timesTransposed = (a: Tensor, b: Tensor): Tensor =>
   dot(a, b, { batch: [[], []], contract: [[1], [1]] });
 
+/** The rows of [B*S, H] that positions mean, [B*P]; none leads into another sequence. */
+function rowsOf(positions: Tensor, S: number): Tensor {
+  const [B, P] = positions.shape as readonly [number, number];
+  const within = minimum(maximum(positions, 0), S - 1);
+  return reshape(add(within, mul(iota([B, P], 0), S)), [B * P]);
+}
+
 /**
  * Scores of every piece at given positions.
  *
  * @param parameters Weights by name.
  * @param sequence The encoder's last layer, [B, S, H].
- * @param positions int32 [B, P], positions in the sequence.
+ * @param positions int32 [B, P], positions in the sequence; undefined for all of them, P = S.
  * @param config The architecture.
  * @param options `computeDtype`: type of the products, default float32.
  * @returns Logits, float32 [B*P, V].
@@ -36,15 +43,13 @@ const timesTransposed = (a: Tensor, b: Tensor): Tensor =>
 export function maskedLmLogits(
   parameters: NamedTensors,
   sequence: Tensor,
-  positions: Tensor,
+  positions: Tensor | undefined,
   config: AlbertConfig,
   { computeDtype = "float32" }: Pick<EncoderOptions, "computeDtype"> = {},
 ): Tensor {
   const [B, S, H] = sequence.shape as readonly [number, number, number];
-  const P = positions.shape[1] as number;
-  const within = minimum(maximum(positions, 0), S - 1); // no position leads into another sequence
-  const rows = add(within, mul(iota([B, P], 0), S)); // row of [B*S, H] that each position means
-  const chosen = gather(reshape(sequence, [B * S, H]), reshape(rows, [B * P])); // [B*P, H]
+  const all = reshape(sequence, [B * S, H]);
+  const chosen = positions === undefined ? all : gather(all, rowsOf(positions, S)); // [B*P, H]
   const net = { parameters, dtype: computeDtype };
   const dense = denseLayer(net, "cls/predictions/transform/dense", chosen); // [B*P, E]
   const transformed = normLayer(net, "cls/predictions/transform/LayerNorm", activate(dense, config));

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { parseArguments, UsageError } from "../../lib/commands/command.ts";
 import { exportCommand } from "../../lib/commands/export.ts";
 import { fillMask } from "../../lib/commands/fill_mask.ts";
+import { inspect } from "../../lib/commands/inspect.ts";
 import { importCommand } from "../../lib/commands/import.ts";
 import { albertConfigToJson, parsePretrainingConfig } from "../../lib/config/mod.ts";
 import { writeTfCheckpoint } from "../../lib/formats/mod.ts";
@@ -24,8 +25,11 @@ async function inFolder(test: (folder: string) => Promise<void>): Promise<void> 
 }
 
 /** Runs a command line and returns what it prints. */
-async function albert(name: "export" | "import" | "fill-mask", ...args: string[]): Promise<string> {
-  const command = { export: exportCommand, import: importCommand, "fill-mask": fillMask }[name];
+async function albert(
+  name: "export" | "import" | "fill-mask" | "inspect",
+  ...args: string[]
+): Promise<string> {
+  const command = { export: exportCommand, import: importCommand, "fill-mask": fillMask, inspect }[name];
   const { values, positionals } = parseArguments(command, args);
   const lines: string[] = [];
   await command.run(values, positionals, {
@@ -137,6 +141,28 @@ Deno.test("export tells in the card the tokenizer, the commands of the training 
       masked_lm_mask_loss: 12,
     });
     assert.match(card, /\| masked-LM loss on \[MASK\] positions, nats \| 12 \| not known \|/);
+  });
+});
+
+Deno.test("export writes hf, onnx and tf beside one another, and inspect shows what the ONNX file holds", async () => {
+  await inFolder(async (folder) => {
+    const out = join(folder, "out");
+    const small = ["--onnx_weights=int8", "--onnx_outputs=logits", "--opset=18"];
+    const all = [`--checkpoint=${trained(folder)}`, `--output_dir=${out}`, "--format=hf,onnx,tf", ...small];
+    assert.match(await albert("export", ...all), /out: hf and onnx and tf of /);
+    for (const name of ["model.safetensors", "README.md", "onnx/model_quantized.onnx", "tf/checkpoint"]) {
+      assert.ok(existsSync(join(out, name)), name);
+    }
+    assert.ok(!existsSync(join(out, "onnx", "model.onnx")));
+    const said = await albert("inspect", join(out, "onnx", "model_quantized.onnx"));
+    assert.match(said, /^ {2}input attention_mask\tint64\t\[batch_size, sequence_length\]$/m);
+    assert.match(said, /^ {2}output logits\tfloat32\t\[batch_size, sequence_length, \d+\]$/m);
+    assert.match(said, /^ {2}\d+ × MatMulInteger$/m);
+    assert.match(said, /^ {2}bert\/embeddings\/word_embeddings_quantized\tuint8\t\[\d+, 16\]$/m);
+    assert.match(said, /quantized\.onnx: ONNX, opset 18, IR 8, by albert-guide: \d+ nodes, \d+ weights$/);
+    for (const flag of ["--onnx_weights=int4", "--onnx_outputs=pooled"]) {
+      await assert.rejects(albert("export", ...all, flag), UsageError);
+    }
   });
 });
 

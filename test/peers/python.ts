@@ -11,6 +11,7 @@ const peers = {
   nltk: { variable: "ALBERT_NLTK_PYTHON", modules: ["nltk"] } as Peer,
   jax: { variable: "ALBERT_JAX_PYTHON", modules: ["jax"] } as Peer,
   transformers: { variable: "ALBERT_HF_PYTHON", modules: ["torch", "transformers"] } as Peer,
+  onnxruntime: { variable: "ALBERT_ONNX_PYTHON", modules: ["onnx", "onnxruntime"] } as Peer,
   tokenizers: { variable: "ALBERT_HF_PYTHON", modules: ["tokenizers"] } as Peer,
   safetensors: { variable: "ALBERT_HF_PYTHON", modules: ["torch", "safetensors"] } as Peer,
   sentencepiece: { variable: "ALBERT_SPM_PYTHON", modules: ["sentencepiece"] } as Peer, // the first of several
