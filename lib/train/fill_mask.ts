@@ -5,42 +5,8 @@
 import type { AlbertConfig } from "../config/mod.ts";
 import { albertEncoder, maskedLmLogits } from "../model/mod.ts";
 import { compile, type Engine, softmax, type TensorType } from "../tensor/mod.ts";
+import { bestPieces, type FilledPiece, maskedInput, type PieceTokenizer } from "./masked_input.ts";
 import { parameterTypes } from "./step.ts";
-
-/**
- * What fill-mask needs of a tokenizer; any tokenizer with these fits.
- *
- * @example
- * ```ts
- * import type { PieceTokenizer, SentencePiece } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * const fits = (tokenizer: SentencePiece): PieceTokenizer => tokenizer;
- * assert.equal(typeof fits, "function");
- * ```
- */
-export type PieceTokenizer = {
-  /** Text to pieces. */
-  readonly encode: (text: string) => readonly string[];
-  /** Id of a piece. */
-  readonly idOf: (piece: string) => number;
-  /** Piece of an id. */
-  readonly pieceOf: (id: number) => string;
-};
-
-/**
- * One candidate for a masked place.
- *
- * @example
- * ```ts
- * import type { FilledPiece } from "albert-guide";
- * import assert from "node:assert/strict";
- *
- * const best: FilledPiece = { piece: "▁god", id: 41, probability: 0.5 };
- * assert.equal(best.probability, 0.5);
- * ```
- */
-export type FilledPiece = { readonly piece: string; readonly id: number; readonly probability: number };
 
 /**
  * Options of `fillMask`.
@@ -65,25 +31,6 @@ export type FillMaskOptions = {
   /** What the text went through before it became records, such as lower-casing; default nothing. */
   readonly prepare?: (text: string) => string;
 };
-
-const marker = "[MASK]";
-
-/** Pieces of a segment; [MASK] is cut out before the tokenizer sees the text, which would split it. */
-function piecesOf(text: string, { tokenizer, prepare = (plain) => plain }: FillMaskOptions): string[] {
-  return text.split(marker).flatMap((part, i) => {
-    const prepared = prepare(part);
-    // A space goes into the piece that follows, so what directly follows [MASK] would wrongly start a word.
-    const joined = i > 0 && /^[^\s]/.test(part);
-    const pieces = prepared.trim() === "" ? [] : [...tokenizer.encode(prepared)];
-    const first = pieces[0];
-    if (joined && first !== undefined && first.startsWith("▁")) {
-      const bare = first.slice(1);
-      if (bare === "") pieces.shift();
-      else if (tokenizer.pieceOf(tokenizer.idOf(bare)) === bare) pieces[0] = bare;
-    }
-    return i === 0 ? pieces : [marker, ...pieces];
-  });
-}
 
 /**
  * Predicts the pieces behind every [MASK] of a text.
@@ -116,21 +63,10 @@ function piecesOf(text: string, { tokenizer, prepare = (plain) => plain }: FillM
  */
 export async function fillMask(text: string, options: FillMaskOptions): Promise<FilledPiece[][]> {
   const { engine, config, parameters, tokenizer, topK = 5 } = options;
-  const segments = text.split("||").map((segment) => piecesOf(segment, options));
-  const tokens = ["[CLS]", ...segments.flatMap((segment) => [...segment, "[SEP]"])];
-  const firstLength = (segments[0]?.length ?? 0) + 2;
-  const masks = tokens.flatMap((token, i) => token === marker ? [i] : []);
-  if (masks.length === 0) throw new RangeError("Cannot fill: the text has no [MASK]");
-  if (segments.length > 2) {
-    throw new RangeError(`Cannot fill: the text has ${segments.length} segments, at most 2`);
-  }
-  if (tokens.length > config.max_position_embeddings) {
-    throw new RangeError(
-      `Cannot fill: the text has ${tokens.length} pieces, the model has ${config.max_position_embeddings} positions`,
-    );
-  }
+  const positions = config.max_position_embeddings;
+  const { ids: inputIds, segments, masks } = maskedInput(text, { ...options, positions });
   const ids = (count: number): TensorType => ({ dtype: "int32", shape: [1, count] });
-  const [S, P] = [tokens.length, masks.length];
+  const [S, P] = [inputIds.length, masks.length];
   const program = await compile((args) => {
     const { sequence } = albertEncoder(args.parameters, args, config);
     return { probabilities: softmax(maskedLmLogits(args.parameters, sequence, args.positions, config)) };
@@ -143,21 +79,14 @@ export async function fillMask(text: string, options: FillMaskOptions): Promise<
   }, { engine });
   const { probabilities } = await program.run({
     parameters,
-    inputIds: Int32Array.from(tokens, (token) => tokenizer.idOf(token)),
+    inputIds,
     inputMask: new Int32Array(S).fill(1),
-    segmentIds: Int32Array.from(tokens, (_, i) => i < firstLength ? 0 : 1),
+    segmentIds: segments,
     positions: Int32Array.from(masks),
   });
   const values = await probabilities.data();
   probabilities.dispose();
   program.dispose();
   const V = config.vocab_size;
-  return masks.map((_, row) => best(values.subarray(row * V, (row + 1) * V), topK, tokenizer));
-}
-
-function best(probabilities: ArrayLike<number>, topK: number, { pieceOf }: PieceTokenizer): FilledPiece[] {
-  return Array.from(probabilities, (probability, id) => ({ id, probability }))
-    .sort((a, b) => b.probability - a.probability || a.id - b.id)
-    .slice(0, topK)
-    .map(({ id, probability }) => ({ piece: pieceOf(id), id, probability }));
+  return masks.map((_, row) => bestPieces(values.subarray(row * V, (row + 1) * V), topK, tokenizer));
 }
