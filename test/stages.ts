@@ -38,7 +38,7 @@ const quiet = "test/engines/xla_caller_test.ts";
 const alone = ["registry", "plugins", "plugin_files", "xla_process"].map((name) =>
   `test/engines/${name}_test.ts`
 );
-const elsewhere = ["test/notebooks", "test/e2e", "test/bench", ...slow, ...alone, quiet];
+const elsewhere = ["test/notebooks", "test/e2e", "test/bench", "test/web", ...slow, ...alone, quiet];
 
 /** The tests that open the engine which ALBERT_TEST_ENGINE names. */
 function filesThatTakeAnEngine(folders: readonly string[]): string[] {
@@ -108,5 +108,22 @@ export const stages: readonly Stage[] = [
     cores: 1,
     after: "build",
   },
+  {
+    // Packages that only the page and the tests of exports need, pinned in web/deno.json.
+    name: "packages",
+    args: ["install", "-q", "--frozen", "--config", "web/deno.json"],
+    quick: false,
+    counts: false,
+    cores: 1,
+  },
+  {
+    name: "pages",
+    args: ["check", "-q", "--config", "web/deno.json", "web"],
+    quick: false,
+    counts: false,
+    cores: 1,
+    after: "packages",
+  },
+  { name: "web", args: [...test, "test/web"], quick: false, counts: true, cores: 1, after: "packages" },
   { name: "e2e", args: [...test, "test/e2e"], quick: false, counts: true, cores: 1 },
 ];

@@ -136,7 +136,7 @@ export function tokenizerConfig({ doLowerCase, keepAccents, maxLength }: Prepara
     mask_token: { __type: "AddedToken", ...maskToken },
     model_input_names: ["input_ids", "token_type_ids", "attention_mask"],
     model_max_length: maxLength,
-    remove_space: true,
+    // Without remove_space: tokenizer.json says it all, and transformers.js would trim the blank behind a [MASK] too.
     tokenizer_class: "PreTrainedTokenizerFast",
   };
   return `${JSON.stringify(config, null, 2)}\n`;

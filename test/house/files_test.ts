@@ -50,15 +50,17 @@ Deno.test("the top level holds what the house promises", () => {
 });
 
 Deno.test("the lock file and the configuration name no host of a registry and pin exactly", () => {
-  const lock = readFileSync(join(root, "deno.lock"), "utf8");
-  assert.doesNotMatch(lock, /https?:\/\//);
-  const { imports } = JSON.parse(readFileSync(join(root, "deno.json"), "utf8")) as {
-    imports: Record<string, string>;
-  };
-  const loose = Object.entries(imports).filter(([, target]) =>
-    target.startsWith("npm:") && !/@\d+\.\d+\.\d+\/?$/.test(target)
-  );
-  assert.deepEqual(loose, []);
+  for (const folder of [root, join(root, "web")]) {
+    const lock = readFileSync(join(folder, "deno.lock"), "utf8");
+    assert.doesNotMatch(lock, /https?:\/\//);
+    const { imports } = JSON.parse(readFileSync(join(folder, "deno.json"), "utf8")) as {
+      imports: Record<string, string>;
+    };
+    const loose = Object.entries(imports).filter(([, target]) =>
+      target.startsWith("npm:") && !/@\d+\.\d+\.\d+\/?$/.test(target)
+    );
+    assert.deepEqual(loose, []);
+  }
 });
 
 Deno.test("lib/model is read in one sitting: at most 500 lines", () => {

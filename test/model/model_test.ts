@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { albertEncoder, albertParameters, type NamedTensors, pretrainingLoss } from "../../lib/model/mod.ts";
+import {
+  albertEncoder,
+  albertParameters,
+  maskedLmLogits,
+  type NamedTensors,
+  pretrainingLoss,
+} from "../../lib/model/mod.ts";
 import { albertPreset, parseAlbertConfig } from "../../lib/config/mod.ts";
 import { initialParameters } from "../../lib/train/initial.ts";
 import {
@@ -146,4 +152,22 @@ Deno.test("albertEncoder() knows every activation and refuses sequences longer t
   );
   assert.equal(new Set(outputs.map((values) => values.join())).size, 4);
   await assert.rejects(() => encode({ max_position_embeddings: 4 }), /the position table has 4 rows/);
+});
+
+Deno.test("maskedLmLogits() without positions gives the scores of every place", async () => {
+  const config = albertPreset("tiny");
+  const weights = Object.entries(initialParameters(config, 1));
+  const shapes = new Map(albertParameters(config).map(({ name, shape }) => [name, shape]));
+  const parameters = Object.fromEntries(
+    weights.map(([name, values]) => [name, constant(values, { shape: shapes.get(name) ?? [] })]),
+  );
+  const [B, S, H] = [2, 3, config.hidden_size];
+  const sequence = constant(Float32Array.from({ length: B * S * H }, (_, i) => Math.sin(i)), {
+    shape: [B, S, H],
+  });
+  const places = constant([[0, 1, 2], [0, 1, 2]], { dtype: "int32" });
+  useEngine(engine);
+  const all = await maskedLmLogits(parameters, sequence, undefined, config).data();
+  assert.deepEqual(all, await maskedLmLogits(parameters, sequence, places, config).data());
+  useEngine(undefined);
 });

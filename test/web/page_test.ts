@@ -1,0 +1,224 @@
+// The page of web/ in a real browser, Debian's Chromium: pieces, candidates, keyboard alone, refusals, and that nothing asks
+// for anything beyond this machine.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { loadSentencePiece } from "../../lib/tokenizer/mod.ts";
+import { serveFolder } from "../../web/serve.ts";
+import { exportSample, installed, ourAnswers, web } from "./exported.ts";
+
+/** What is used of playwright-core. */
+type Page = {
+  readonly goto: (url: string) => Promise<unknown>;
+  readonly on: (event: "request" | "pageerror" | "console", listener: (what: unknown) => void) => void;
+  readonly evaluate: (fn: string) => Promise<unknown>;
+  readonly keyboard: {
+    readonly press: (key: string) => Promise<void>;
+    readonly type: (text: string) => Promise<void>;
+  };
+  readonly setViewportSize: (size: { readonly width: number; readonly height: number }) => Promise<void>;
+  readonly emulateMedia: (media: { readonly colorScheme: "light" | "dark" }) => Promise<void>;
+  readonly screenshot: (options: { readonly path: string; readonly fullPage: boolean }) => Promise<unknown>;
+};
+type Browser = { readonly newPage: () => Promise<Page>; readonly close: () => Promise<void> };
+type Playwright = {
+  readonly chromium: { readonly launch: (options: object) => Promise<Browser> };
+};
+
+const chromium = [process.env["ALBERT_CHROMIUM"], "/usr/bin/chromium"].find((path) =>
+  path !== undefined && existsSync(path)
+);
+const ready = installed("playwright-core") !== undefined && installed("onnxruntime-web") !== undefined;
+const lacking = chromium === undefined
+  ? " (no Chromium: apt-get install chromium, or ALBERT_CHROMIUM)"
+  : ready
+  ? ""
+  : " (not installed: deno install --config web/deno.json)";
+
+/** Builds the page as `deno task web` does; the bundler belongs to web/deno.json. */
+function build(model: string, output: string): string {
+  const args = ["run", "-A", `--config=${join(web, "deno.json")}`, join(web, "build.ts")];
+  const { status, stdout, stderr } = spawnSync(Deno.execPath(), [
+    ...args,
+    `--model=${model}`,
+    `--output_dir=${output}`,
+  ], {
+    encoding: "utf8",
+  });
+  return status === 0 ? stdout : `failed: ${stderr}`;
+}
+
+/** A served page with a log of what it asked for and complained about. */
+async function inBrowser(
+  model: string,
+  test: (page: Page, url: string, log: { requests: string[]; errors: string[] }) => Promise<void>,
+) {
+  const output = `${model}-web`;
+  assert.match(build(model, output), /the page with/);
+  const { chromium: kind } = createRequire(join(web, "_.js"))("playwright-core") as Playwright;
+  const { url, close } = await serveFolder(output, 0);
+  const browser = await kind.launch({ executablePath: chromium, args: ["--no-sandbox"] });
+  try {
+    const page = await browser.newPage();
+    const log = { requests: [] as string[], errors: [] as string[] };
+    page.on("request", (request) => void log.requests.push((request as { url: () => string }).url()));
+    page.on("pageerror", (error) => void log.errors.push(String(error)));
+    page.on("console", (message) => {
+      const { type, text } = message as { type: () => string; text: () => string };
+      if (type.call(message) === "error") log.errors.push(text.call(message));
+    });
+    await page.goto(url);
+    await test(page, url, log);
+  } finally {
+    await browser.close();
+    close();
+  }
+}
+
+const status = `document.querySelector("#status").textContent`;
+
+/** Waits until an expression is true in the page, whose policy forbids the waiting of Playwright itself. */
+async function until(page: Page, expression: string): Promise<void> {
+  for (let tries = 0; tries < 400; tries++) {
+    if (await page.evaluate(expression) === true) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.fail(`the page did not come to ${expression}`);
+}
+
+const settled = (page: Page) => until(page, `/^(Filled|Cannot)/.test(${status})`);
+const answers = `[...document.querySelectorAll("#answers tr")].map((row) => ({
+  piece: row.querySelector("th").textContent,
+  probability: Number(row.querySelector("td").dataset.probability),
+}))`;
+const pieces =
+  `[...document.querySelectorAll("#pieces li")].map((piece) => piece.firstChild.textContent.trim())`;
+const focused = `document.activeElement.id`;
+/** Contrast of text and ground, WCAG 2: of the page and of the button. */
+const contrasts =
+  `[document.querySelector("section"), document.querySelector("#run"), document.querySelector("#status")].map((element) => {
+  const light = (color) => color.match(/[\\d.]+/g).slice(0, 3).map((value) => value / 255)
+    .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0);
+  let ground = element;
+  while (getComputedStyle(ground).backgroundColor === "rgba(0, 0, 0, 0)") ground = ground.parentElement;
+  const [a, b] = [light(getComputedStyle(element).color), light(getComputedStyle(ground).backgroundColor)];
+  return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+})`;
+
+Deno.test({
+  name: `the page shows the pieces and our candidates in a browser, and asks nobody else${lacking}`,
+  ignore: lacking !== "",
+  fn: async () => {
+    const folder = mkdtempSync(join(tmpdir(), "albert-page-"));
+    try {
+      const { model } = await exportSample(join(folder, "sample"));
+      await inBrowser(join(folder, "sample"), async (page, url, log) => {
+        await settled(page);
+        const check = async (text: string): Promise<void> => {
+          const ours = (await ourAnswers(text, model)).flat();
+          const seen = await page.evaluate(answers) as { piece: string; probability: number }[];
+          assert.deepEqual(seen.map(({ piece }) => piece), ours.map(({ piece }) => piece), text);
+          for (const [i, { probability }] of ours.entries()) {
+            assert.ok(Math.abs((seen[i]?.probability ?? NaN) - probability) < 1e-4, text);
+          }
+        };
+        await check("The LORD is my [MASK]; I shall not want.");
+        const encode = loadSentencePiece(model.tokenizer).encode;
+        assert.deepEqual(
+          (await page.evaluate(pieces) as string[]).slice(0, 6),
+          ["[CLS]", ...encode("the lord is my"), "[MASK]"],
+        );
+
+        // By keyboard alone: to the text, another one with two masks in two segments, Enter.
+        for (let i = 0; i < 10 && await page.evaluate(focused) !== "text"; i++) {
+          await page.keyboard.press("Tab");
+        }
+        await page.keyboard.press("Control+a");
+        await page.keyboard.type("God [MASK] the light || and it was so");
+        assert.equal(await page.evaluate(status), "Press Enter to fill.");
+        for (const next of ["run", "mask", "weights"]) {
+          await page.keyboard.press("Tab");
+          assert.equal(await page.evaluate(focused), next);
+        }
+        for (let i = 0; i < 3; i++) await page.keyboard.press("Shift+Tab");
+        await page.keyboard.press("End");
+        await page.keyboard.type(" in the [MASK].");
+        await page.keyboard.press("Enter");
+        await settled(page);
+        await check("God [MASK] the light || and it was so in the [MASK].");
+
+        // What cannot be filled is said in a line, and the page goes on.
+        await page.keyboard.press("Control+a");
+        await page.keyboard.type("no mask");
+        assert.equal(await page.evaluate(status), "Cannot fill: the text has no [MASK]");
+        await page.keyboard.press("Control+a");
+        await page.keyboard.type("[MASK]".padEnd(300, " a"));
+        assert.match(
+          String(await page.evaluate(status)),
+          /^Cannot fill: the text has \d+ pieces, the model has 64 /,
+        );
+
+        // Smaller weights, chosen by keyboard too, answer as well.
+        await page.keyboard.press("Control+a");
+        await page.keyboard.type("in the [MASK].");
+        for (let i = 0; i < 3; i++) await page.keyboard.press("Tab");
+        await page.keyboard.press("ArrowDown");
+        await page.keyboard.press("ArrowDown");
+        await until(page, `document.querySelector("#weights").value === "model_quantized.onnx"`);
+        await until(page, `document.querySelectorAll("#answers tr").length === 5`);
+
+        for (const colorScheme of ["light", "dark"] as const) {
+          await page.emulateMedia({ colorScheme });
+          await page.setViewportSize({ width: 360, height: 740 });
+          const width = await page.evaluate("document.documentElement.scrollWidth");
+          assert.ok(Number(width) <= 360, `${width} wide on a phone`);
+          for (const contrast of await page.evaluate(contrasts) as number[]) {
+            assert.ok(contrast >= 4.5, `${colorScheme}: ${contrast}`);
+          }
+          const shots = process.env["ALBERT_SCREENSHOTS"];
+          if (shots !== undefined) {
+            await page.screenshot({ path: join(shots, `page_${colorScheme}.png`), fullPage: true });
+          }
+        }
+        assert.ok(log.requests.some((asked) => asked.endsWith("/model/model.onnx")));
+        assert.deepEqual(
+          log.requests.filter((asked) => !asked.startsWith(url) && !asked.startsWith("data:")),
+          [],
+        );
+        assert.deepEqual(log.errors, []);
+        // The page itself forbids it, so that a later script cannot either.
+        const outside = await page.evaluate(
+          `fetch("https://example.org/").then(() => "went out", () => "forbidden")`,
+        );
+        assert.equal(outside, "forbidden");
+        assert.ok(log.errors.some((error) => /Content Security Policy/.test(error)));
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name: `deno task web says what is missing and leaves nothing half${lacking}`,
+  ignore: !ready,
+  fn: () => {
+    const folder = mkdtempSync(join(tmpdir(), "albert-page-"));
+    try {
+      const said = build(join(folder, "no"), join(folder, "web"));
+      assert.match(
+        said,
+        /^failed: Cannot build the page: .*onnx\/model\.onnx is missing; make the folder by albert export/,
+      );
+      assert.ok(!existsSync(join(folder, "web")));
+      assert.doesNotMatch(readFileSync(join(web, "index.html"), "utf8"), /https?:\/\//);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+});

@@ -1,0 +1,113 @@
+// transformers.js on an exported folder, offline, in Node and in Deno: fill-mask and feature-extraction give what we compute.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { openEngine } from "../../lib/engines/mod.ts";
+import type { ExportedModel } from "../../lib/export/mod.ts";
+import { albertEncoder } from "../../lib/model/mod.ts";
+import { albertPieces } from "../../lib/tasks/mod.ts";
+import { compile } from "../../lib/tensor/mod.ts";
+import { preprocessText } from "../../lib/text/mod.ts";
+import { loadSentencePiece } from "../../lib/tokenizer/mod.ts";
+import { parameterTypes } from "../../lib/train/step.ts";
+import { exportSample, installed, ourAnswers, web } from "./exported.ts";
+
+const library = installed("@huggingface/transformers/dist/transformers.node.mjs");
+const run = new URL("transformers_run.mjs", import.meta.url).pathname;
+const config = `--config=${join(web, "deno.json")}`;
+// The rights that suffice; nothing of the network.
+const rights = ["--allow-read", "--allow-env", "--allow-ffi", "--allow-sys"];
+const runtimes = {
+  Node: ["node", run, library ?? ""],
+  Deno: [Deno.execPath(), "run", config, ...rights, run, "@huggingface/transformers"],
+} as const;
+
+const fill = [
+  "The LORD is my [MASK]; I shall not want.",
+  "And the [MASK] of the LORD came unto me",
+  "in the [MASK].",
+];
+const texts = ["In the beginning God created the heaven and the earth.", "Jesus wept.", "Él dijo: 1,2 (ja)"];
+
+type Seen = {
+  readonly answers: { readonly id: number; readonly probability: number }[][];
+  readonly small: Readonly<Record<string, number>>;
+  readonly ids: number[][];
+  readonly vectors: number[][];
+};
+
+/** Ids of texts as the records have them. */
+function idsOf({ tokenizer }: ExportedModel, all: readonly string[]): number[][] {
+  const { encode, idOf } = loadSentencePiece(tokenizer);
+  return all.map((text) => [2, ...albertPieces((part) => encode(part), preprocessText(text)).map(idOf), 3]);
+}
+
+/** The mean over the pieces of a text, [H]. */
+async function meanVector({ config, parameters }: ExportedModel, ids: readonly number[]): Promise<number[]> {
+  const [S, H] = [ids.length, config.hidden_size];
+  const type = { dtype: "int32", shape: [1, S] } as const;
+  const types = { parameters: parameterTypes(config), inputIds: type, inputMask: type, segmentIds: type };
+  const program = await compile(
+    (args) => ({ sequence: albertEncoder(args.parameters, args, config).sequence }),
+    types,
+    {
+      engine: await openEngine("tfjs-cpu"),
+    },
+  );
+  const { sequence } = await program.run({
+    parameters,
+    inputIds: Int32Array.from(ids),
+    inputMask: new Int32Array(S).fill(1),
+    segmentIds: new Int32Array(S),
+  });
+  const values = await sequence.data();
+  return Array.from(
+    { length: H },
+    (_, h) => ids.reduce((sum, _, s) => sum + (values[s * H + h] as number), 0) / S,
+  );
+}
+
+const near = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((value, i) => Math.abs(value - (b[i] as number)) < 1e-4);
+
+for (const [runtime, [command, ...args]] of Object.entries(runtimes)) {
+  Deno.test({
+    name: `transformers.js fills masks and extracts features from an exported folder in ${runtime}${
+      library === undefined ? " (not installed: deno install --config web/deno.json)" : ""
+    }`,
+    ignore: library === undefined,
+    fn: async () => {
+      const folder = mkdtempSync(join(tmpdir(), "albert-js-"));
+      try {
+        const { model, sentences: all } = await exportSample(join(folder, "sample"));
+        const sentences = all.slice(0, 500);
+        const input = JSON.stringify({ fill, texts, sentences });
+        const { status, stdout, stderr } = spawnSync(command, [...args, `${folder}/`, "sample", input], {
+          encoding: "utf8",
+          env: { ...process.env, HTTPS_PROXY: "http://127.0.0.1:9", HTTP_PROXY: "http://127.0.0.1:9" },
+        });
+        assert.equal(status, 0, stderr);
+        const seen = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as Seen;
+        for (const [i, text] of fill.entries()) {
+          const [best = []] = await ourAnswers(text, model);
+          assert.deepEqual(seen.answers[i]?.map(({ id }) => id), best.map(({ id }) => id), text);
+          const scores = (all: readonly { readonly probability: number }[] = []) =>
+            all.map((one) => one.probability);
+          assert.ok(near(scores(seen.answers[i]), scores(best)), text);
+        }
+        assert.deepEqual(seen.small, { fp16: 5, q8: 5 });
+        const ids = idsOf(model, [...texts, ...sentences]);
+        assert.deepEqual(seen.ids, ids);
+        for (const [i, row] of ids.slice(0, texts.length).entries()) {
+          const ours = await meanVector(model, row);
+          assert.ok(near(seen.vectors[i] ?? [], ours), `${texts[i]}: ${seen.vectors[i]} and ${ours}`);
+        }
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+  });
+}
