@@ -7,7 +7,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { openEngine } from "../../lib/engines/mod.ts";
 import type { ExportedModel } from "../../lib/export/mod.ts";
-import { albertEncoder } from "../../lib/model/mod.ts";
+import { albertEncoder, maskedLmLogits } from "../../lib/model/mod.ts";
 import { albertPieces } from "../../lib/tasks/mod.ts";
 import { compile } from "../../lib/tensor/mod.ts";
 import { preprocessText } from "../../lib/text/mod.ts";
@@ -37,6 +37,7 @@ type Seen = {
   readonly small: Readonly<Record<string, number>>;
   readonly ids: number[][];
   readonly vectors: number[][];
+  readonly logits: number[][][];
 };
 
 /** Ids of texts as the records have them. */
@@ -45,29 +46,31 @@ function idsOf({ tokenizer }: ExportedModel, all: readonly string[]): number[][]
   return all.map((text) => [2, ...albertPieces((part) => encode(part), preprocessText(text)).map(idOf), 3]);
 }
 
-/** The mean over the pieces of a text, [H]. */
-async function meanVector({ config, parameters }: ExportedModel, ids: readonly number[]): Promise<number[]> {
-  const [S, H] = [ids.length, config.hidden_size];
+/** The mean vector over the pieces of a text, [H], and the scores of every place, [S][V]. */
+async function ours({ config, parameters }: ExportedModel, ids: readonly number[]) {
+  const [S, H, V] = [ids.length, config.hidden_size, config.vocab_size];
   const type = { dtype: "int32", shape: [1, S] } as const;
   const types = { parameters: parameterTypes(config), inputIds: type, inputMask: type, segmentIds: type };
   const program = await compile(
-    (args) => ({ sequence: albertEncoder(args.parameters, args, config).sequence }),
-    types,
-    {
-      engine: await openEngine("tfjs-cpu"),
+    (args) => {
+      const { sequence } = albertEncoder(args.parameters, args, config);
+      return { sequence, logits: maskedLmLogits(args.parameters, sequence, undefined, config) };
     },
+    types,
+    { engine: await openEngine("tfjs-cpu") },
   );
-  const { sequence } = await program.run({
+  const out = await program.run({
     parameters,
     inputIds: Int32Array.from(ids),
     inputMask: new Int32Array(S).fill(1),
     segmentIds: new Int32Array(S),
   });
-  const values = await sequence.data();
-  return Array.from(
-    { length: H },
-    (_, h) => ids.reduce((sum, _, s) => sum + (values[s * H + h] as number), 0) / S,
-  );
+  const [vectors, scores] = [await out.sequence.data(), await out.logits.data()];
+  const mean = (h: number): number => ids.reduce((sum, _, s) => sum + (vectors[s * H + h] as number), 0) / S;
+  return {
+    mean: Array.from({ length: H }, (_, h) => mean(h)),
+    logits: ids.map((_, s) => Array.from(scores.subarray(s * V, (s + 1) * V))),
+  };
 }
 
 const near = (a: readonly number[], b: readonly number[]): boolean =>
@@ -102,8 +105,11 @@ for (const [runtime, [command, ...args]] of Object.entries(runtimes)) {
         const ids = idsOf(model, [...texts, ...sentences]);
         assert.deepEqual(seen.ids, ids);
         for (const [i, row] of ids.slice(0, texts.length).entries()) {
-          const ours = await meanVector(model, row);
-          assert.ok(near(seen.vectors[i] ?? [], ours), `${texts[i]}: ${seen.vectors[i]} and ${ours}`);
+          const { mean, logits } = await ours(model, row);
+          assert.ok(near(seen.vectors[i] ?? [], mean), `${texts[i]}: ${seen.vectors[i]} and ${mean}`);
+          for (const [s, scores] of logits.entries()) {
+            assert.ok(near(seen.logits[i]?.[s] ?? [], scores), `scores of ${texts[i]} at ${s}`);
+          }
         }
       } finally {
         rmSync(folder, { recursive: true });

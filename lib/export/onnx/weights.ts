@@ -8,24 +8,33 @@ import type { OnnxTensor } from "../../formats/mod.ts";
 import type { Tensor, TensorOf } from "../../tensor/mod.ts";
 import { bytesOf, type OnnxWriter } from "./writer.ts";
 
-/** A value with sign, 5 bits of exponent and 10 of fraction, rounded to the nearest, ties to even: IEEE 754 binary16. */
-export function float16Bits(value: number): number {
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
-  const size = Math.abs(value);
-  if (Number.isNaN(value)) return 0x7e00;
-  if (size >= 65520) return sign | 0x7c00;
-  const exponent = size < 2 ** -14 ? -14 : Math.floor(Math.log2(size));
-  const ulp = 2 ** (exponent - 10);
-  const whole = Math.floor(size / ulp);
-  const rest = size / ulp - whole;
-  const rounded = rest > 0.5 || (rest === 0.5 && whole % 2 === 1) ? whole + 1 : whole;
-  // Below 2^-14 the exponent field is 0; above, the leading one of the fraction adds 1 to it.
-  return sign | (((exponent + 14) << 10) + rounded);
+/** A float32, given as its bits, as IEEE 754 binary16: 5 bits of exponent, 10 of fraction, ties to even. */
+function halfOf(bits: number): number {
+  const sign = bits >>> 16 & 0x8000;
+  const size = bits & 0x7fffffff;
+  if (size >= 0x7f800000) return size > 0x7f800000 ? 0x7e00 : sign | 0x7c00; // NaN, infinity
+  const exponent = (size >>> 23) - 112; // 127 is the bias there, 15 here
+  if (exponent > 30) return sign | 0x7c00;
+  if (exponent < -10) return sign;
+  const fraction = size & 0x7fffff;
+  // Below the smallest normal number the leading one stands among the bits of the fraction.
+  const [kept, shift] = exponent > 0 ? [exponent << 23 | fraction, 13] : [0x800000 | fraction, 14 - exponent];
+  const [half, rest] = [kept >>> shift, kept & (1 << shift) - 1];
+  const tie = 1 << shift - 1;
+  return sign | half + (rest > tie || (rest === tie && (half & 1) === 1) ? 1 : 0);
+}
+
+/** Values as IEEE 754 binary16; beyond 65520 they are infinite. */
+export function float16Bits(values: Float32Array): Uint16Array<ArrayBuffer> {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const halves = new Uint16Array(words.length);
+  for (let i = 0; i < words.length; i++) halves[i] = halfOf(words[i] as number);
+  return halves;
 }
 
 /** Weights as float16 with the same shape. */
 export function halfTensor(name: string, shape: readonly number[], values: Float32Array): OnnxTensor {
-  const bits = Uint16Array.from(values, float16Bits);
+  const bits = float16Bits(values);
   const bad = bits.findIndex((word) => (word & 0x7c00) === 0x7c00);
   if (bad >= 0) {
     throw new RangeError(
@@ -45,16 +54,22 @@ export function quantize(
   [rows, columns]: readonly [number, number],
   along: "rows" | "columns",
 ): { readonly scales: Float32Array; readonly bytes: Uint8Array } {
-  const scaleAt = (i: number): number => along === "rows" ? Math.floor(i / columns) : i % columns;
-  const largest = new Float32Array(along === "rows" ? rows : columns);
-  values.forEach((value, i) => {
-    largest[scaleAt(i)] = Math.max(largest[scaleAt(i)] as number, Math.abs(value));
-  });
+  const byRow = along === "rows";
+  const largest = new Float32Array(byRow ? rows : columns);
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++, i++) {
+      const at = byRow ? row : column;
+      const size = Math.abs(values[i] as number);
+      if (size > (largest[at] as number)) largest[at] = size;
+    }
+  }
   const scales = largest.map((size) => size === 0 ? 1 : size / 127);
-  const bytes = Uint8Array.from(
-    values,
-    (value, i) => Math.round(value / (scales[scaleAt(i)] as number)) + zeroPoint,
-  );
+  const bytes = new Uint8Array(values.length);
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++, i++) {
+      bytes[i] = Math.round((values[i] as number) / (scales[byRow ? row : column] as number)) + zeroPoint;
+    }
+  }
   return { scales, bytes };
 }
 
