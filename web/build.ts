@@ -135,15 +135,15 @@ export async function buildPage(model: string, output: string): Promise<void> {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      model: { type: "string", default: "build/bible-albert" },
-      output_dir: { type: "string", default: "build/web" },
-      serve: { type: "boolean", default: false },
-      port: { type: "string", default: "8000" },
-    },
-  });
   try {
+    const { values } = parseArgs({
+      options: {
+        model: { type: "string", default: "build/bible-albert" },
+        output_dir: { type: "string", default: "build/web" },
+        serve: { type: "boolean", default: false },
+        port: { type: "string", default: "8000" },
+      },
+    });
     await buildPage(values.model, values.output_dir);
     process.stdout.write(
       `${values.output_dir}: the page with ${values.model}; any static server can give it out\n`,
