@@ -1,11 +1,13 @@
 /**
- * The two configurations: architecture and run. Defaults with their source, validation that names every mistake, presets.
+ * The configurations: architecture, pretraining and fine-tuning. Defaults with their source, validation that names every mistake, presets.
  *
  * @module
  */
 export { albertConfigToJson, parseAlbertConfig } from "./albert.ts";
 export type { AlbertConfig, HiddenActivation } from "./albert.ts";
 export { nearestName } from "./fields.ts";
+export { parseFinetuneConfig } from "./finetuning.ts";
+export type { FinetuneConfig, FinetuneTask } from "./finetuning.ts";
 export { learningRecipe } from "./learning.ts";
 export type { LearningPresetName } from "./learning.ts";
 export { albertPreset } from "./presets.ts";

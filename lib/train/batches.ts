@@ -60,13 +60,16 @@ export type TrainingExample = {
  * for await (const _ of readBatches(empty, { batchSize: 1 })) assert.fail();
  * ```
  */
-export type TrainingExamples =
-  | readonly TrainingExample[]
+export type TrainingExamples = Examples<TrainingExample>;
+
+/** The same for records of any arrays. */
+export type Examples<Example extends object> =
+  | readonly Example[]
   | {
-    (): AsyncIterable<TrainingExample> | Iterable<TrainingExample>;
+    (): AsyncIterable<Example> | Iterable<Example>;
     (wanted: (example: number) => boolean):
-      | AsyncIterable<TrainingExample | undefined>
-      | Iterable<TrainingExample | undefined>;
+      | AsyncIterable<Example | undefined>
+      | Iterable<Example | undefined>;
   };
 
 /**
@@ -81,7 +84,10 @@ export type TrainingExamples =
  * assert.equal(typeof rows, "function");
  * ```
  */
-export type Batch = TrainingExample & {
+export type Batch = BatchOf<TrainingExample>;
+
+/** The same for records of any arrays. */
+export type BatchOf<Example extends object> = Example & {
   /** Examples in the batch, B. */
   readonly size: number;
   /** Examples read before this batch and with it, counted over all epochs. */
@@ -114,16 +120,6 @@ export type BatchOptions = {
   /** Examples to skip: the `position` of the last batch that was used, default 0. */
   readonly position?: number;
 };
-
-const keys = [
-  "input_ids",
-  "input_mask",
-  "segment_ids",
-  "masked_lm_positions",
-  "masked_lm_ids",
-  "masked_lm_weights",
-  "next_sentence_labels",
-] as const;
 
 /** Hands out values in shuffled order: value n comes from a random place of the buffer, drawn by hash of seed and n. */
 function openShuffle<Value>(size: number, seed: number, buffer: Value[] = [], drawn: number = 0) {
@@ -162,29 +158,33 @@ function placeAt(position: number, size: number, seed: number): Place {
   return { taken, buffered };
 }
 
-/** Stacks examples of equal lengths. */
-export function stackExamples(examples: readonly TrainingExample[], position: number = 0): Batch {
-  const first = examples[0];
-  if (first === undefined) throw new RangeError("Cannot make a batch: there is no example");
-  const stacked: Partial<Record<(typeof keys)[number], Int32Array | Float32Array>> = {};
-  for (const key of keys) {
-    const width = first[key].length;
-    const values = key === "masked_lm_weights"
-      ? new Float32Array(width * examples.length)
-      : new Int32Array(width * examples.length);
-    examples.forEach((example, row) => {
-      if (example[key].length !== width) {
+type Arrays = { readonly [key: string]: Int32Array | Float32Array };
+
+/** Stacks examples of equal lengths: every array that the first one has. */
+function stackExamples<Example extends object>(
+  examples: readonly Example[],
+  position: number = 0,
+): BatchOf<Example> {
+  const rows = examples as readonly Arrays[];
+  const stacked: Record<string, Int32Array | Float32Array> = {};
+  for (const [key, { length: width, constructor }] of Object.entries(rows[0] ?? {})) {
+    const values = constructor === Float32Array
+      ? new Float32Array(width * rows.length)
+      : new Int32Array(width * rows.length);
+    rows.forEach((example, row) => {
+      const own = example[key];
+      if (own?.length !== width) {
         throw new RangeError(
           `Cannot make a batch: ${key} has ${width} values in one example and ${
-            example[key].length
+            own?.length ?? "none"
           } in another`,
         );
       }
-      values.set(example[key], row * width);
+      values.set(own, row * width);
     });
     stacked[key] = values;
   }
-  return { ...stacked as unknown as TrainingExample, size: examples.length, position };
+  return { ...stacked as Example, size: examples.length, position };
 }
 
 /**
@@ -213,8 +213,8 @@ export function stackExamples(examples: readonly TrainingExample[], position: nu
  * assert.deepEqual(seen, [[1, 2], [3]]);
  * ```
  */
-export async function* readBatches(
-  source: TrainingExamples,
+export async function* readBatches<Example extends object = TrainingExample>(
+  source: Examples<Example>,
   {
     batchSize,
     repeat = false,
@@ -223,21 +223,21 @@ export async function* readBatches(
     dropRemainder = false,
     position = 0,
   }: BatchOptions,
-): AsyncGenerator<Batch> {
+): AsyncGenerator<BatchOf<Example>> {
   if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
     throw new RangeError(`Cannot read batches: batchSize must be a whole number from 1, it is ${batchSize}`);
   }
   // Only an endless reading knows without reading how many examples went in; others are small.
   const place = placeAt(repeat ? position : 0, shuffleBuffer, seed);
   const waiting = new Map(place.buffered.map((number, at) => [number, at]));
-  const buffer: TrainingExample[] = new Array(place.buffered.length);
+  const buffer: Example[] = new Array(place.buffered.length);
   const { push, rest } = openShuffle(shuffleBuffer, seed, buffer, repeat ? position : 0);
-  let rows: TrainingExample[] = [];
+  let rows: Example[] = [];
   let read = repeat ? position : 0; // handed out
   let number = 0; // of the next example, over all epochs
   const isWanted = (each: number): boolean => each >= place.taken || waiting.has(each);
   // One generator and no chain of them: a hop of an async generator costs as much as stacking a record.
-  const add = (example: TrainingExample | undefined): Batch | undefined => {
+  const add = (example: Example | undefined): BatchOf<Example> | undefined => {
     if (example === undefined || ++read <= position) return undefined;
     rows.push(example);
     if (rows.length < batchSize) return undefined;
@@ -246,7 +246,7 @@ export async function* readBatches(
     return batch;
   };
   /** Takes the next example of the source; those before the place fill the buffer or are left out. */
-  const next = (example: TrainingExample | undefined): Batch | undefined => {
+  const next = (example: Example | undefined): BatchOf<Example> | undefined => {
     const own = number++;
     if (own >= place.taken) return example && add(push(example));
     const at = waiting.get(own);

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type AlbertConfig, albertConfigToJson, parseAlbertConfig } from "../config/mod.ts";
 import { CorruptFileError, readSafetensorsFile } from "../formats/mod.ts";
-import { albertParameters } from "../model/mod.ts";
+import { albertParameters, type ParameterSpec } from "../model/mod.ts";
 import {
   type PackedCheckpoint,
   stepName,
@@ -107,8 +107,12 @@ function slots(m: NamedValues, v: NamedValues): NamedValues {
 /** What is saved of a run. */
 export type SavedRun = Omit<Required<Checkpoint>, "path">;
 
-/** How it is saved: `keep` checkpoints beside those of the steps in `protect`, with `attachments` as files. */
+/**
+ * How it is saved: `keep` checkpoints beside those of the steps in `protect`, with `attachments` as files. `weights` lists
+ * names and shapes, by default those of the pretrained model.
+ */
 export type SaveOptions = {
+  readonly weights?: readonly ParameterSpec[];
   readonly keep: number;
   readonly protect?: readonly number[];
   readonly attachments?: { readonly [name: string]: Uint8Array };
@@ -118,9 +122,9 @@ export type SaveOptions = {
 export function packCheckpoint(
   folder: string,
   { config, parameters, m, v, state }: SavedRun,
-  { keep, protect = [], attachments = {} }: SaveOptions,
+  { keep, protect = [], attachments = {}, weights = albertParameters(config) }: SaveOptions,
 ): PackedCheckpoint {
-  const shapes = new Map(albertParameters(config).map(({ name, shape }) => [name, shape]));
+  const shapes = new Map(weights.map(({ name, shape }) => [name, shape]));
   const encoder = new TextEncoder();
   const text = (content: string) => ({ bytes: encoder.encode(content) });
   const tensors = (values: NamedValues, of: (name: string) => string) => ({
@@ -200,8 +204,8 @@ function valuesOf(path: string): Record<string, Float32Array> {
   );
 }
 
-function checkShapes(path: string, config: AlbertConfig, values: NamedValues): void {
-  for (const { name, shape } of albertParameters(config)) {
+function checkShapes(path: string, weights: readonly ParameterSpec[], values: NamedValues): void {
+  for (const { name, shape } of weights) {
     const wanted = shape.reduce((product, size) => product * size, 1);
     const found = values[name]?.length;
     if (found !== wanted) {
@@ -234,9 +238,14 @@ function checkShapes(path: string, config: AlbertConfig, values: NamedValues): v
  * ```
  */
 export function readCheckpoint(path: string): Checkpoint {
+  return readVerified(findCheckpoint(path));
+}
+
+/** The verified folder that a path names: a `step-…` folder, or the newest one of an output_dir. */
+export function findCheckpoint(path: string): string {
   if (existsSync(join(path, "manifest.json"))) {
     offering(path, () => verifyCheckpoint(path));
-    return readVerified(path);
+    return path;
   }
   const { path: found, damaged } = newestWhole(path);
   if (damaged !== undefined && found !== undefined) throw withOffer(damaged, found);
@@ -247,7 +256,7 @@ export function readCheckpoint(path: string): Checkpoint {
       : `there is no checkpoint in ${path}`;
     throw new Error(`Cannot read a checkpoint: ${reason}; name a step-… folder`);
   }
-  return readVerified(found);
+  return found;
 }
 
 const withOffer = (error: CorruptFileError, whole: string): CorruptFileError =>
@@ -273,12 +282,28 @@ function offering(path: string, check: () => void): void {
   }
 }
 
-/** Reads a checkpoint whose files were verified; its shapes are still checked. */
-export function readVerified(path: string): Checkpoint {
+/** File of a checkpoint that says for which task it was fine-tuned; one without it was pretrained. */
+export const taskFile = "task.json";
+
+/**
+ * Reads a checkpoint whose files were verified; its shapes are still checked. `weightsOf` lists those it must hold, by default
+ * those of the pretrained model.
+ */
+export function readVerified(
+  path: string,
+  weightsOf?: (config: AlbertConfig) => readonly ParameterSpec[],
+): Checkpoint {
   const file = join(path, "albert_config.json");
   const config = parseAlbertConfig(JSON.parse(readFileSync(file, "utf8")), { path: file });
+  if (weightsOf === undefined && existsSync(join(path, taskFile))) {
+    throw new TypeError(
+      `Cannot use the checkpoint ${path} here: it is fine-tuned, so it has no heads of pretraining; ` +
+        "albert predict uses it, albert finetune and albert search can start from the one it was made from",
+    );
+  }
+  const weights = (weightsOf ?? albertParameters)(config);
   const parameters = valuesOf(join(path, "model.safetensors"));
-  checkShapes(path, config, parameters);
+  checkShapes(path, weights, parameters);
   const state = JSON.parse(readFileSync(join(path, "state.json"), "utf8")) as RunState;
   if (!existsSync(join(path, "optimizer.safetensors"))) return { path, config, parameters, state };
   const moments = valuesOf(join(path, "optimizer.safetensors"));
@@ -287,7 +312,7 @@ export function readVerified(path: string): Checkpoint {
       Object.keys(parameters).map((name) => [name, moments[`${name}/${slot}`] as Float32Array]),
     );
   const [m, v] = [pick("adam_m"), pick("adam_v")];
-  checkShapes(path, config, m);
-  checkShapes(path, config, v);
+  checkShapes(path, weights, m);
+  checkShapes(path, weights, v);
   return { path, config, parameters, m, v, state };
 }

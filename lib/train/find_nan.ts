@@ -6,11 +6,11 @@
 import type { Engine, Tensor, TensorType } from "../tensor/mod.ts";
 import type { NamedValues } from "./checkpoint.ts";
 import type { NotFinite } from "./not_finite.ts";
-import type { PretrainControls, PretrainOptions } from "./run_types.ts";
+import type { ProgramArrays } from "./objective.ts";
+import type { PretrainControls, RunOptions } from "./run_types.ts";
 import { type StagePlace, startOf } from "./start.ts";
-import { downloadAll, dropoutKey, parameterTypes, stepParts, type TrainStep } from "./step.ts";
+import { downloadAll, dropoutKey, stepParts, type TrainStep, typesOf } from "./step.ts";
 import { batchesOf, beginning, oneStep, rateOf, readStep, release } from "./stepping.ts";
-import { type BatchArrays, batchTypes } from "./totals.ts";
 import { watch } from "./watch.ts";
 
 /** Seconds that a repetition may take without being asked for. */
@@ -27,8 +27,8 @@ export type FailedRun = {
 
 /** Says where the first value that is no number came from, as the end of a message; empty when it cannot be said. */
 export async function locateNaN(
-  options: PretrainOptions,
-  controls: PretrainControls,
+  options: RunOptions,
+  controls: Pick<PretrainControls, "engine" | "signal" | "onProgress">,
   bad: NotFinite,
   { stage, trainStep, checkpoint, secondsPerStep }: FailedRun,
 ): Promise<string> {
@@ -64,7 +64,7 @@ export async function locateNaN(
 
 /** Takes one step with every value watched: its gradients, batch by batch, then its update. */
 async function watchedStep(
-  options: PretrainOptions,
+  options: RunOptions,
   engine: Engine,
   now: Awaited<ReturnType<typeof beginning>>,
   batches: ReturnType<typeof batchesOf>,
@@ -104,13 +104,13 @@ async function watchedStep(
 
 type StepArguments = {
   readonly parameters: NamedValues;
-  readonly batch: BatchArrays;
+  readonly batch: ProgramArrays;
   readonly key: Uint32Array;
 };
 
 /** The gradients of one batch. */
-function watchGradients({ config, run }: PretrainOptions, engine: Engine, args: StepArguments) {
-  const { differentiate } = stepParts(config, run, 1);
+function watchGradients({ run, objective }: RunOptions, engine: Engine, args: StepArguments) {
+  const { differentiate } = stepParts(objective, run, 1);
   return watch(
     ({ parameters, batch, key }) => {
       const { gradients, sums } = differentiate(parameters, batch, key);
@@ -122,8 +122,8 @@ function watchGradients({ config, run }: PretrainOptions, engine: Engine, args: 
       };
     },
     {
-      parameters: parameterTypes(config),
-      batch: batchTypes(run.train_batch_size, run.max_seq_length, run.max_predictions_per_seq),
+      parameters: typesOf(objective.parameters),
+      batch: objective.batchTypes,
       key: { dtype: "uint32", shape: [2] } as TensorType,
     },
     args,
@@ -136,9 +136,9 @@ type UpdateArguments = { readonly [Name in "parameters" | "m" | "v" | "sum"]: Na
 };
 
 /** The change of weights and moments by summed gradients. */
-function watchUpdate({ config, run }: PretrainOptions, engine: Engine, given: UpdateArguments) {
-  const types = parameterTypes(config);
-  const { update } = stepParts(config, run, 1);
+function watchUpdate({ run, objective }: RunOptions, engine: Engine, given: UpdateArguments) {
+  const types = typesOf(objective.parameters);
+  const { update } = stepParts(objective, run, 1);
   const kinds = {
     "the weight": "parameters",
     "the first moment of": "m",

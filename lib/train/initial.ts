@@ -3,7 +3,7 @@
  * by `albertParameters`; the truncated normal is TensorFlow's: drawn again beyond two deviations.
  */
 import type { AlbertConfig } from "../config/mod.ts";
-import { albertParameters } from "../model/mod.ts";
+import { albertParameters, type ParameterSpec } from "../model/mod.ts";
 import { hashBits, keyWords, sizeOf } from "../tensor/mod.ts";
 
 const uniform = (seed: readonly [number, number], index: number): number =>
@@ -39,8 +39,17 @@ function truncatedNormal(length: number, deviation: number, key: readonly [numbe
  * ```
  */
 export function initialParameters(config: AlbertConfig, seed: number): Record<string, Float32Array> {
+  return initialValues(albertParameters(config), config, seed);
+}
+
+/** Fresh values of any list of weights; each depends on its place in the list. */
+export function initialValues(
+  weights: readonly ParameterSpec[],
+  config: AlbertConfig,
+  seed: number,
+): Record<string, Float32Array> {
   const [low, high] = keyWords(seed) as unknown as readonly [number, number]; // two words
-  const entries = albertParameters(config).map(({ name, shape, init }, index) => {
+  const entries = weights.map(({ name, shape, init }, index) => {
     const length = sizeOf(shape);
     // A key per weight: hashed seed and position in the list.
     const key = [hashBits(low, high, 2 * index), 2 * index + 1] as const;

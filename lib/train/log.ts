@@ -20,6 +20,7 @@ import type { PretrainingConfig } from "../config/mod.ts";
 import { tensorboardHeader, tensorboardScalars, writeFileAtomic } from "../formats/mod.ts";
 import type { EarlyStop } from "./checkpoint.ts";
 import { failedWrite } from "./checkpoint_files.ts";
+import type { HasLoss } from "./objective.ts";
 import type { StepMetrics } from "./run_types.ts";
 
 /** Where a run stands, as `trainer_state.json` says it; names as in the Hugging Face trainer where it has them. */
@@ -37,7 +38,7 @@ export type TrainerState = {
 /** The files of a log. */
 export type RunLog = {
   /** Adds a line to metrics.jsonl and to the event file. */
-  readonly line: (metrics: StepMetrics) => void;
+  readonly line: (metrics: StepMetrics<HasLoss>) => void;
   /** Replaces trainer_state.json: at once when the status changes, else at most once a second. */
   readonly state: (state: TrainerState) => void;
   /** Waits until the lines are on the disk: a checkpoint that outlives a power failure must not outlive its log. */
@@ -48,7 +49,7 @@ export type RunLog = {
 const betweenStates = 1000;
 
 /** Curves of a log line by TensorBoard tag; what is no finite number is left out. */
-export function curvesOf(line: StepMetrics): Record<string, number> {
+export function curvesOf(line: StepMetrics<HasLoss>): Record<string, number> {
   const { step: _, stage: _stage, evaluation, ...train } = line;
   const curves: Record<string, number> = {};
   for (const [group, values] of [["train", train], ["held_out", evaluation ?? {}]] as const) {
@@ -96,7 +97,7 @@ function openMetrics(
 }
 
 /** An event file that begins with its first line. */
-function openEvents(folder: string, step: number): (line: StepMetrics) => void {
+function openEvents(folder: string, step: number): (line: StepMetrics<HasLoss>) => void {
   let path: string | undefined;
   return (line) => {
     const wallTime = Date.now() / 1000;

@@ -5,26 +5,25 @@
 import { albertConfigToJson, type PretrainingConfig } from "../config/mod.ts";
 import type { Progress } from "../progress.ts";
 import { deviceArray, type Engine } from "../tensor/mod.ts";
-import type { Batch } from "./batches.ts";
+import type { BatchOf } from "./batches.ts";
 import { type EarlyStop, packCheckpoint, type RunState } from "./checkpoint.ts";
-import type { Evaluator } from "./evaluate.ts";
 import { watchFirstSteps } from "./first_steps.ts";
 import type { RunLog, TrainerState } from "./log.ts";
 import { NotFinite, refuseBadWeights } from "./not_finite.ts";
-import type { PretrainControls, PretrainOptions, StepMetrics } from "./run_types.ts";
+import type { HasLoss, Objective, RepeatedEvaluation } from "./objective.ts";
+import type { PretrainControls, RunOptions, StepMetrics } from "./run_types.ts";
 import type { Saver } from "./saver.ts";
 import { hashOf, type StagePlace, type Start } from "./start.ts";
 import { downloadAll, stateTotals, type TrainStep } from "./step.ts";
 import { breathe, type Moving, oneStep, rateOf } from "./stepping.ts";
-import { metricsOf, totalsLength } from "./totals.ts";
 
 /** What a run works with. */
-export type Machinery = {
+export type Machinery<M extends HasLoss = HasLoss> = {
   readonly start: Start;
   readonly stage: StagePlace | undefined;
   readonly trainStep: TrainStep;
-  readonly evaluator: Evaluator | undefined;
-  readonly batches: AsyncGenerator<Batch>;
+  readonly evaluator: RepeatedEvaluation<M> | undefined;
+  readonly batches: AsyncGenerator<BatchOf<object>>;
 };
 
 /** The step at which a run ends. */
@@ -45,21 +44,21 @@ export function stateOf(now: Moving, run: PretrainingConfig, status: TrainerStat
 }
 
 /** What a run gives while it goes. */
-export type Outputs = {
-  readonly now: Moving;
+export type Outputs<M extends HasLoss = HasLoss> = {
+  readonly now: Moving<M>;
   readonly files: RunLog;
-  readonly log: StepMetrics[];
+  readonly log: StepMetrics<M>[];
   readonly saver: Saver;
 };
 
 const due = (every: number, step: number): boolean => every > 0 && step % every === 0;
 
 /** Steps until the run ends or is stopped. */
-export async function loop(
-  options: PretrainOptions,
-  controls: PretrainControls,
-  { start, trainStep, evaluator, batches }: Machinery,
-  { now, files, log, saver }: Outputs,
+export async function loop<M extends HasLoss>(
+  options: RunOptions<M>,
+  controls: PretrainControls<M>,
+  { start, trainStep, evaluator, batches }: Machinery<M>,
+  { now, files, log, saver }: Outputs<M>,
 ): Promise<void> {
   const { run } = options;
   const { onStep, onProgress, onFirstSteps, signal } = controls;
@@ -81,7 +80,7 @@ export async function loop(
     const logging = now.step >= target || evaluating || due(run.log_every, now.step);
     // Who asks to stop does not wait for an evaluation: the next run makes up for it, so that its curve has no gap.
     now.pending = asked && logging;
-    const best = evaluating && !asked && await evaluateNow(now, run, evaluator);
+    const best = evaluating && !asked && await evaluateNow(now, options, evaluator);
     last ||= now.stopped;
     if ((logging || now.stopped) && !asked) {
       const line = await logLine(options, now, controls.engine, evaluating);
@@ -98,7 +97,7 @@ export async function loop(
     const time = performance.now();
     if (time - reported > 200 || last) {
       reported = time;
-      onProgress?.(progress(now, target, log));
+      onProgress?.(progress(options.objective.stage, now, target, log));
     }
     if (time - breathed > 50 || last) {
       await breathe();
@@ -112,10 +111,14 @@ export const isOver = (early: EarlyStop | undefined, { early_stop }: Pretraining
   early_stop > 0 && early !== undefined && early.waited >= early_stop;
 
 /** Evaluates, and counts for the early stop; only evaluations that are due count, so that a resume changes nothing. */
-async function evaluateNow(now: Moving, run: PretrainingConfig, evaluator: Evaluator): Promise<boolean> {
+async function evaluateNow<M extends HasLoss>(
+  now: Moving<M>,
+  { run, objective }: RunOptions<M>,
+  evaluator: RepeatedEvaluation<M>,
+): Promise<boolean> {
   now.evaluation = await evaluator.run(now.device.parameters);
   if (run.early_stop === 0 || !due(run.eval_every, now.step)) return false;
-  const loss = now.evaluation.masked_lm_mask_loss;
+  const loss = objective.watched(now.evaluation);
   const better = now.early === undefined || loss < now.early.best_loss;
   now.early = better || now.early === undefined
     ? { best_loss: loss, best_step: now.step, waited: 0 }
@@ -124,33 +127,41 @@ async function evaluateNow(now: Moving, run: PretrainingConfig, evaluator: Evalu
   return better;
 }
 
-function progress({ step }: Moving, total: number, log: readonly StepMetrics[]): Progress {
+function progress(
+  stage: string,
+  { step }: Moving,
+  total: number,
+  log: readonly StepMetrics<HasLoss>[],
+): Progress {
   const line = log[log.length - 1];
   const note = line === undefined ? {} : { note: `loss ${line.loss.toFixed(2)}` };
-  return { stage: "pretrain", done: step, total, unit: "steps", ...note };
+  return { stage, done: step, total, unit: "steps", ...note };
 }
 
 /** Means since the line before; the sums start again. */
-async function logLine(
-  { run }: PretrainOptions,
-  now: Moving,
+async function logLine<M extends HasLoss>(
+  { run, objective }: RunOptions<M>,
+  now: Moving<M>,
   engine: Engine,
   evaluated: boolean,
-): Promise<StepMetrics> {
+): Promise<StepMetrics<M>> {
   const began = performance.now();
   const totals = await now.device.totals.data(); // waits for the steps that are still running
   now.busy += performance.now() - began;
-  refuseNaN(totals, now);
-  const metrics = metricsOf(totals);
+  refuseNaN(totals, now, objective);
+  const metrics = objective.metricsOf(totals);
   now.device.totals.dispose();
-  now.device = { ...now.device, totals: await deviceArray(new Float32Array(stateTotals), { engine }) };
+  now.device = {
+    ...now.device,
+    totals: await deviceArray(new Float32Array(stateTotals(objective)), { engine }),
+  };
   const tokens = now.timed * run.train_batch_size * run.gradient_accumulation_steps * run.max_seq_length;
-  const line: StepMetrics = {
+  const line: StepMetrics<M> = {
     step: now.step,
     ...(now.stage === undefined ? {} : { stage: now.stage.number }),
     ...metrics,
     learning_rate: rateOf({ ...now, step: now.step - 1 }, run),
-    gradient_norm: (totals[totalsLength] ?? NaN) / now.counted,
+    gradient_norm: (totals[objective.totalsLength] ?? NaN) / now.counted,
     tokens_per_second: Math.round(tokens / Math.max(now.busy, 1e-3) * 1000),
     ...(evaluated && now.evaluation !== undefined ? { evaluation: now.evaluation } : {}),
   };
@@ -159,7 +170,11 @@ async function logLine(
 }
 
 /** Stops a run whose sums are no numbers any more and names the step at which that began. */
-function refuseNaN(totals: ArrayLike<number>, now: Moving): void {
+function refuseNaN(
+  totals: ArrayLike<number>,
+  now: Moving,
+  { metricsOf, totalsLength }: Pick<Objective, "metricsOf" | "totalsLength">,
+): void {
   const { loss } = metricsOf(totals);
   const norm = totals[totalsLength] ?? NaN;
   const good = totals[totalsLength + 1] ?? NaN;
@@ -171,14 +186,14 @@ function refuseNaN(totals: ArrayLike<number>, now: Moving): void {
 
 /** Copies the run from the device and hands it to the saver; with `last` it is written when this returns. */
 export async function save(
-  { config, run, attachments, hashes }: PretrainOptions,
+  { config, run, attachments, hashes, objective }: RunOptions,
   now: Moving,
   saver: Saver,
   last: boolean,
 ): Promise<void> {
   const { totals } = now.device;
   const sums = Array.from(await totals.data());
-  if (now.counted > 0) refuseNaN(sums, now);
+  if (now.counted > 0) refuseNaN(sums, now, objective);
   const [parameters, m, v] = [
     await downloadAll(now.device.parameters),
     await downloadAll(now.device.m),
@@ -199,6 +214,7 @@ export async function save(
   };
   const packed = packCheckpoint(run.output_dir, { config, parameters, m, v, state }, {
     keep: run.keep_checkpoint_max,
+    weights: objective.parameters,
     ...(now.early === undefined ? {} : { protect: [now.early.best_step] }),
     ...(attachments === undefined ? {} : { attachments }),
   });
@@ -213,8 +229,8 @@ const stageState = (
 
 /** Saves a run that an error of its input ended; the error itself counts more than whether that works. */
 export async function saveAfter(
-  options: PretrainOptions,
-  { onNote }: PretrainControls,
+  options: RunOptions,
+  { onNote }: Pick<PretrainControls, "onNote">,
   now: Moving,
   saver: Saver,
 ): Promise<void> {

@@ -18,6 +18,7 @@ export { compareRecords, evaluateInDetail } from "./evaluate_detail.ts";
 export type { DetailedEvaluateOptions, DetailedMetrics, RecordSums } from "./evaluate_detail.ts";
 export { fillMask } from "./fill_mask.ts";
 export type { FillMaskOptions } from "./fill_mask.ts";
+export * from "./finetune/mod.ts";
 export { initialParameters } from "./initial.ts";
 export { readInitialWeights } from "./initial_weights.ts";
 export type { InitialWeights } from "./initial_weights.ts";

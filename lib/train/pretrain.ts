@@ -5,18 +5,26 @@
  */
 import { CorruptFileError } from "../formats/mod.ts";
 import type { NamedValues } from "./checkpoint.ts";
-import { makeEvaluator } from "./evaluate.ts";
 import { type FailedRun, locateNaN } from "./find_nan.ts";
 import { lockFolder } from "./lock.ts";
 import { openLog, type RunLog } from "./log.ts";
 import { isOver, loop, type Machinery, saveAfter, stateOf, targetOf } from "./loop.ts";
 import { NotFinite } from "./not_finite.ts";
+import type { HasLoss } from "./objective.ts";
+import { withPretraining } from "./pretraining_objective.ts";
 import { readyStep } from "./ready.ts";
-import type { PretrainControls, PretrainOptions, PretrainResult, StepMetrics } from "./run_types.ts";
+import type {
+  PretrainControls,
+  PretrainOptions,
+  PretrainResult,
+  RunOptions,
+  StepMetrics,
+} from "./run_types.ts";
 import { openSaver } from "./saver.ts";
 import { type StagePlace, startOf } from "./start.ts";
 import { downloadAll } from "./step.ts";
 import { batchesOf, beginning, describeEngine, type Moving, release } from "./stepping.ts";
+import type { Metrics } from "./totals.ts";
 
 /**
  * Trains ALBERT on masked pieces and sentence order.
@@ -62,6 +70,14 @@ export async function pretrain(
   options: PretrainOptions,
   controls: PretrainControls,
 ): Promise<PretrainResult> {
+  return await train(withPretraining(options), controls);
+}
+
+/** Any run, in a folder of its own. */
+export async function train<M extends HasLoss>(
+  options: RunOptions<M>,
+  controls: PretrainControls<M>,
+): Promise<PretrainResult<M>> {
   const { run } = options;
   const unlock = run.output_dir === "" ? () => {} : lockFolder(run.output_dir);
   try {
@@ -72,21 +88,22 @@ export async function pretrain(
 }
 
 /** How a run ended, with the moments that a next stage may carry on. */
-export type Ended = {
-  readonly result: PretrainResult;
+export type Ended<M extends HasLoss = Metrics> = {
+  readonly result: PretrainResult<M>;
   readonly m: NamedValues;
   readonly v: NamedValues;
 };
 
 /** The run, or one stage of a schedule, in a folder that is locked already. */
-export async function trainLocked(
-  options: PretrainOptions,
-  controls: PretrainControls,
+export async function trainLocked<M extends HasLoss>(
+  options: RunOptions<M>,
+  controls: PretrainControls<M>,
   stage?: StagePlace,
-): Promise<Ended> {
-  const { config, run, evalExamples } = options;
+): Promise<Ended<M>> {
+  const { run, objective } = options;
   const { engine } = controls;
-  if (run.early_stop > 0 && evalExamples === undefined) {
+  const evaluator = objective.evaluator(engine);
+  if (run.early_stop > 0 && evaluator === undefined) {
     throw new TypeError("Cannot stop early: there are no held-out examples; give --eval_input_file");
   }
   const start = startOf(options, stage);
@@ -102,14 +119,8 @@ export async function trainLocked(
     );
   }
   await controls.onStart?.({ step: start.step, checkpoint: start.checkpoint });
-  const trainStep = await readyStep(config, run, controls, { done: start.step, total: targetOf(run, start) });
+  const trainStep = await readyStep(options, controls, { done: start.step, total: targetOf(run, start) });
   if (trainStep.memory !== undefined) controls.onMemory?.(trainStep.memory);
-  const evaluator = evalExamples === undefined ? undefined : makeEvaluator(config, evalExamples, {
-    engine,
-    batchSize: run.eval_batch_size,
-    maxBatches: run.max_eval_steps,
-    maskTokenId: run.mask_token_id,
-  });
   const batches = batchesOf(options, start.position);
   try {
     return await runSteps(options, controls, { start, stage, trainStep, evaluator, batches });
@@ -120,18 +131,18 @@ export async function trainLocked(
   }
 }
 
-async function runSteps(
-  options: PretrainOptions,
-  controls: PretrainControls,
-  machinery: Machinery,
-): Promise<Ended> {
+async function runSteps<M extends HasLoss>(
+  options: RunOptions<M>,
+  controls: PretrainControls<M>,
+  machinery: Machinery<M>,
+): Promise<Ended<M>> {
   const { run } = options;
   const { start, stage, evaluator } = machinery;
   const now = await beginning(start, stage, options, controls.engine);
   now.stopped = isOver(now.early, run);
   const files = openLog(run, start.pending ? start.step - 1 : start.step);
   const saver = openSaver((path) => now.checkpoint = path);
-  const log: StepMetrics[] = [];
+  const log: StepMetrics<M>[] = [];
   const began = performance.now();
   try {
     await tellingStop(
@@ -167,8 +178,8 @@ async function runSteps(
 
 /** Says at once that a stop was heard, while the work is not done yet. */
 async function tellingStop(
-  { run }: PretrainOptions,
-  { signal, onNote }: PretrainControls,
+  { run }: Pick<RunOptions, "run">,
+  { signal, onNote }: Pick<PretrainControls, "signal" | "onNote">,
   work: () => Promise<void>,
 ): Promise<void> {
   const rest = run.gradient_accumulation_steps === 1
@@ -185,8 +196,8 @@ async function tellingStop(
 
 /** The error of a run whose numbers are none any more: where that began, and what to do. */
 async function advice(
-  options: PretrainOptions,
-  controls: PretrainControls,
+  options: RunOptions,
+  controls: Pick<PretrainControls, "engine" | "signal" | "onProgress">,
   { stage, trainStep }: Machinery,
   error: NotFinite,
   { checkpoint, secondsPerStep }: Pick<FailedRun, "checkpoint" | "secondsPerStep">,
@@ -200,12 +211,12 @@ async function advice(
   return error.advise(checkpoint, found);
 }
 
-async function ended(
-  { run }: PretrainOptions,
-  now: Moving,
+async function ended<M extends HasLoss>(
+  { run }: RunOptions<M>,
+  now: Moving<M>,
   files: RunLog,
-  log: readonly StepMetrics[],
-): Promise<Ended> {
+  log: readonly StepMetrics<M>[],
+): Promise<Ended<M>> {
   const interrupted = (now.step < targetOf(run, now) || now.pending) && !now.stopped;
   files.state(stateOf(now, run, interrupted ? "interrupted" : now.stopped ? "stopped early" : "finished"));
   const [parameters, m, v] = [
@@ -214,7 +225,7 @@ async function ended(
     await downloadAll(now.device.v),
   ];
   release(now.device);
-  const result: PretrainResult = {
+  const result: PretrainResult<M> = {
     step: now.step,
     parameters,
     log,

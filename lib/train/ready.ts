@@ -2,9 +2,9 @@
  * The step of a run made ready, with what a person should know meanwhile: that compiling goes on, where it takes long,
  * and which flags would do, where the step does not fit into memory.
  */
-import type { AlbertConfig, PretrainingConfig } from "../config/mod.ts";
+import type { PretrainingConfig } from "../config/mod.ts";
 import type { Progress } from "../progress.ts";
-import type { PretrainControls } from "./run_types.ts";
+import type { PretrainControls, RunOptions } from "./run_types.ts";
 import { makeTrainStep, type TrainStep } from "./step.ts";
 
 /** Milliseconds between two words about a compilation, and before the first one. */
@@ -35,18 +35,17 @@ function inFlags(error: unknown, run: PretrainingConfig): unknown {
  * @throws {RangeError} When an engine finds that it does not fit into memory.
  */
 export async function readyStep(
-  config: AlbertConfig,
-  run: PretrainingConfig,
+  { run, objective }: Pick<RunOptions, "run" | "objective">,
   { engine, onProgress }: Pick<PretrainControls, "engine" | "onProgress">,
   at: Pick<Progress, "done" | "total">,
 ): Promise<TrainStep> {
   const began = performance.now();
   const timer = setInterval(() => {
     const note = `compiling, ${Math.round((performance.now() - began) / 1000)} s`;
-    onProgress?.({ stage: "pretrain", ...at, unit: "steps", note });
+    onProgress?.({ stage: objective.stage, ...at, unit: "steps", note });
   }, between);
   try {
-    return await makeTrainStep(config, run, engine);
+    return await makeTrainStep(objective, run, engine);
   } catch (error) {
     throw inFlags(error, run);
   } finally {

@@ -4,8 +4,9 @@
 import type { AlbertConfig, PretrainingConfig } from "../config/mod.ts";
 import type { OnProgress } from "../progress.ts";
 import type { Engine, MemoryNeed } from "../tensor/mod.ts";
-import type { TrainingExamples } from "./batches.ts";
+import type { Examples, TrainingExamples } from "./batches.ts";
 import type { FirstSteps } from "./first_steps.ts";
+import type { HasLoss, Objective } from "./objective.ts";
 import type { Metrics } from "./totals.ts";
 
 /**
@@ -20,7 +21,7 @@ import type { Metrics } from "./totals.ts";
  * assert.equal(typeof point, "function");
  * ```
  */
-export type StepMetrics = Metrics & {
+export type StepMetrics<M extends HasLoss = Metrics> = M & {
   /** Updates done. */
   readonly step: number;
   /** In a schedule of stages: which one, from 1. */
@@ -32,7 +33,7 @@ export type StepMetrics = Metrics & {
   /** Positions per second, padding included, evaluation and saving left out. */
   readonly tokens_per_second: number;
   /** Held-out metrics, on the lines that have them. */
-  readonly evaluation?: Metrics;
+  readonly evaluation?: M;
 };
 
 /**
@@ -66,6 +67,14 @@ export type PretrainOptions = {
   readonly hashes?: { readonly [name: string]: string };
 };
 
+/** Any run as the machinery takes it. */
+export type RunOptions<M extends HasLoss = HasLoss> =
+  & Omit<PretrainOptions, "examples" | "evalExamples">
+  & {
+    readonly examples: Examples<object>;
+    readonly objective: Objective<M>;
+  };
+
 /**
  * How a run is driven.
  *
@@ -79,7 +88,7 @@ export type PretrainOptions = {
  * assert.equal(controls.engine.name, "reference");
  * ```
  */
-export type PretrainControls = {
+export type PretrainControls<M extends HasLoss = Metrics> = {
   /** The engine to run on. */
   readonly engine: Engine;
   /** Called once the folder is locked and the start is found, before anything is computed; in a schedule for every stage. */
@@ -91,7 +100,7 @@ export type PretrainControls = {
   /** Called once, when a few steps were taken and two seconds of them have passed; in a schedule for every stage. */
   readonly onFirstSteps?: (found: FirstSteps) => void;
   /** Called with every log line. */
-  readonly onStep?: (metrics: StepMetrics) => void | Promise<void>;
+  readonly onStep?: (metrics: StepMetrics<M>) => void | Promise<void>;
   /** Called a few times a second. */
   readonly onProgress?: OnProgress;
   /** Called with what the user should know, such as a damaged checkpoint that is passed over. */
@@ -112,15 +121,15 @@ export type PretrainControls = {
  * assert.equal(typeof finished, "function");
  * ```
  */
-export type PretrainResult = {
+export type PretrainResult<M extends HasLoss = Metrics> = {
   /** Updates done in all, those before a resume included. */
   readonly step: number;
   /** Weights by name. */
   readonly parameters: { readonly [name: string]: Float32Array };
   /** Log lines of this call. */
-  readonly log: readonly StepMetrics[];
+  readonly log: readonly StepMetrics<M>[];
   /** The last held-out metrics of this call. */
-  readonly evaluation?: Metrics;
+  readonly evaluation?: M;
   /** The last checkpoint, when there is an output_dir. */
   readonly checkpoint?: string;
   /** The signal stopped the run before its end. */

@@ -8,6 +8,7 @@ import type { TrainingExamples } from "./batches.ts";
 import { type FinishedStage, latestCheckpoint, readCheckpoint, type RunState } from "./checkpoint.ts";
 import { lockFolder } from "./lock.ts";
 import { trainLocked } from "./pretrain.ts";
+import { withPretraining } from "./pretraining_objective.ts";
 import type { PretrainControls, PretrainResult, StepMetrics } from "./run_types.ts";
 import { refuseChanges, type StagePlace } from "./start.ts";
 
@@ -148,7 +149,7 @@ async function runStages(
       ...(from === undefined ? {} : { from }),
     };
     const options = { config, run, ...data, ...(attachments === undefined ? {} : { attachments }) };
-    const { result, m, v } = await trainLocked(options, controls, place);
+    const { result, m, v } = await trainLocked(withPretraining(options), controls, place);
     log.push(...result.log);
     if (result.interrupted || number === stages.length || controls.signal?.aborted === true) {
       return { ...result, log, interrupted: result.interrupted || number < stages.length };

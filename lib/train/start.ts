@@ -10,7 +10,6 @@ import {
   parsePretrainingConfig,
   type PretrainingConfig,
 } from "../config/mod.ts";
-import { initialParameters } from "./initial.ts";
 import {
   type EarlyStop,
   type FinishedStage,
@@ -19,9 +18,8 @@ import {
   readVerified,
   type RunState,
 } from "./checkpoint.ts";
-import { readInitialWeights } from "./initial_weights.ts";
-import type { PretrainOptions } from "./run_types.ts";
-import { parameterTypes, zeroValues } from "./step.ts";
+import type { PretrainOptions, RunOptions } from "./run_types.ts";
+import { typesOf, zeroValues } from "./step.ts";
 
 /** What the first step starts from. */
 export type Start = {
@@ -131,35 +129,12 @@ function refuseArchitecture(now: AlbertConfig, before: AlbertConfig, folder: str
   );
 }
 
-/**
- * Puts weights of another run under the names of this one and says which. A table with more rows keeps its own rows behind
- * the given ones.
- */
-function warmStart(
-  config: AlbertConfig,
-  run: PretrainingConfig,
-  fresh: Record<string, Float32Array>,
-): string {
-  const fromGroup0 = run.init_from_group0;
-  const { parameters, path, missing, unexpected } = readInitialWeights(run.init_checkpoint, config, {
-    fromGroup0,
-  });
-  for (const [name, own] of Object.entries(fresh)) {
-    const given = parameters[fromGroup0 ? name.replace(/\/group_\d+\//, "/group_0/") : name];
-    if (given !== undefined) own.set(given);
-  }
-  return `start: ${Object.keys(fresh).length - missing.length} weights of ${path}` +
-    (missing.length === 0 ? "" : `; fresh, as it lacks them: ${missing.join(", ")}`) +
-    (unexpected.length === 0 ? "" : `; left aside: ${unexpected.join(", ")}`);
-}
-
 /** The first step of a stage: weights of the stage before, its moments or fresh ones, new data and a new clock. */
 function borderStart(
-  config: AlbertConfig,
+  zero: NamedValues,
   { parameters, m, v, step, checkpoint }: NonNullable<StagePlace["from"]>,
   moments: StagePlace["moments"],
 ): Start {
-  const zero = zeroValues(parameterTypes(config));
   const kept = moments === "carried" ? { m, v } : { m: zero, v: zero };
   const at = {
     step,
@@ -174,14 +149,15 @@ function borderStart(
 }
 
 /** Where the run begins: its own newest checkpoint, another run's weights, or fresh weights. */
-export function startOf(options: PretrainOptions, stage?: StagePlace): Start {
-  const { config, run } = options;
-  if (stage?.from !== undefined) return borderStart(config, stage.from, stage.moments);
+export function startOf(options: RunOptions, stage?: StagePlace): Start {
+  const { config, run, objective } = options;
+  const zero = zeroValues(typesOf(objective.parameters));
+  if (stage?.from !== undefined) return borderStart(zero, stage.from, stage.moments);
   const { path: own, damaged } = run.output_dir === ""
     ? { path: undefined, damaged: undefined }
     : newestWhole(run.output_dir);
   if (own !== undefined) {
-    const { config: before, parameters, m, v, state } = readVerified(own);
+    const { config: before, parameters, m, v, state } = readVerified(own, () => objective.parameters);
     refuseArchitecture(config, before, run.output_dir);
     refuseChanges(options, state, own);
     if ((state.stage?.number ?? 0) !== (stage?.number ?? 0)) {
@@ -192,7 +168,6 @@ export function startOf(options: PretrainOptions, stage?: StagePlace): Start {
           "choose another output_dir, or train with the same stages",
       );
     }
-    const zero = zeroValues(parameterTypes(config));
     const { step, position, totals, steps_in_totals: stepsInTotals, early_stop: earlyStop } = state;
     return {
       ...{ parameters, m: m ?? zero, v: v ?? zero, step, position, totals, stepsInTotals, earlyStop },
@@ -203,11 +178,9 @@ export function startOf(options: PretrainOptions, stage?: StagePlace): Start {
       ...(damaged === undefined ? {} : { passedOver: damaged.message }),
     };
   }
-  const parameters = initialParameters(config, run.seed);
-  const note = run.init_checkpoint === "" ? {} : { warmStart: warmStart(config, run, parameters) };
-  const zero = zeroValues(parameterTypes(config));
+  const { parameters, note } = objective.initial();
   return {
-    ...note,
+    ...(note === undefined ? {} : { warmStart: note }),
     parameters,
     m: zero,
     v: zero,

@@ -3,7 +3,7 @@
  * the device. With gradient accumulation there are two: one adds up gradients, the other updates.
  */
 import type { AlbertConfig, PretrainingConfig } from "../config/mod.ts";
-import { albertParameters, type NamedTensors, pretrainingLoss } from "../model/mod.ts";
+import { albertParameters, type NamedTensors, type ParameterSpec } from "../model/mod.ts";
 import {
   abs,
   add,
@@ -26,15 +26,8 @@ import {
   type TensorType,
   zeros,
 } from "../tensor/mod.ts";
+import type { HasLoss, Objective, ProgramArrays, ProgramTensors } from "./objective.ts";
 import { adamw, clipByGlobalNorm, lamb, type Updated } from "./optimizer.ts";
-import {
-  type BatchArrays,
-  batchTotals,
-  type BatchTypes,
-  batchTypes,
-  modelInputs,
-  totalsLength,
-} from "./totals.ts";
 
 /** Values on the device by name. */
 export type NamedArrays = { readonly [name: string]: DeviceArray };
@@ -56,7 +49,7 @@ export type TrainStep = {
    */
   readonly run: (
     state: DeviceState,
-    batches: readonly BatchArrays[],
+    batches: readonly ProgramArrays[],
     at: {
       readonly step: number;
       readonly learningRate: number;
@@ -70,14 +63,16 @@ export type TrainStep = {
 };
 
 /** Sums of batches, one for the gradient norm, one that counts the steps whose loss and norm are finite. */
-export const stateTotals: number = totalsLength + 2;
+export const stateTotals = ({ totalsLength }: Pick<Objective, "totalsLength">): number => totalsLength + 2;
 
-/** Types of all weights. */
-export function parameterTypes(config: AlbertConfig): Record<string, TensorType> {
-  return Object.fromEntries(
-    albertParameters(config).map(({ name, shape }) => [name, { dtype: "float32", shape }]),
-  );
+/** Types of weights. */
+export function typesOf(weights: readonly ParameterSpec[]): Record<string, TensorType> {
+  return Object.fromEntries(weights.map(({ name, shape }) => [name, { dtype: "float32", shape }]));
 }
+
+/** Types of all weights of the pretrained model. */
+export const parameterTypes = (config: AlbertConfig): Record<string, TensorType> =>
+  typesOf(albertParameters(config));
 
 /** The key of one batch's dropout: it depends on seed, step and batch only. */
 export function dropoutKey(seed: number, step: number, part: number): Uint32Array {
@@ -87,21 +82,22 @@ export function dropoutKey(seed: number, step: number, part: number): Uint32Arra
 
 const scalar: TensorType = { dtype: "float32", shape: [] };
 const keyType: TensorType = { dtype: "uint32", shape: [2] };
-const totalsType: TensorType = { dtype: "float32", shape: [stateTotals] };
+const totalsOf = (objective: Objective): TensorType => ({
+  dtype: "float32",
+  shape: [stateTotals(objective)],
+});
 const withNorm = (sums: Tensor, norm: Tensor, good: Tensor): Tensor =>
   concat([sums, reshape(norm, [1]), reshape(good, [1])]);
 
 /** 1 for a finite number, 0 for NaN and infinities: after a bad step every later one is bad, so a sum dates the first. */
 const finite = (x: Tensor): Tensor => cast(compare(abs(x), "le", 3.4e38), "float32");
 
-type BatchTensors = { readonly [Name in keyof BatchTypes]: Tensor };
-
 /** The halves of a step as graph functions. */
 export type StepParts = {
   /** Gradients of a batch, and its sums. */
   readonly differentiate: (
     parameters: NamedTensors,
-    batch: BatchTensors,
+    batch: ProgramTensors,
     key: Tensor,
   ) => { readonly gradients: NamedTensors; readonly sums: Tensor };
   /** Clips, and changes the weights. */
@@ -117,19 +113,23 @@ export type StepParts = {
  * The parts that both ways of running share, as graph functions. On several devices each has its part of the batch; sums
  * and the mean of the gradients go over all of them, so that every device makes the same update.
  */
-export function stepParts(config: AlbertConfig, run: PretrainingConfig, devices: number): StepParts {
+export function stepParts(
+  objective: Objective,
+  run: PretrainingConfig,
+  devices: number,
+): StepParts {
   const meanOverDevices = (x: Tensor): Tensor => devices === 1 ? x : mul(allReduce(x), 1 / devices);
   const differentiate: StepParts["differentiate"] = (parameters, batch, key) => {
-    const out = pretrainingLoss(parameters, modelInputs(batch), config, {
+    const { loss, totals } = objective.loss(parameters, batch, {
       dropoutKey: key,
       computeDtype: run.compute_dtype,
       remat: run.remat,
     });
-    const found = grad(out.loss, Object.values(parameters));
+    const found = grad(loss, Object.values(parameters));
     const gradients = Object.fromEntries(
       Object.keys(parameters).map((name, i) => [name, found[i] as Tensor]),
     );
-    return { gradients, sums: allReduce(batchTotals(out, batch)) };
+    return { gradients, sums: allReduce(totals) };
   };
   const update: StepParts["update"] = (parameters, raw, moments, learningRate) => {
     const whole = Object.fromEntries(Object.entries(raw).map(([name, g]) => [name, meanOverDevices(g)]));
@@ -143,14 +143,10 @@ export function stepParts(config: AlbertConfig, run: PretrainingConfig, devices:
   return { differentiate, update };
 }
 
-async function fusedStep(
-  config: AlbertConfig,
-  run: PretrainingConfig,
-  engine: Engine,
-  batch: BatchTypes,
-): Promise<TrainStep> {
-  const types = parameterTypes(config);
-  const { differentiate, update } = stepParts(config, run, engine.devices().length);
+async function fusedStep(objective: Objective, run: PretrainingConfig, engine: Engine): Promise<TrainStep> {
+  const types = typesOf(objective.parameters);
+  const batch = objective.batchTypes;
+  const { differentiate, update } = stepParts(objective, run, engine.devices().length);
   const program = await compile(
     (args) => {
       const { parameters, m, v, totals } = args;
@@ -159,7 +155,15 @@ async function fusedStep(
       const good = finite(add(norm, reduceSum(sums)));
       return { ...next, totals: add(totals, withNorm(sums, norm, good)) };
     },
-    { parameters: types, m: types, v: types, totals: totalsType, batch, learning_rate: scalar, key: keyType },
+    {
+      parameters: types,
+      m: types,
+      v: types,
+      totals: totalsOf(objective),
+      batch,
+      learning_rate: scalar,
+      key: keyType,
+    },
     { engine, donate: ["parameters", "m", "v", "totals"], split: ["batch"] },
   );
   return {
@@ -169,7 +173,7 @@ async function fusedStep(
         m,
         v,
         totals,
-        batch: batches[0] as BatchArrays,
+        batch: batches[0] as ProgramArrays,
         learning_rate: Float32Array.of(learningRate),
         key: dropoutKey(run.seed, step, 0),
       }),
@@ -185,13 +189,13 @@ function withMoments(need: MemoryNeed, types: Readonly<Record<string, TensorType
 }
 
 async function accumulatedStep(
-  config: AlbertConfig,
+  objective: Objective,
   run: PretrainingConfig,
   engine: Engine,
-  batch: BatchTypes,
 ): Promise<TrainStep> {
-  const types = parameterTypes(config);
-  const { differentiate, update } = stepParts(config, run, engine.devices().length);
+  const types = typesOf(objective.parameters);
+  const [batch, totalsType] = [objective.batchTypes, totalsOf(objective)];
+  const { differentiate, update } = stepParts(objective, run, engine.devices().length);
   const share = 1 / run.gradient_accumulation_steps;
   const collect = await compile(
     (args) => {
@@ -211,7 +215,7 @@ async function accumulatedStep(
   const apply = await compile(
     ({ parameters, m, v, sum, totals, learning_rate }) => {
       const { next, norm } = update(parameters, sum, { m, v }, learning_rate);
-      return { ...next, totals: add(totals, withNorm(zeros([totalsLength]), norm, finite(norm))) };
+      return { ...next, totals: add(totals, withNorm(zeros([objective.totalsLength]), norm, finite(norm))) };
     },
     { parameters: types, m: types, v: types, sum: types, totals: totalsType, learning_rate: scalar },
     { engine, donate: ["parameters", "m", "v", "sum", "totals"] },
@@ -245,14 +249,13 @@ async function accumulatedStep(
 }
 
 /** Makes the step of a run for batches of `train_batch_size` examples. */
-export async function makeTrainStep(
-  config: AlbertConfig,
+export async function makeTrainStep<M extends HasLoss>(
+  objective: Objective<M>,
   run: PretrainingConfig,
   engine: Engine,
 ): Promise<TrainStep> {
-  const batch = batchTypes(run.train_batch_size, run.max_seq_length, run.max_predictions_per_seq);
   const make = run.gradient_accumulation_steps === 1 ? fusedStep : accumulatedStep;
-  return await make(config, run, engine, batch);
+  return await make(objective, run, engine);
 }
 
 /** Zeros for every weight, for moments that start fresh. */

@@ -5,17 +5,16 @@
 import { setImmediate } from "node:timers";
 import type { PretrainingConfig } from "../config/mod.ts";
 import { deviceArray, type Engine } from "../tensor/mod.ts";
-import { type Batch, readBatches } from "./batches.ts";
+import { type BatchOf, readBatches } from "./batches.ts";
 import type { EarlyStop } from "./checkpoint.ts";
-import { checkIds } from "./evaluate.ts";
+import type { HasLoss, ProgramArrays } from "./objective.ts";
 import { learningRate } from "./optimizer.ts";
-import type { PretrainOptions } from "./run_types.ts";
+import type { RunOptions } from "./run_types.ts";
 import type { StagePlace, Start } from "./start.ts";
-import { type DeviceState, parameterTypes, stateTotals, type TrainStep, uploadAll } from "./step.ts";
-import { type BatchArrays, batchArrays, type Metrics, totalsLength } from "./totals.ts";
+import { type DeviceState, stateTotals, type TrainStep, typesOf, uploadAll } from "./step.ts";
 
 /** What changes from step to step. */
-export type Moving = {
+export type Moving<M extends HasLoss = HasLoss> = {
   device: DeviceState;
   step: number;
   position: number;
@@ -32,18 +31,23 @@ export type Moving = {
   checkpoint: string | undefined;
   /** The step that was saved last, or is being saved. */
   saved: number;
-  evaluation: Metrics | undefined;
+  evaluation: M | undefined;
   early: EarlyStop | undefined;
   stopped: boolean;
   /** The step is done, but its log line and evaluation wait for the next run. */
   pending: boolean;
 };
 
-async function uploadState(start: Start, { config }: PretrainOptions, engine: Engine): Promise<DeviceState> {
-  const types = parameterTypes(config);
+async function uploadState(
+  start: Start,
+  { objective }: RunOptions,
+  engine: Engine,
+): Promise<DeviceState> {
+  const types = typesOf(objective.parameters);
+  const { totalsLength } = objective;
   // Checkpoints of before the last sum was counted have good steps only.
   const totals = Float32Array.from(
-    { length: stateTotals },
+    { length: stateTotals(objective) },
     (_, i) => start.totals[i] ?? (i === totalsLength + 1 ? start.stepsInTotals : 0),
   );
   return {
@@ -59,12 +63,12 @@ export const describeEngine = (engine: Engine): string =>
   `${engine.name} (${engine.devices().map(({ name }) => name).join(" + ")})`;
 
 /** The beginning of a run on the device. */
-export async function beginning(
+export async function beginning<M extends HasLoss>(
   start: Start,
   stage: StagePlace | undefined,
-  options: PretrainOptions,
+  options: RunOptions<M>,
   engine: Engine,
-): Promise<Moving> {
+): Promise<Moving<M>> {
   return {
     device: await uploadState(start, options, engine),
     step: start.step,
@@ -85,7 +89,7 @@ export async function beginning(
 }
 
 /** The batches of a run from a position on. */
-export function batchesOf({ examples, run }: PretrainOptions, position: number): AsyncGenerator<Batch> {
+export function batchesOf({ examples, run }: RunOptions, position: number): AsyncGenerator<BatchOf<object>> {
   return readBatches(examples, {
     batchSize: run.train_batch_size,
     repeat: true,
@@ -93,18 +97,6 @@ export function batchesOf({ examples, run }: PretrainOptions, position: number):
     seed: run.seed,
     position,
   });
-}
-
-function checkBatch(batch: Batch, { config, run }: PretrainOptions): void {
-  const S = batch.input_ids.length / batch.size;
-  const P = batch.masked_lm_ids.length / batch.size;
-  if (S !== run.max_seq_length || P !== run.max_predictions_per_seq) {
-    throw new RangeError(
-      `Cannot train: the records have ${S} pieces and ${P} predictions, max_seq_length is ${run.max_seq_length} ` +
-        `and max_predictions_per_seq is ${run.max_predictions_per_seq}`,
-    );
-  }
-  checkIds(batch, config);
 }
 
 /** Lets signals, timers and messages be heard. */
@@ -132,18 +124,17 @@ function stopWatch(signal: AbortSignal, total: number): (done: number, began: nu
 
 /** Reads what one step takes. */
 export async function readStep(
-  options: PretrainOptions,
-  batches: AsyncGenerator<Batch>,
+  options: RunOptions,
+  batches: AsyncGenerator<BatchOf<object>>,
   between: (done: number) => Promise<void> = () => Promise.resolve(),
-): Promise<{ readonly parts: BatchArrays[]; readonly position: number }> {
-  const { run } = options;
-  const parts: BatchArrays[] = [];
+): Promise<{ readonly parts: ProgramArrays[]; readonly position: number }> {
+  const { run, objective } = options;
+  const parts: ProgramArrays[] = [];
   let position = 0;
   while (parts.length < run.gradient_accumulation_steps) {
     const { value } = await batches.next();
-    const batch = value as Batch; // the source repeats for ever
-    checkBatch(batch, options);
-    parts.push(batchArrays(batch, run.mask_token_id));
+    const batch = value as BatchOf<object>; // the source repeats for ever
+    parts.push(objective.batchArrays(batch));
     position = batch.position;
     if (run.gradient_accumulation_steps > 1) await between(parts.length);
   }
@@ -155,10 +146,10 @@ export async function readStep(
  * that everything but the batches stands where it stood before.
  */
 export async function oneStep(
-  options: PretrainOptions,
+  options: RunOptions,
   now: Moving,
   trainStep: TrainStep,
-  batches: AsyncGenerator<Batch>,
+  batches: AsyncGenerator<BatchOf<object>>,
   signal?: AbortSignal,
 ): Promise<boolean> {
   const began = performance.now();

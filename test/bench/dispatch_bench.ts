@@ -3,6 +3,7 @@
 // run at base size is ready when its program was compiled before.
 import process from "node:process";
 import { xlaEngineOn } from "../../lib/engines/xla/engine.ts";
+import { pretrainingObjective } from "../../lib/train/pretraining_objective.ts";
 import { makeTrainStep } from "../../lib/train/step.ts";
 import {
   add,
@@ -92,7 +93,7 @@ async function secondStart(): Promise<string> {
   for (let i = 0; i < 3; i++) {
     const [wall, cpu] = [performance.now(), process.cpuUsage()];
     const engine = xlaEngineOn({ plugin: findPlugin() ?? "" });
-    const step = await makeTrainStep(config, run, engine);
+    const step = await makeTrainStep(pretrainingObjective({ config, run }), run, engine);
     const seconds = (performance.now() - wall) / 1000;
     const { user, system } = process.cpuUsage(cpu);
     const { userSeconds, systemSeconds } = await engine.status();

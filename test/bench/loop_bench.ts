@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { makeTrainStep, uploadAll, zeroValues } from "../../lib/train/step.ts";
-import { parameterTypes, stateTotals } from "../../lib/train/step.ts";
+import { pretrainingObjective } from "../../lib/train/pretraining_objective.ts";
+import { makeTrainStep, parameterTypes, uploadAll, zeroValues } from "../../lib/train/step.ts";
 import { release } from "../../lib/train/stepping.ts";
-import { batchArrays } from "../../lib/train/totals.ts";
+import { batchArrays, totalsLength } from "../../lib/train/totals.ts";
 import {
   type AlbertConfig,
   albertPreset,
@@ -22,6 +22,7 @@ import {
   readBatches,
   readRecords,
   tfrecordWriter,
+  type TrainingExamples,
 } from "../../lib/mod.ts";
 import type { Ratio } from "./pairs.ts";
 
@@ -68,13 +69,13 @@ function stopwatch(): () => Cost {
 /** The bare step: the same program on the same batch again and again, results read at the end. */
 async function openBare(config: AlbertConfig, run: PretrainingConfig, engine: Engine, file: string) {
   const types = parameterTypes(config);
-  const step = await makeTrainStep(config, run, engine);
+  const step = await makeTrainStep(pretrainingObjective({ config, run }), run, engine);
   const zero = zeroValues(types);
   let state = {
     parameters: await uploadAll(initialParameters(config, 1), types, engine),
     m: await uploadAll(zero, types, engine),
     v: await uploadAll(zero, types, engine),
-    totals: await deviceArray(new Float32Array(stateTotals), { engine }),
+    totals: await deviceArray(new Float32Array(totalsLength + 2), { engine }),
   };
   const lengths = { maxSeqLength: run.max_seq_length, maxPredictionsPerSeq: run.max_predictions_per_seq };
   const batches = readBatches(() => readRecords([file], lengths), { batchSize: run.train_batch_size });
@@ -204,7 +205,7 @@ async function collating(folder: string): Promise<string[]> {
   const file = join(folder, "collate.tfrecord");
   writeRecords(file, count, S, P, 30000);
   const lengths = { maxSeqLength: S, maxPredictionsPerSeq: P };
-  const rate = async (source: Parameters<typeof readBatches>[0], shuffleBuffer: number): Promise<number> => {
+  const rate = async (source: TrainingExamples, shuffleBuffer: number): Promise<number> => {
     const rates: number[] = [];
     for (let round = 0; round < 7; round++) { // the first two warm up
       const began = process.cpuUsage(); // processor time, so that neighbours on the machine count for nothing

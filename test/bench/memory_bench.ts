@@ -7,11 +7,11 @@ import {
   type DeviceState,
   makeTrainStep,
   parameterTypes,
-  stateTotals,
   uploadAll,
   zeroValues,
 } from "../../lib/train/step.ts";
-import { batchArrays } from "../../lib/train/totals.ts";
+import { pretrainingObjective } from "../../lib/train/pretraining_objective.ts";
+import { batchArrays, totalsLength } from "../../lib/train/totals.ts";
 
 type Size = { readonly name: string; readonly config: AlbertConfig; readonly batch: number };
 
@@ -52,10 +52,10 @@ async function measure({ config, batch: B }: Size, plugin: string): Promise<read
     max_predictions_per_seq: P,
     num_train_steps: steps,
   });
-  const step = await makeTrainStep(config, run, engine);
+  const step = await makeTrainStep(pretrainingObjective({ config, run }), run, engine);
   const types = parameterTypes(config);
   const zeros = () => uploadAll(zeroValues(types), types, engine);
-  const totals: DeviceArray = await deviceArray(new Float32Array(stateTotals), { engine });
+  const totals: DeviceArray = await deviceArray(new Float32Array(totalsLength + 2), { engine });
   let state: DeviceState = { parameters: await zeros(), m: await zeros(), v: await zeros(), totals };
   const arrays = batchArrays({
     size: B,

@@ -6,11 +6,11 @@ import {
   type DeviceState,
   makeTrainStep,
   parameterTypes,
-  stateTotals,
   uploadAll,
   zeroValues,
 } from "../../lib/train/step.ts";
-import { type BatchArrays, batchTypes } from "../../lib/train/totals.ts";
+import { pretrainingObjective } from "../../lib/train/pretraining_objective.ts";
+import { type BatchArrays, batchTypes, totalsLength } from "../../lib/train/totals.ts";
 
 /** A model and its batch; embeddings have 128 numbers. */
 export type Size = {
@@ -65,13 +65,13 @@ export async function xlaStep(engine: XlaEngine, size: Size): Promise<() => Prom
     max_predictions_per_seq: size.predictions,
     train_batch_size: size.batch,
   });
-  const program = await makeTrainStep(config, run, engine);
+  const program = await makeTrainStep(pretrainingObjective({ config, run }), run, engine);
   const types = parameterTypes(config);
   let state: DeviceState = {
     parameters: await uploadAll(initialParameters(config, 1), types, engine),
     m: await uploadAll(zeroValues(types), types, engine),
     v: await uploadAll(zeroValues(types), types, engine),
-    totals: await deviceArray(new Float32Array(stateTotals), { engine }),
+    totals: await deviceArray(new Float32Array(totalsLength + 2), { engine }),
   };
   const batch = batchOf(size);
   let step = 0;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type AlbertConfig, albertPreset, parsePretrainingConfig } from "../../lib/config/mod.ts";
 import { openEngine } from "../../lib/engines/mod.ts";
+import { pretrainingObjective } from "../../lib/train/pretraining_objective.ts";
 import { makeTrainStep } from "../../lib/train/step.ts";
 import { estimateCost } from "../../lib/train/mod.ts";
 import { startXla, xlaHere, xlaNote } from "../engines/xla.ts";
@@ -30,7 +31,7 @@ async function check(engineName: string, [name, config, batch, S]: typeof cases[
   });
   const engine = await openEngine(engineName);
   const { total, activationBytes } = estimateCost(config, run, { loops: engine.loops });
-  const step = await makeTrainStep(config, run, engine);
+  const step = await makeTrainStep(pretrainingObjective({ config, run }), run, engine);
   const { temporary } = step.memory ?? assert.fail(`${engineName} does not tell`);
   const ratio = activationBytes / (temporary - 4 * total); // without the gradients
   assert.ok(ratio > 0.85 && ratio < 1.15, `${engineName}, ${name}: estimate / measured is ${ratio}`);

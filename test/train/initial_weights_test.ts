@@ -7,6 +7,7 @@ import { type AlbertConfig, albertPreset, parsePretrainingConfig } from "../../l
 import { type SafetensorsTensor, writeTfCheckpoint } from "../../lib/formats/mod.ts";
 import { albertParameters } from "../../lib/model/mod.ts";
 import { initialParameters, readInitialWeights } from "../../lib/train/mod.ts";
+import { withPretraining } from "../../lib/train/pretraining_objective.ts";
 import { startOf } from "../../lib/train/start.ts";
 
 const config = albertPreset("tiny", { vocab_size: 20 });
@@ -99,7 +100,7 @@ Deno.test("startOf() begins with the weights of a TensorFlow checkpoint, fresh m
     writeTfCheckpoint(join(folder, "model.ckpt-7"), googleTensors());
     const more = { ...config, max_position_embeddings: config.max_position_embeddings + 3 };
     const run = parsePretrainingConfig({ init_checkpoint: folder, seed: 1 });
-    const { parameters, m, step, warmStart } = startOf({ config: more, run, examples: [] });
+    const { parameters, m, step, warmStart } = startOf(withPretraining({ config: more, run, examples: [] }));
     assert.match(warmStart ?? "", /^start: \d+ weights of .*model\.ckpt-7$/);
     const fresh = initialParameters(more, 1);
     for (const [name, values] of Object.entries(weights)) {
@@ -118,7 +119,7 @@ Deno.test("startOf() gives every group the weights of group 0 with init_from_gro
     writeTfCheckpoint(join(folder, "one"), googleTensors());
     const two = { ...config, num_hidden_groups: 2 };
     const run = parsePretrainingConfig({ init_checkpoint: folder, init_from_group0: true });
-    const { parameters } = startOf({ config: two, run, examples: [] });
+    const { parameters } = startOf(withPretraining({ config: two, run, examples: [] }));
     const block = "bert/encoder/transformer/group_1/inner_group_0/ffn_1/intermediate/dense/kernel";
     assert.deepEqual(parameters[block], weights[block.replace("group_1", "group_0")]);
   });
