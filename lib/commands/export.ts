@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { PretrainingConfig } from "../config/mod.ts";
 import { type ExportFormat, exportModel, modelCard } from "../export/mod.ts";
 import { expandPatterns } from "../records/mod.ts";
-import { type Checkpoint, evaluateInDetail, readCheckpoint } from "../train/mod.ts";
+import { type Checkpoint, evaluateInDetail, isFineTuned, readCheckpoint } from "../train/mod.ts";
 import { type Command, command, type Context, type FlagValues, UsageError } from "./command.ts";
 import { engineFlags, openWished } from "./engine.ts";
 import {
@@ -19,6 +19,7 @@ import {
   trainingCommands,
 } from "./export_card.ts";
 import { readInput } from "./files.ts";
+import { exportFineTuned } from "./export_task.ts";
 import { preparationHelp, readPreparation } from "./preparation.ts";
 import { openExamples } from "./pretrain.ts";
 import { checkRecords } from "./records_manifest.ts";
@@ -46,7 +47,8 @@ const flags = {
     kind: "string",
     choices: ["AlbertForPreTraining", "AlbertForMaskedLM"],
     default: "AlbertForPreTraining",
-    help: "hf: the class the weights are for; AlbertForMaskedLM is without pooler and order head",
+    help: "hf: the class the weights are for; AlbertForMaskedLM is without pooler and order head; " +
+      "a fine-tuned checkpoint has its own",
   },
   max_shard_size: {
     kind: "string",
@@ -148,6 +150,9 @@ async function run(values: Values, _: readonly string[], context: Context): Prom
     outputs: namesIn("onnx_outputs", values.onnx_outputs, ["logits", "last_hidden_state"]),
     opset: values.opset,
   };
+  if (isFineTuned(values.checkpoint)) {
+    return exportFineTuned({ ...values, formats, command: commandLine(values) }, context);
+  }
   const checkpoint = readCheckpoint(values.checkpoint);
   const { path, config, parameters, m, v, state } = checkpoint;
   const tokenizer = openTokenizerOf(checkpoint, values.spm_model_file);

@@ -1,39 +1,12 @@
 /**
  * `albert fill-mask`: the likeliest pieces behind every [MASK] of a text.
  */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import type { AlbertConfig } from "../config/mod.ts";
-import { readHuggingFace } from "../export/mod.ts";
 import { preprocessText } from "../text/mod.ts";
 import { loadSentencePiece } from "../tokenizer/mod.ts";
-import { fillMask as fill, readCheckpoint } from "../train/mod.ts";
+import { fillMask as fill } from "../train/mod.ts";
 import { type Command, command, UsageError } from "./command.ts";
 import { engineFlags, openWished } from "./engine.ts";
-import { readInput } from "./files.ts";
-import { readPreparation, type TextPreparation } from "./preparation.ts";
-
-type Model = {
-  readonly config: AlbertConfig;
-  readonly parameters: { readonly [name: string]: Float32Array };
-  readonly bytes: Uint8Array;
-  /** Where the tokenizer came from, for messages. */
-  readonly file: string;
-} & TextPreparation;
-
-/** A checkpoint or a Hugging Face folder, with its tokenizer or the one given. */
-function openModel(model: string, given: string | undefined): Model {
-  if (existsSync(join(model, "config.json"))) {
-    const { config, parameters, tokenizer, missing, doLowerCase, keepAccents } = readHuggingFace(model);
-    const needed = missing.find((name) => !/^(bert\/pooler|cls\/seq_relationship)\//.test(name));
-    if (needed !== undefined) throw new Error(`Cannot fill masks with ${model}: it has no weight ${needed}`);
-    const bytes = given === undefined ? tokenizer : readInput(given, "tokenizer");
-    return { config, parameters, bytes, file: given ?? model, doLowerCase, keepAccents };
-  }
-  const { path, config, parameters } = readCheckpoint(model);
-  const file = given ?? join(path, "tokenizer.model");
-  return { config, parameters, bytes: readInput(file, "tokenizer"), file, ...readPreparation(path) };
-}
+import { modelHelp, openModel } from "./model.ts";
 
 /** The command. */
 export const fillMask: Command = command({
@@ -46,7 +19,7 @@ export const fillMask: Command = command({
     model: {
       kind: "string",
       required: true,
-      help: "a step folder, an output_dir, whose newest checkpoint is taken, or a Hugging Face folder",
+      help: modelHelp,
     },
     spm_model_file: { kind: "string", help: "the tokenizer; default the one kept in the checkpoint" },
     top_k: { kind: "int", default: 5, help: "candidates for each [MASK]" },
@@ -60,7 +33,10 @@ export const fillMask: Command = command({
     if (texts.length === 0) {
       throw new UsageError('Cannot run fill-mask: give a text, as in "the lord is my [MASK]"');
     }
-    const { config, parameters, bytes, file, doLowerCase, keepAccents } = openModel(model, spm_model_file);
+    const { config, parameters, bytes, file, doLowerCase, keepAccents } = openModel(model, spm_model_file, {
+      verb: "fill masks",
+      spare: /^(bert\/pooler|cls\/seq_relationship)\//,
+    });
     const tokenizer = loadSentencePiece(bytes, { path: file });
     const opened = await openWished({ engine, plugin });
     for (const text of texts) {

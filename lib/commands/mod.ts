@@ -7,12 +7,15 @@ import { environment } from "./environment.ts";
 import { evaluate } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
 import { fillMask } from "./fill_mask.ts";
+import { finetune } from "./finetune.ts";
 import { guide } from "./guide.ts";
 import { importCommand } from "./import.ts";
 import { inspect } from "./inspect.ts";
+import { predict } from "./predict.ts";
 import { pretrain } from "./pretrain.ts";
 import { raws } from "./raws.ts";
 import { records } from "./records.ts";
+import { search } from "./search.ts";
 import { tokenizer } from "./tokenizer.ts";
 
 export { type Command, type Context, helpOf, nearest, parseArguments, UsageError } from "./command.ts";
@@ -32,6 +35,9 @@ export function commands(): readonly Command[] {
     exportCommand,
     importCommand,
     fillMask,
+    finetune,
+    predict,
+    search,
     inspect,
     guide,
   ];

@@ -10,7 +10,7 @@ import {
   writeSafetensorsFiles,
   writeTfCheckpoint,
 } from "../formats/mod.ts";
-import { albertParameters } from "../model/mod.ts";
+import { albertParameters, type ParameterSpec } from "../model/mod.ts";
 import { parseModel, type SentencePieceModel } from "../tokenizer/mod.ts";
 import { writeFolder } from "./folder.ts";
 import { huggingFaceConfig } from "./hf_config.ts";
@@ -49,6 +49,12 @@ export type ExportedModel = {
   readonly m?: { readonly [name: string]: Float32Array };
   /** Second moments, for `optimizerSlots`. */
   readonly v?: { readonly [name: string]: Float32Array };
+  /** A fine-tuned model: its weights, where they are not those of pretraining, and its labels in the order of the scores. */
+  readonly fineTuned?: {
+    readonly weights: readonly ParameterSpec[];
+    readonly labels: readonly string[];
+    readonly classifierDropout: number;
+  };
 };
 
 /**
@@ -86,9 +92,13 @@ export type ExportOptions = {
   readonly keepAccents?: boolean;
   /**
    * Hugging Face: the class the weights are for. `AlbertForPreTraining` (default) holds everything; `AlbertForMaskedLM` is
-   * without pooler and order head, so that class finds nothing left over.
+   * without pooler and order head, so that class finds nothing left over. The last two are for fine-tuned models.
    */
-  readonly architecture?: "AlbertForPreTraining" | "AlbertForMaskedLM";
+  readonly architecture?:
+    | "AlbertForPreTraining"
+    | "AlbertForMaskedLM"
+    | "AlbertForSequenceClassification"
+    | "AlbertForTokenClassification";
   /** Hugging Face: bytes of weights that one file holds at most; more go to several with an index. Default 5e9. */
   readonly maxShardBytes?: number;
   /** ONNX: kinds of weights, outputs, version of the operators. */
@@ -105,8 +115,13 @@ const float = (shape: readonly number[], data: Float32Array): SafetensorsTensor 
   data,
 });
 
+/** Names and shapes of what is exported. */
+const weightsOf = ({ config, fineTuned }: ExportedModel): readonly ParameterSpec[] =>
+  fineTuned?.weights ?? albertParameters(config);
+
 /** Refuses weights that no reader could use, and a tokenizer of another size. */
-function check({ config, parameters }: ExportedModel, tokenizer: SentencePieceModel): void {
+function check(model: ExportedModel, tokenizer: SentencePieceModel): void {
+  const { config, parameters } = model;
   const { vocab_size } = config;
   if (tokenizer.pieces.length !== vocab_size) {
     throw new RangeError(
@@ -114,7 +129,7 @@ function check({ config, parameters }: ExportedModel, tokenizer: SentencePieceMo
         "give the tokenizer that made the records",
     );
   }
-  for (const { name, shape } of albertParameters(config)) {
+  for (const { name, shape } of weightsOf(model)) {
     const values = parameters[name];
     const wanted = shape.reduce((product, size) => product * size, 1);
     if (values?.length !== wanted) {
@@ -130,7 +145,7 @@ function check({ config, parameters }: ExportedModel, tokenizer: SentencePieceMo
 /** Config, tokenizer and, for `hf`, weights: ONNX models want the same files beside them. */
 function writeHuggingFace(
   folder: string,
-  { config, parameters, tokenizer: bytes }: ExportedModel,
+  model: ExportedModel,
   tokenizer: SentencePieceModel,
   { preparation, architecture, maxShardBytes, withWeights }: {
     readonly preparation: Preparation;
@@ -139,6 +154,7 @@ function writeHuggingFace(
     readonly withWeights: boolean;
   },
 ): void {
+  const { config, parameters, tokenizer: bytes, fineTuned } = model;
   const { pad_token, cls_token, sep_token } = specials;
   const ids = {
     pad: idOf(tokenizer, pad_token),
@@ -146,30 +162,34 @@ function writeHuggingFace(
     sep: idOf(tokenizer, sep_token),
   };
   const surplus = architecture === "AlbertForMaskedLM" ? /^(albert\.pooler|sop_classifier)\./ : /^$/;
-  const weights = Object.entries(huggingFaceWeights(parameters, config)).filter(([name]) =>
+  const shown = Object.entries(huggingFaceWeights(parameters, config, weightsOf(model))).filter(([name]) =>
     !surplus.test(name)
   )
     .map(([name, { shape, data }]) => [name, float(shape, data)] as const);
   const files: { readonly [name: string]: string | Uint8Array } = {
-    "config.json": huggingFaceConfig(config, { ...ids, architecture }),
+    "config.json": huggingFaceConfig(config, {
+      ...{ ...ids, architecture },
+      ...(fineTuned === undefined ? {} : fineTuned),
+    }),
     "tokenizer.json": tokenizerJson(tokenizer, preparation),
     "tokenizer_config.json": tokenizerConfig(preparation),
     "special_tokens_map.json": specialTokensMap(),
     "spiece.model": bytes,
   };
   for (const [name, content] of Object.entries(files)) writeFileAtomic(join(folder, name), content);
-  if (withWeights) writeSafetensorsFiles(folder, Object.fromEntries(weights), { maxShardBytes });
+  if (withWeights) writeSafetensorsFiles(folder, Object.fromEntries(shown), { maxShardBytes });
 }
 
 function writeTensorFlow(
   folder: string,
-  { config, parameters, m, v, step, tokenizer }: ExportedModel,
+  model: ExportedModel,
   optimizerSlots: boolean,
 ): void {
+  const { config, parameters, m, v, step, tokenizer } = model;
   const tensors: Record<string, SafetensorsTensor> = {
     global_step: { dtype: "I64", shape: [], data: BigInt64Array.of(BigInt(step)) },
   };
-  for (const { name, shape } of albertParameters(config)) {
+  for (const { name, shape } of weightsOf(model)) {
     tensors[name] = float(shape, parameters[name] as Float32Array); // checked before
     if (!optimizerSlots) continue;
     const [first, second] = [m?.[name], v?.[name]];

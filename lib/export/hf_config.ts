@@ -44,10 +44,16 @@ export type SpecialIds = {
   readonly cls: number;
   readonly sep: number;
   readonly architecture: string;
+  /** Of a fine-tuned class: labels in the order of its scores, and the dropout before them. */
+  readonly labels?: readonly string[];
+  readonly classifierDropout?: number;
 };
 
 /** The text of `config.json`. */
-export function huggingFaceConfig(config: AlbertConfig, { pad, cls, sep, architecture }: SpecialIds): string {
+export function huggingFaceConfig(
+  config: AlbertConfig,
+  { pad, cls, sep, architecture, labels, classifierDropout }: SpecialIds,
+): string {
   const plain = config as unknown as { readonly [key: string]: unknown };
   return configJson({
     ...Object.fromEntries(sizes.map((key) => [key, plain[key]])),
@@ -61,6 +67,11 @@ export function huggingFaceConfig(config: AlbertConfig, { pad, cls, sep, archite
     model_type: "albert",
     pad_token_id: pad,
     tie_word_embeddings: true,
+    ...(classifierDropout === undefined ? {} : { classifier_dropout_prob: classifierDropout }),
+    ...(labels === undefined ? {} : {
+      id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
+      label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
+    }),
   });
 }
 

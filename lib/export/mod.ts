@@ -14,3 +14,5 @@ export { onnxModel } from "./onnx/model.ts";
 export type { OnnxOptions, OnnxOutput } from "./onnx/model.ts";
 export { readHuggingFace } from "./read.ts";
 export type { HuggingFaceModel } from "./read.ts";
+export { taskCard } from "./task_card.ts";
+export type { TaskCardFacts } from "./task_card.ts";

@@ -84,7 +84,7 @@ const metricNames: { readonly [name: string]: string } = {
 const row = (cells: readonly string[]): string =>
   `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   return [row(head), row(head.map(() => "---")), ...rows.map(row)].join("\n");
 }
 
@@ -121,7 +121,7 @@ function metrics({ evaluation, chart }: ModelCardFacts): string {
     });
     parts.push(
       "Held out from training; intervals are 95 %, over records. All figures are in `eval.json`.",
-      table(["metric", "value", "interval"], rows),
+      markdownTable(["metric", "value", "interval"], rows),
     );
   }
   if (chart !== undefined) parts.push(`![loss over the steps of the run](${chart})`);
@@ -136,7 +136,7 @@ function dataPart({ data, hashes = {} }: ModelCardFacts): string {
     ...(data?.sha256 === undefined ? [] : [["SHA-256 of the text", data.sha256]]),
     ...Object.entries(hashes).map(([name, hash]) => [`SHA-256 of the ${name}`, hash]),
   ];
-  return table(["", ""], rows);
+  return markdownTable(["", ""], rows);
 }
 
 function usage({ example = "the [MASK] of the house", doLowerCase = true }: ModelCardFacts): string {
@@ -201,8 +201,8 @@ export function modelCard(facts: ModelCardFacts): string {
     ["Training data", dataPart(facts)],
     ["Tokenizer", tokenizerPart(facts)],
     ["Metrics", metrics(facts)],
-    ["Architecture", table(["key", "value"], shape)],
-    ["Training", settings.length === 0 ? "Not recorded." : table(["flag", "value"], settings)],
+    ["Architecture", markdownTable(["key", "value"], shape)],
+    ["Training", settings.length === 0 ? "Not recorded." : markdownTable(["flag", "value"], settings)],
     [
       "Limits",
       `Sequences have at most ${config.max_position_embeddings} pieces. The model knows the text above and nothing else; it ` +

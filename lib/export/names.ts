@@ -4,7 +4,7 @@
  * google-research/albert and the modules of transformers' modeling_albert.
  */
 import type { AlbertConfig } from "../config/mod.ts";
-import { albertParameters } from "../model/mod.ts";
+import { albertParameters, type ParameterSpec } from "../model/mod.ts";
 
 /** Float32 values by name. */
 export type NamedValues = { readonly [name: string]: Float32Array };
@@ -50,6 +50,8 @@ const whole: { readonly [name: string]: string } = {
   "cls/predictions/output_bias": "predictions.bias",
   "cls/seq_relationship/output_weights": "sop_classifier.classifier.weight",
   "cls/seq_relationship/output_bias": "sop_classifier.classifier.bias",
+  output_weights: "classifier.weight",
+  output_bias: "classifier.bias",
 };
 
 function theirName(name: string): string {
@@ -64,8 +66,8 @@ function theirName(name: string): string {
   return `albert.encoder.albert_layer_groups.${group}.albert_layers.${inner}.${blockModules[rest]}.${end}`;
 }
 
-function pairs(config: AlbertConfig): Pair[] {
-  return albertParameters(config).map(({ name, shape }) => ({
+function pairs(weights: readonly ParameterSpec[]): Pair[] {
+  return weights.map(({ name, shape }) => ({
     ours: name,
     theirs: theirName(name),
     shape,
@@ -106,10 +108,11 @@ function identity(rows: number, columns: number): Float32Array {
 }
 
 /**
- * Weights under the names and shapes of Hugging Face's `AlbertForPreTraining`.
+ * Weights under the names and shapes of Hugging Face's `AlbertForPreTraining`, or of a fine-tuned class.
  *
  * @param parameters Weights by TensorFlow name, as in a checkpoint.
  * @param config The architecture.
+ * @param weights Names and shapes of the weights; default those of the pretrained model.
  * @returns Values by name; the decoder's weight is tied to the word embeddings there and left out.
  * @throws {RangeError} When a weight is missing or has the wrong size, or layers and groups have no equal there.
  * @example
@@ -125,10 +128,11 @@ function identity(rows: number, columns: number): Float32Array {
 export function huggingFaceWeights(
   parameters: { readonly [name: string]: Float32Array },
   config: AlbertConfig,
+  weights: readonly ParameterSpec[] = albertParameters(config),
 ): Record<string, { readonly shape: readonly number[]; readonly data: Float32Array }> {
   checkGroups(config);
   const made: Record<string, ShapedValues> = {};
-  for (const { ours, theirs, shape, transpose } of pairs(config)) {
+  for (const { ours, theirs, shape, transpose } of pairs(weights)) {
     const data = parameters[ours];
     const wanted = shape.reduce((product, size) => product * size, 1);
     if (data?.length !== wanted) {
@@ -183,7 +187,7 @@ export function fromHuggingFaceWeights(
   const nameThere = (name: string): string => bare ? name.replace(/^albert\./, "") : name;
   const parameters: Record<string, Float32Array> = {};
   const [missing, wrong, taken] = [[] as string[], [] as string[], new Set<string>()];
-  for (const { ours, theirs, shape, transpose } of pairs(config)) {
+  for (const { ours, theirs, shape, transpose } of pairs(albertParameters(config))) {
     const name = nameThere(theirs);
     const found = tensors[name];
     if (found === undefined) {

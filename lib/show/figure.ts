@@ -35,6 +35,8 @@ export type Scatter3dTrace = {
   readonly mode?: "markers" | "markers+text";
   /** Text of each point. */
   readonly text?: readonly string[];
+  /** What plotly shows under the pointer, such as `%{text}`; default coordinates and text. */
+  readonly hovertemplate?: string;
   /** Colour (any CSS colour) and diameter in pixels; default the palette's next colour and 5. */
   readonly marker?: { readonly color?: string; readonly size?: number };
 };

@@ -39,6 +39,7 @@ export {
   type HeatmapTrace,
   type Scatter3dTrace,
 } from "./figure.ts";
+export { sentenceMap } from "./sentence_map.ts";
 export { programListing } from "./listing.ts";
 export { type LiveChart, liveChart, type LivePoint } from "./live_chart.ts";
 export { type ProgressDisplay, progressDisplay } from "./progress_display.ts";

@@ -30,6 +30,7 @@ export { adamw, clipByGlobalNorm, lamb, learningRate } from "./optimizer.ts";
 export type { Moments, Schedule, Updated, UpdateOptions } from "./optimizer.ts";
 export { pretrain } from "./pretrain.ts";
 export type { PretrainControls, PretrainOptions, PretrainResult, StepMetrics } from "./run_types.ts";
+export * from "./search/mod.ts";
 export { pretrainStages } from "./stages.ts";
 export type { StagesOptions, TrainingStage } from "./stages.ts";
 export type { Metrics } from "./totals.ts";

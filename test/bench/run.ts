@@ -2,6 +2,7 @@
 import process from "node:process";
 import { dispatchBench } from "./dispatch_bench.ts";
 import { engineBench } from "./engine_bench.ts";
+import { finetuneBench } from "./finetune_bench.ts";
 import { graphsBench } from "./graphs_bench.ts";
 import { killBench } from "./kill_bench.ts";
 import { learnBench } from "./learn_bench.ts";
@@ -31,6 +32,7 @@ const benches: {
   loop: loopBench,
   kill: killBench,
   learn: learnBench,
+  finetune: finetuneBench,
   matrix: tokenizerMatrixBench,
   fuzz: tokenizerFuzzBench,
   memory: memoryBench,
@@ -39,7 +41,7 @@ const benches: {
 };
 
 /** Benches that take many minutes: they run only when they are named. */
-const onRequest = new Set(["fuzz", "graphs", "kill", "learn", "matrix", "parity", "plugins"]);
+const onRequest = new Set(["finetune", "fuzz", "graphs", "kill", "learn", "matrix", "parity", "plugins"]);
 
 /** `--name=value` arguments are flags of the benches that read them. */
 async function main(all: readonly string[]): Promise<number> {

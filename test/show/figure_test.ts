@@ -88,7 +88,7 @@ Deno.test("figure() makes what plotly validates", async () => {
     const real = found.filter((message) => !blind.test(message));
     assert.deepEqual(real, [], name);
   }
-  assert.equal(seen, 3);
+  assert.equal(seen, 4);
   const broken = [{ type: "heatmap", z: { dtype: "f9", bdata: "AAAAAA==", shape: "1, 1" } }];
   assert.throws(() => plotly.validate(broken, {}), /dtype/, "packed arrays are decoded");
 });
@@ -181,4 +181,19 @@ Deno.test("charts draw without data, with equal values and with equal labels", a
   }
   output.warn = warn;
   assert.deepEqual(spoken, []);
+});
+
+Deno.test("sentenceMap() hands plotly each sentence for its point, and refuses what does not fit", () => {
+  const axes = [[0, 1, 2], [1, 2, 3], [2, 3, 4]];
+  const { bundle } = lib.sentenceMap(["a < b", "c", "d"], axes, { labels: ["x", "y", "x"] });
+  const { data } = bundle["application/vnd.plotly.v1+json"] as {
+    data: { name: string; text: string[]; x: number[]; hovertemplate: string }[];
+  };
+  assert.deepEqual(data.map(({ name, text, x }) => [name, text, x]), [
+    ["x", ["a &lt; b", "d"], [0, 2]],
+    ["y", ["c"], [1]],
+  ]);
+  assert.equal(data[0]?.hovertemplate, "%{text}");
+  assert.throws(() => lib.sentenceMap(["a"], axes), /map of 1 sentences: give 3 axes/);
+  assert.throws(() => lib.sentenceMap(["a", "b", "c"], axes.slice(1)), /they are 2 axes/);
 });

@@ -250,6 +250,17 @@ function spaceSample(lib: typeof Show): Show.Showable {
   return lib.figure({ data, layout: { title: { text: "Embeddings in three dimensions" }, scene } });
 }
 
+/** A map of sentences: two labels, and a sentence that must be escaped. */
+function mapSample(lib: typeof Show): Show.Showable {
+  const sentences = Array.from({ length: 24 }, (_, i) => i === 0 ? "<b> & co." : `sentence ${i}`);
+  const along = (step: number): number[] => sentences.map((_, i) => Math.sin(i * step) + (i % 2) * 1.5);
+  return lib.sentenceMap(sentences, [along(1.1), along(0.7), along(2.3)], {
+    labels: sentences.map((_, i) => i % 2 === 0 ? "Genesis" : "Psalms"),
+    title: "Sentences of two books",
+    variance: [0.41, 0.2, 0.05],
+  });
+}
+
 /** mean((tanh(x w) - t)²) and a part of its gradient, as `graphOf` makes it: long edges, a constant used twice. */
 function graphSample(lib: typeof Show): Show.Showable {
   type Node = Parameters<typeof lib.graphPicture>[0]["outputs"][number];
@@ -305,6 +316,7 @@ export async function sampleBundles(lib: typeof Show): Promise<Record<string, Sh
     attention: lib.attentionFigure(TOKENS, one).bundle,
     attention_heads: lib.attentionFigure(TOKENS, six).bundle,
     space: spaceSample(lib).bundle,
+    sentence_map: mapSample(lib).bundle,
     graph: graphSample(lib).bundle,
   };
 }

@@ -55,6 +55,21 @@ export function refuseUnseen(examples: readonly LabelledText[], labels: readonly
 /**
  * Splits examples into training and held-out ones. Which side an example falls on follows from its text and the seed, so
  * equal texts stay together and more examples move none.
+ *
+ * @param examples Labelled examples.
+ * @param share Share that is held out, 0 to 1, met on average.
+ * @param seed Any whole number.
+ * @returns Both sides, each in the order given.
+ * @example
+ * ```ts
+ * import { splitLabelled } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const examples = Array.from({ length: 100 }, (_, i) => ({ text: `text ${i % 50}`, label: "a" }));
+ * const { train, heldOut } = splitLabelled(examples, 0.3, 1);
+ * assert.equal(train.length + heldOut.length, 100);
+ * assert.ok(heldOut.every(({ text }) => !train.some((other) => other.text === text)));
+ * ```
  */
 export function splitLabelled(
   examples: readonly LabelledText[],

@@ -4,7 +4,7 @@
  * that a folder is all that predicting needs.
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type AlbertConfig,
@@ -299,6 +299,27 @@ export function readFineTuned(
     classifierDropout: note.classifier_dropout_prob,
   };
 }
+
+/**
+ * Whether a path names a fine-tuned checkpoint.
+ *
+ * @param path A `step-…` folder, or an output_dir, whose newest checkpoint is taken.
+ * @returns False for one of pretraining.
+ * @throws {CorruptFileError} When anything is damaged or missing.
+ * @throws {Error} When there is no checkpoint.
+ * @example
+ * ```ts
+ * import { albertPreset, initialParameters, isFineTuned, saveWeights } from "albert-guide";
+ * import assert from "node:assert/strict";
+ * import { mkdtempSync } from "node:fs";
+ * import { tmpdir } from "node:os";
+ *
+ * const config = albertPreset("tiny", { vocab_size: 10 });
+ * const path = saveWeights(mkdtempSync(`${tmpdir()}/albert-`), { config, parameters: initialParameters(config, 1) });
+ * assert.equal(isFineTuned(path), false);
+ * ```
+ */
+export const isFineTuned = (path: string): boolean => existsSync(join(findCheckpoint(path), taskFile));
 
 function readNote(folder: string): { readonly note: TaskNote; readonly tokenizer: Uint8Array } {
   const file = join(folder, taskFile);
