@@ -5,7 +5,7 @@ import {
   type FinetuneConfig,
   parseFinetuneConfig,
 } from "../../lib/config/mod.ts";
-import { initialParameters, type LabelledText } from "../../lib/train/mod.ts";
+import { type FinetuneOptions, initialParameters, type LabelledText } from "../../lib/train/mod.ts";
 import { modelOf } from "../commands/letters.ts";
 
 const colours = ["red", "green", "blue"];
@@ -22,7 +22,12 @@ export const config: AlbertConfig = albertPreset("tiny", {
   ...{ max_position_embeddings: 12, hidden_dropout_prob: 0.1, attention_probs_dropout_prob: 0.1 },
 });
 
-export const model = { config, parameters: initialParameters(config, 1), tokenizer, path: "a model" };
+export const model: FinetuneOptions["model"] = {
+  config,
+  parameters: initialParameters(config, 1),
+  tokenizer,
+  path: "a model",
+};
 
 const sentence = (i: number): string[] => [
   "the",
@@ -54,7 +59,7 @@ export const runOf = (changes: Partial<FinetuneConfig>): FinetuneConfig =>
       task: "classify",
       max_seq_length: 10,
       train_batch_size: 4,
-      learning_rate: 0.02,
+      learning_rate: 0.003,
       num_train_epochs: 8,
     },
     ...{ warmup_proportion: 0.2, seed: 3, log_every: 5, ...changes },

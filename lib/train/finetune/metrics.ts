@@ -49,7 +49,7 @@ export type TaskMetrics = {
   readonly majority: number;
   /** Examples. */
   readonly examples: number;
-  /** With tags: words that were beyond the longest sequence, counted as `O` or else as wrong. */
+  /** With tags: words that were beyond the longest sequence; they count as guessed `O`, or as wrong where there is no `O`. */
   readonly words_cut?: number;
   /** 95 % intervals of accuracy, macro_f1 and entity_f1. */
   readonly intervals: { readonly [name: string]: readonly [number, number] };
@@ -139,20 +139,25 @@ function entityScores(judged: readonly Judged[], names: readonly string[]) {
 }
 
 /** The metrics of judged examples. */
-export function taskMetrics(judged: readonly Judged[], names: readonly string[], tags: boolean): TaskMetrics {
+export function taskMetrics(given: readonly Judged[], names: readonly string[], tags: boolean): TaskMetrics {
+  const cut = given.reduce((sum, { guess }) => sum + guess.filter((label) => label < 0).length, 0);
+  const outside = names.indexOf("O");
+  const judged = given.map((one) => ({
+    ...one,
+    guess: one.guess.map((label) => label < 0 ? outside : label),
+  }));
   const confusion = names.map(() => names.map(() => 0));
   const support = names.map(() => 0);
   const right = emptyRatio();
-  let [loss, counted, cut] = [0, 0, 0];
+  let [loss, words] = [0, 0];
   for (const { truth, guess, loss: own } of judged) {
     loss += own;
+    words += truth.length;
     truth.forEach((label, i) => {
       const other = guess[i] ?? -1;
       support[label] = (support[label] ?? 0) + 1;
-      if (other < 0) return void cut++;
-      counted++;
       const row = confusion[label];
-      if (row !== undefined) row[other] = (row[other] ?? 0) + 1;
+      if (row !== undefined && other >= 0) row[other] = (row[other] ?? 0) + 1;
     });
     addRecord(right, truth.filter((label, i) => label === guess[i]).length, truth.length);
   }
@@ -164,7 +169,7 @@ export function taskMetrics(judged: readonly Judged[], names: readonly string[],
     ? entityScores(judged, names)
     : { interval: undefined };
   return {
-    loss: loss / counted,
+    loss: loss / (words - cut),
     accuracy: right.y / right.w,
     macro_f1: macro.value,
     ...entities,
