@@ -57,13 +57,13 @@ export function sentenceMap(
       ...{ x: along(0), y: along(1), z: along(2) },
       text: rows.map((i) => escapeMarkup(clip(sentences[i] ?? "", longest))),
       hovertemplate: "%{text}",
-      marker: { size: 4 },
+      marker: { size: 6 },
     };
   });
   const axis = (i: number): object => {
     const share = variance?.[i];
     const note = share === undefined ? "" : `, ${(100 * share).toFixed(0)} %`;
-    return { title: { text: `component ${i + 1}${note}` } };
+    return { title: { text: `PC ${i + 1}${note}` } };
   };
   const camera = { eye: CAMERA_EYE, projection: { type: "orthographic" } };
   return figure({

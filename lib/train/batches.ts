@@ -117,9 +117,21 @@ export type BatchOptions = {
   readonly seed?: number;
   /** Leave out a last batch that is not full, default false. */
   readonly dropRemainder?: boolean;
+  /** Names of the arrays to stack, default those of `TrainingExample`; others stay behind. */
+  readonly arrays?: readonly string[];
   /** Examples to skip: the `position` of the last batch that was used, default 0. */
   readonly position?: number;
 };
+
+const recordArrays: readonly (keyof TrainingExample)[] = [
+  "input_ids",
+  "input_mask",
+  "segment_ids",
+  "masked_lm_positions",
+  "masked_lm_ids",
+  "masked_lm_weights",
+  "next_sentence_labels",
+];
 
 /** Hands out values in shuffled order: value n comes from a random place of the buffer, drawn by hash of seed and n. */
 function openShuffle<Value>(size: number, seed: number, buffer: Value[] = [], drawn: number = 0) {
@@ -160,15 +172,18 @@ function placeAt(position: number, size: number, seed: number): Place {
 
 type Arrays = { readonly [key: string]: Int32Array | Float32Array };
 
-/** Stacks examples of equal lengths: every array that the first one has. */
+/** Stacks examples of equal lengths. */
 function stackExamples<Example extends object>(
   examples: readonly Example[],
-  position: number = 0,
+  position: number,
+  arrays: readonly string[],
 ): BatchOf<Example> {
   const rows = examples as readonly Arrays[];
   const stacked: Record<string, Int32Array | Float32Array> = {};
-  for (const [key, { length: width, constructor }] of Object.entries(rows[0] ?? {})) {
-    const values = constructor === Float32Array
+  for (const key of arrays) {
+    const first = rows[0]?.[key];
+    const width = first?.length ?? 0;
+    const values = first instanceof Float32Array
       ? new Float32Array(width * rows.length)
       : new Int32Array(width * rows.length);
     rows.forEach((example, row) => {
@@ -221,6 +236,7 @@ export async function* readBatches<Example extends object = TrainingExample>(
     shuffleBuffer = 0,
     seed = 0,
     dropRemainder = false,
+    arrays = recordArrays,
     position = 0,
   }: BatchOptions,
 ): AsyncGenerator<BatchOf<Example>> {
@@ -241,7 +257,7 @@ export async function* readBatches<Example extends object = TrainingExample>(
     if (example === undefined || ++read <= position) return undefined;
     rows.push(example);
     if (rows.length < batchSize) return undefined;
-    const batch = stackExamples(rows, read);
+    const batch = stackExamples(rows, read, arrays);
     rows = [];
     return batch;
   };
@@ -282,7 +298,7 @@ export async function* readBatches<Example extends object = TrainingExample>(
     const batch = add(example);
     if (batch !== undefined) yield batch;
   }
-  if (rows.length > 0 && !dropRemainder) yield stackExamples(rows, read);
+  if (rows.length > 0 && !dropRemainder) yield stackExamples(rows, read, arrays);
 }
 
 /** Whether one of the numbers from `first` on, `count` of them, is a key. */

@@ -32,6 +32,8 @@ export type Objective<M extends HasLoss = HasLoss> = {
   readonly parameters: readonly ParameterSpec[];
   /** The weights of step 0, and a line about where they come from. */
   initial(): { readonly parameters: NamedValues; readonly note?: string };
+  /** Names of the arrays of an example, where they are not those of a pretraining record. */
+  readonly arrays?: readonly string[];
   /** Types of the arrays of a training batch. */
   readonly batchTypes: { readonly [name: string]: TensorType };
   /** The arrays of a batch; throws when its records do not fit the run. */

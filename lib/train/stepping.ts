@@ -89,13 +89,17 @@ export async function beginning<M extends HasLoss>(
 }
 
 /** The batches of a run from a position on. */
-export function batchesOf({ examples, run }: RunOptions, position: number): AsyncGenerator<BatchOf<object>> {
+export function batchesOf(
+  { examples, run, objective }: RunOptions,
+  position: number,
+): AsyncGenerator<BatchOf<object>> {
   return readBatches(examples, {
     batchSize: run.train_batch_size,
     repeat: true,
     shuffleBuffer: run.shuffle_buffer,
     seed: run.seed,
     position,
+    ...(objective.arrays === undefined ? {} : { arrays: objective.arrays }),
   });
 }
 

@@ -17,9 +17,9 @@ const begins = (tokens: readonly string[], i: number): boolean =>
   i === 0 || /^[.?!:"“(]$/.test(tokens[i - 1] ?? "");
 
 /**
- * Tags the names of sentences: `B-NAME` and `I-NAME` for a capitalised word inside a sentence, and at its beginning if the
- * sentences never write it in small letters; `O` for all others. A word-by-word guess and no gold standard: `Mark` the
- * evangelist is a name, `Spirit` too.
+ * Tags the names of sentences: `B-NAME` for a capitalised word inside a sentence, and at its beginning if the sentences
+ * never write it in small letters; `O` for all others. Each word stands for itself, so `Simon Peter` are two names. A guess
+ * and no gold standard: `Spirit` is a name too.
  *
  * @param sentences Sentences in their own case, at least a few hundred, so that the words at their beginnings are known.
  * @param options `leaveOut`: capitalised words that get `O`; default I, O, God and Lord.
@@ -47,13 +47,9 @@ export function tagNames(
     });
   }
   return rows.map((tokens) => {
-    const named = tokens.map((token, i) =>
+    const isName = (token: string, i: number): boolean =>
       isCapital(token) && !leaveOut.includes(token) &&
-      (!begins(tokens, i) || (inside.has(token) && !small.has(token.toLowerCase())))
-    );
-    return {
-      tokens,
-      tags: named.map((name, i) => !name ? "O" : named[i - 1] === true ? "I-NAME" : "B-NAME"),
-    };
+      (!begins(tokens, i) || (inside.has(token) && !small.has(token.toLowerCase())));
+    return { tokens, tags: tokens.map((token, i) => isName(token, i) ? "B-NAME" : "O") };
   });
 }

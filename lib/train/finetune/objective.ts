@@ -72,6 +72,7 @@ export function taskObjective(given: TaskGiven): Objective<TaskStepMetrics> {
     stage: "finetune",
     parameters: taskParameters(config, shape),
     initial: () => initial(given),
+    arrays: ["input_ids", "input_mask", "segment_ids", "labels", "label_weights"],
     batchTypes: batchTypesOf(run),
     batchArrays: (batch: BatchOf<FinetuneExample>) => {
       const { input_ids, input_mask, segment_ids, labels, label_weights } = batch;
