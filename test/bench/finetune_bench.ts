@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { finetune, openEngine, parseFinetuneConfig, readCheckpoint, type TaskMetrics } from "albert-guide";
 import { kjvLabelled, type KjvSet, kjvSets } from "../train/labelled_kjv.ts";
 
-/** The least gain of the names' entity F1, mean over seeds. */
-const margin = 0.15;
+/** The least gain of the names' entity F1, in every seed. */
+const margin = 0.1;
 
 const places = [
   "build/guide/kjv-1/model_long",
@@ -17,7 +17,7 @@ const places = [
 
 const scoreOf = ({ entity_f1, macro_f1 }: TaskMetrics): number => entity_f1 ?? macro_f1;
 
-/** Flags: --model= --spm_model_file= --sets=names,testament,next --seeds=1,2,3 --examples=200 --epochs=20 --rate=0.002 */
+/** Flags: --model= --spm_model_file= --sets=names,testament,next --seeds=1,2,3 --examples=200 --epochs=30 --rate=0.0003 */
 export async function* finetuneBench(
   flags: { readonly [name: string]: string } = {},
 ): AsyncGenerator<string> {
@@ -44,8 +44,8 @@ export async function* finetuneBench(
         const run = parseFinetuneConfig({
           ...{ task: kjvSets[set], seed, from_scratch, log_every: 0, train_batch_size: 16 },
           max_seq_length: Math.min(64, config.max_position_embeddings),
-          learning_rate: Number(flags["rate"] ?? 0.002),
-          num_train_epochs: Number(flags["epochs"] ?? 20),
+          learning_rate: Number(flags["rate"] ?? 0.0003),
+          num_train_epochs: Number(flags["epochs"] ?? 30),
         });
         const { evaluation } = await finetune({ model: given, run, examples: train, evalExamples: heldOut }, {
           engine,
@@ -65,6 +65,6 @@ export async function* finetuneBench(
     yield `${set}: pretraining gains ${mean.toFixed(3)} (least ${
       Math.min(...gains).toFixed(3)
     }) with ${count} examples` +
-      (set === "names" ? `, needs ${margin}: ${mean >= margin ? "pass" : "FAIL"}` : "");
+      (set === "names" ? `, needs ${margin} in each: ${Math.min(...gains) >= margin ? "pass" : "FAIL"}` : "");
   }
 }
