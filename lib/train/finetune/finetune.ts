@@ -195,7 +195,8 @@ type TaskNote = Pick<FineTunedModel, "task" | "labels"> & {
  * const { model, evaluation } = await finetune({
  *   model: { config, parameters: initialParameters(config, 1), tokenizer: serializeModel({ pieces }) },
  *   run: parseFinetuneConfig({
- *     ...{ task: "classify", max_seq_length: 4, train_batch_size: 2, num_train_epochs: 20, learning_rate: 0.01 },
+ *     ...{ task: "classify", max_seq_length: 4, train_batch_size: 2 },
+ *     ...{ num_train_epochs: 40, learning_rate: 0.002, classifier_dropout_prob: 0 },
  *   }),
  *   examples,
  *   evalExamples: examples,

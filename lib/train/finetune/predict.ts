@@ -163,7 +163,8 @@ export async function evaluateTask(
  * const { model } = await finetune({
  *   model: { config, parameters: initialParameters(config, 1), tokenizer: serializeModel({ pieces }) },
  *   run: parseFinetuneConfig({
- *     ...{ task: "classify", max_seq_length: 4, train_batch_size: 2, num_train_epochs: 20, learning_rate: 0.01 },
+ *     ...{ task: "classify", max_seq_length: 4, train_batch_size: 2 },
+ *     ...{ num_train_epochs: 40, learning_rate: 0.002, classifier_dropout_prob: 0 },
  *   }),
  *   examples: [{ text: "day", label: "light" }, { text: "night", label: "dark" }],
  * }, { engine: referenceEngine() });
