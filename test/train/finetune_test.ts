@@ -137,6 +137,13 @@ Deno.test("finetune() refuses what cannot be learned", async () => {
     tune({ evalExamples: unseen }),
     /the label mauve is not among .* \(blue, green, red\)/,
   );
+  await assert.rejects(tune({ examples: [{ text: "red" }] }), /with example 1: it has no label/);
+  await assert.rejects(
+    tune({ examples: examples.tokens }),
+    /with example 1: the task is classify, give one text/,
+  );
+  const short = [{ tokens: ["red"], tags: [] }];
+  await assert.rejects(tune({ examples: short }, { task: "tokens" }), /it has 1 words and 0 tags/);
   const larger = { ...model, config: { ...config, vocab_size: 99 } };
   await assert.rejects(tune({ model: larger }), /the tokenizer has 13 pieces and the model 99/);
   await assert.rejects(tune({}, { max_seq_length: 13 }), /max_seq_length 13: the model has 12 positions/);
@@ -152,7 +159,7 @@ Deno.test("predictLabels() gives the same scores alone, in a batch and beside lo
   }
   await assert.rejects(
     predictLabels([{ tokens: ["a"] }], tuned, { engine }),
-    /text 1: the model is for classify/,
+    /text 1: the task is classify/,
   );
 });
 

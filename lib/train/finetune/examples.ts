@@ -29,6 +29,35 @@ export type Encoding = {
 const labelsOf = ({ label, tags }: LabelledText): readonly string[] =>
   tags ?? (label === undefined ? [] : [label]);
 
+/** Refuses a text that is not what a task takes; `attempt` begins the message. */
+export function refuseOther(
+  { text, textB, tokens }: LabelledText,
+  task: FinetuneTask,
+  attempt: string,
+): void {
+  const fits = task === "tokens"
+    ? tokens !== undefined
+    : text !== undefined && (textB !== undefined) === (task === "pair");
+  if (fits) return;
+  const wanted = { classify: "one text", pair: "a text and a second one", tokens: "words" }[task];
+  throw new TypeError(`${attempt}: the task is ${task}, give ${wanted}`);
+}
+
+/** Refuses examples that are not what a task takes, or that lack their labels. */
+export function refuseUnlabelled(examples: readonly LabelledText[], task: FinetuneTask): void {
+  examples.forEach((example, i) => {
+    const attempt = `Cannot fine-tune with example ${i + 1}`;
+    refuseOther(example, task, attempt);
+    const { tokens = [], tags = [], label } = example;
+    if (task === "tokens" ? tags.length === tokens.length : label !== undefined) return;
+    throw new TypeError(
+      task === "tokens"
+        ? `${attempt}: it has ${tokens.length} words and ${tags.length} tags`
+        : `${attempt}: it has no label`,
+    );
+  });
+}
+
 /** Labels in order: numbers by size, names by letters, `O` first. */
 export function labelList(examples: readonly LabelledText[]): string[] {
   const labels = [...new Set(examples.flatMap(labelsOf))];

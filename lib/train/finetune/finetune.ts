@@ -16,7 +16,14 @@ import { CorruptFileError } from "../../formats/mod.ts";
 import { findCheckpoint, type NamedValues, readVerified, taskFile } from "../checkpoint.ts";
 import { train } from "../pretrain.ts";
 import type { PretrainControls, PretrainResult } from "../run_types.ts";
-import { type Encoding, exampleArrays, labelList, refuseUnseen, splitLabelled } from "./examples.ts";
+import {
+  type Encoding,
+  exampleArrays,
+  labelList,
+  refuseUnlabelled,
+  refuseUnseen,
+  splitLabelled,
+} from "./examples.ts";
 import { taskParameters } from "./head.ts";
 import type { LabelledText } from "./labelled.ts";
 import type { TaskMetrics } from "./metrics.ts";
@@ -125,12 +132,11 @@ function sides({ examples, evalExamples, run }: FinetuneOptions) {
     ? splitLabelled(examples, run.eval_share, run.seed)
     : { train: examples, heldOut: evalExamples };
   if (train.length === 0) throw new RangeError("Cannot fine-tune: there is no training example");
+  for (const side of [train, heldOut]) refuseUnlabelled(side, run.task);
   const labels = labelList(train);
   if (labels.length < 2) {
     throw new RangeError(
-      labels.length === 0
-        ? "Cannot fine-tune: the examples have no labels"
-        : `Cannot fine-tune: every training example has the label ${labels[0]}; at least two are needed`,
+      `Cannot fine-tune: every training example has the label ${labels[0]}; at least two are needed`,
     );
   }
   refuseUnseen(heldOut, labels);
@@ -177,6 +183,7 @@ type TaskNote = Pick<FineTunedModel, "task" | "labels"> & {
  * @param options Model, run, examples.
  * @param controls Engine, callbacks, signal.
  * @returns The model, log lines, held-out metrics.
+ * @throws {TypeError} When an example lacks what the task needs.
  * @throws {RangeError} When there are fewer than two labels, a held-out label is not among those of training, the tokenizer
  * does not fit the model, a checkpoint's flags differ, or the loss is no number any more.
  * @throws {CorruptFileError} When a checkpoint is damaged.

@@ -9,7 +9,7 @@ import { loadSentencePiece } from "../../tokenizer/mod.ts";
 import { type ByLength, openByLength, tellTexts } from "../by_length.ts";
 import type { NamedValues } from "../checkpoint.ts";
 import { type NamedArrays, typesOf, uploadAll } from "../step.ts";
-import { encodeText, type Encoding } from "./examples.ts";
+import { encodeText, type Encoding, refuseOther } from "./examples.ts";
 import { type HeadShape, taskLogits, taskParameters } from "./head.ts";
 import type { LabelledText } from "./labelled.ts";
 import { type Judged, type TaskMetrics, taskMetrics } from "./metrics.ts";
@@ -183,7 +183,7 @@ export async function predictLabels(
   },
 ): Promise<LabelPrediction[]> {
   const { config, parameters, task, labels, maxSeqLength } = model;
-  texts.forEach((text, i) => refuseOther(text, task, i));
+  texts.forEach((text, i) => refuseOther(text, task, `Cannot predict for text ${i + 1}`));
   const encoding = encodingOf(model.tokenizer, model.doLowerCase);
   const encoded = texts.map((text) => encodeText(text, encoding, maxSeqLength));
   const shape = { task, labels: labels.length };
@@ -208,13 +208,4 @@ export async function predictLabels(
     Object.values(uploaded).forEach((array) => array.dispose());
     scores.dispose();
   }
-}
-
-function refuseOther({ text, textB, tokens }: LabelledText, task: FinetuneTask, index: number): void {
-  const fits = task === "tokens"
-    ? tokens !== undefined
-    : text !== undefined && (textB !== undefined) === (task === "pair");
-  if (fits) return;
-  const wanted = { classify: "one text", pair: "a text and a second one", tokens: "words" }[task];
-  throw new TypeError(`Cannot predict for text ${index + 1}: the model is for ${task}, give ${wanted}`);
 }
