@@ -50,7 +50,7 @@ export function exportFineTuned(wished: Wished, { print }: Pick<Context, "print"
   const weights = taskParameters(config, { task, labels: labels.length });
   exportModel(output_dir, {
     ...{ config, parameters, tokenizer, step },
-    fineTuned: { weights, labels, classifierDropout },
+    fineTuned: { weights, labels, classifierDropout, task },
   }, {
     formats,
     doLowerCase,

@@ -1,6 +1,9 @@
 /**
  * `albert predict`: what a fine-tuned model says about texts, from the command line or a file.
  */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { readHuggingFaceTask } from "../export/mod.ts";
 import { readFineTuned } from "../train/mod.ts";
 import { type FineTunedModel, type LabelledText, predictLabels } from "../train/mod.ts";
 import { type Command, command, UsageError } from "./command.ts";
@@ -38,7 +41,9 @@ export const predict: Command = command({
     model: {
       kind: "string",
       required: true,
-      help: "a checkpoint of albert finetune: a step folder, or an output_dir, whose newest one is taken",
+      help:
+        "a checkpoint of albert finetune: a step folder, or an output_dir, whose newest one is taken; or a fine-tuned " +
+        "Hugging Face folder",
     },
     input_file: { kind: "string", help: "a file with one text a line, beside those of the command line" },
     json: { kind: "boolean", default: false, help: "a line of JSON for each text, with every probability" },
@@ -57,7 +62,7 @@ export const predict: Command = command({
     if (batch_size < 1 || top_k < 1) {
       throw new UsageError("Cannot run predict: --batch_size and --top_k must be at least 1");
     }
-    const model = readFineTuned(path);
+    const model = existsSync(join(path, "config.json")) ? readHuggingFaceTask(path) : readFineTuned(path);
     const examples = texts.map((text) => textOf(text, model));
     const { onProgress, signal, endProgress, print } = context;
     const opened = await openWished({ engine, plugin });

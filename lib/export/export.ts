@@ -3,7 +3,7 @@
  * with the original's names (`tf`). The folder appears whole or not at all.
  */
 import { join } from "node:path";
-import { type AlbertConfig, albertConfigToJson } from "../config/mod.ts";
+import { type AlbertConfig, albertConfigToJson, type FinetuneTask } from "../config/mod.ts";
 import {
   type SafetensorsTensor,
   writeFileAtomic,
@@ -54,6 +54,8 @@ export type ExportedModel = {
     readonly weights: readonly ParameterSpec[];
     readonly labels: readonly string[];
     readonly classifierDropout: number;
+    /** Kept as `finetuning_task`, which tells a pair from one text. */
+    readonly task: FinetuneTask;
   };
 };
 

@@ -47,12 +47,13 @@ export type SpecialIds = {
   /** Of a fine-tuned class: labels in the order of its scores, and the dropout before them. */
   readonly labels?: readonly string[];
   readonly classifierDropout?: number;
+  readonly task?: string;
 };
 
 /** The text of `config.json`. */
 export function huggingFaceConfig(
   config: AlbertConfig,
-  { pad, cls, sep, architecture, labels, classifierDropout }: SpecialIds,
+  { pad, cls, sep, architecture, labels, classifierDropout, task }: SpecialIds,
 ): string {
   const plain = config as unknown as { readonly [key: string]: unknown };
   return configJson({
@@ -68,6 +69,7 @@ export function huggingFaceConfig(
     pad_token_id: pad,
     tie_word_embeddings: true,
     ...(classifierDropout === undefined ? {} : { classifier_dropout_prob: classifierDropout }),
+    ...(task === undefined ? {} : { finetuning_task: task }),
     ...(labels === undefined ? {} : {
       id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
       label2id: Object.fromEntries(labels.map((label, id) => [label, id])),

@@ -14,5 +14,7 @@ export { onnxModel } from "./onnx/model.ts";
 export type { OnnxOptions, OnnxOutput } from "./onnx/model.ts";
 export { readHuggingFace } from "./read.ts";
 export type { HuggingFaceModel } from "./read.ts";
+export { readHuggingFaceTask } from "./read_task.ts";
+export type { HuggingFaceTask } from "./read_task.ts";
 export { taskCard } from "./task_card.ts";
 export type { TaskCardFacts } from "./task_card.ts";

@@ -53,7 +53,8 @@ function weightFile(folder: string): string {
   throw new Error(`Cannot read ${folder}: there is no model.safetensors${old}`);
 }
 
-function readWeights(folder: string): Record<string, ShapedValues> {
+/** Every float32 tensor of the folder, by its name there. */
+export function readWeights(folder: string): Record<string, ShapedValues> {
   const { tensors, read } = openSafetensors(weightFile(folder));
   return Object.fromEntries(
     Object.entries(tensors).flatMap(([name, { dtype, shape, file }]) => {

@@ -83,6 +83,8 @@ Deno.test("albert finetune makes a folder that predict and export use", async ()
     "--title=Colours",
     "--language=en",
   ]);
+  const again = await runCommand("predict", [`--model=${at("hf")}`, engine, "--top_k=1", "the cow is BLUE"]);
+  assert.deepEqual(again, said.slice(0, 2));
   const hf = JSON.parse(readFileSync(at("hf", "config.json"), "utf8"));
   assert.deepEqual(
     [hf.architectures, hf.id2label, hf.label2id, hf.classifier_dropout_prob],
@@ -106,6 +108,10 @@ Deno.test("albert finetune makes a folder that predict and export use", async ()
 
 Deno.test("albert finetune and predict take pairs and words, and a Hugging Face folder to start from", async () => {
   await runCommand("export", [`--checkpoint=${at("model")}`, `--output_dir=${at("start")}`]);
+  await assert.rejects(
+    runCommand("predict", [`--model=${at("start")}`, "red"]),
+    /its class is AlbertForPreTraining, which gives no labels/,
+  );
   const pair = { task: "pair", train_file: at("pairs.jsonl"), eval_share: "0", model: at("start") };
   await tune({ ...pair, output_dir: at("pair") });
   const predict = (name: string, text: string) =>

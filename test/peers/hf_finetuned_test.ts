@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { albertPreset } from "../../lib/config/mod.ts";
 import { openEngine } from "../../lib/engines/mod.ts";
-import { exportModel } from "../../lib/export/mod.ts";
+import { exportModel, readHuggingFaceTask } from "../../lib/export/mod.ts";
 import { serializeModel } from "../../lib/tokenizer/mod.ts";
 import { type LabelledText, predictLabels, taskParameters } from "../../lib/train/mod.ts";
 import { encodeText } from "../../lib/train/finetune/examples.ts";
@@ -77,7 +77,7 @@ for (const [task, set] of Object.entries(sets) as [keyof typeof sets, typeof set
           ...model,
           step: 1,
           fineTuned: {
-            ...{ labels, classifierDropout: model.classifierDropout },
+            ...{ labels, classifierDropout: model.classifierDropout, task },
             weights: taskParameters(model.config, { task, labels: labels.length }),
           },
         }, { architecture: classes[task] });
@@ -95,7 +95,9 @@ for (const [task, set] of Object.entries(sets) as [keyof typeof sets, typeof set
           seen.rows.map(({ ids }) => ids),
           texts.map((text) => [...encodeText(text, encoding, 64).ids]),
         );
-        const ours = await predictLabels(texts, model, { engine: await openEngine("tfjs-wasm") });
+        const back = readHuggingFaceTask(join(folder, "hf"));
+        assert.deepEqual(back, model);
+        const ours = await predictLabels(texts, back, { engine: await openEngine("tfjs-wasm") });
         const gap = Math.max(
           ...ours.flatMap(({ logits }, row) =>
             logits.map((score, i) => Math.abs(score - (seen.rows[row]?.logits[i] ?? NaN)))
