@@ -49,6 +49,18 @@ Deno.test("taskMetrics() gives accuracy, F1 by label, their mean and the confusi
   assert.ok(low < macro_f1 && macro_f1 < high);
 });
 
+Deno.test("taskMetrics() takes for the interval of macro F1 what each example moves it by", () => {
+  const pairs = [[0, 0], [0, 0], [0, 0], [0, 1], [1, 1], [1, 0], [2, 2], [2, 1]] as const;
+  const judged = pairs.map(([truth, guess]): Judged => ({ truth: [truth], guess: [guess], loss: 0 }));
+  const f1Of = (given: readonly Judged[]): number => taskMetrics(given, ["a", "b", "c"], false).macro_f1;
+  const often = 2000; // so that one more of an example is a small change
+  const many = Array.from({ length: often }, () => judged).flat();
+  const squares = judged.reduce((sum, one) => sum + (often * (f1Of([...many, one]) - f1Of(many))) ** 2, 0);
+  const [low = NaN, high = NaN] = taskMetrics(judged, ["a", "b", "c"], false).intervals["macro_f1"] ?? [];
+  assert.ok(low > 0 && high < 1, "not at an end");
+  close((high - low) / 2 / (1.96 * Math.sqrt(squares * 8 / 7)), 1, 0.005);
+});
+
 Deno.test("taskMetrics() gives macro F1 the interval that drawing the examples anew gives", () => {
   const random = pythonRandom(1);
   const judged = Array.from({ length: 400 }, (): Judged => {
