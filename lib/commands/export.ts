@@ -150,8 +150,12 @@ async function run(values: Values, _: readonly string[], context: Context): Prom
     outputs: namesIn("onnx_outputs", values.onnx_outputs, ["logits", "last_hidden_state"]),
     opset: values.opset,
   };
+  const defaults = Object.fromEntries(
+    Object.entries(flags).map(([name, flag]) => [name, "default" in flag ? flag.default : undefined]),
+  );
+  const command = commandLine("export", values, defaults);
   if (isFineTuned(values.checkpoint)) {
-    return exportFineTuned({ ...values, formats, command: commandLine(values) }, context);
+    return exportFineTuned({ ...values, formats, command }, context);
   }
   const checkpoint = readCheckpoint(values.checkpoint);
   const { path, config, parameters, m, v, state } = checkpoint;
@@ -167,14 +171,11 @@ async function run(values: Values, _: readonly string[], context: Context): Prom
       values[name] === undefined ? [] : [[name, values[name]]]
     ),
   );
-  const defaults = Object.fromEntries(
-    Object.entries(flags).map(([name, flag]) => [name, "default" in flag ? flag.default : undefined]),
-  );
   const card = modelCard({
     title: values.title,
     config,
     step: state.step,
-    command: commandLine("export", values, defaults),
+    command,
     trainedBy: trainingCommands(checkpoint),
     run: state.run as { readonly [flag: string]: unknown },
     tokenizer: tokenizerFacts(tokenizer),

@@ -159,7 +159,7 @@ function usage({ example = "the [MASK] of the house", doLowerCase = true }: Mode
 function tokenizerPart({ tokenizer, doLowerCase = true, keepAccents = false }: ModelCardFacts): string {
   if (tokenizer === undefined) return "Not recorded.";
   const { pieces, normalizer, sha256 } = tokenizer;
-  return table(["", ""], [
+  return markdownTable(["", ""], [
     ["kind", "SentencePiece, unigram"],
     ["pieces", pieces.toLocaleString("en-US")],
     ["table of characters", normalizer],

@@ -2,7 +2,6 @@
  * A fine-tuned Hugging Face folder read back: the model as `readHuggingFace` reads it, with the head and the labels of its
  * class. What is read is `classifier.*` of AlbertForSequenceClassification and AlbertForTokenClassification.
  */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { AlbertConfig, FinetuneTask } from "../config/mod.ts";
 import { readHuggingFace, readWeights } from "./read.ts";
@@ -53,7 +52,7 @@ export type HuggingFaceTask = {
  * ```
  */
 export function readHuggingFaceTask(folder: string): HuggingFaceTask {
-  const { config, parameters, tokenizer, missing } = readHuggingFace(folder);
+  const { config, parameters, tokenizer, missing, doLowerCase } = readHuggingFace(folder);
   const file = join(folder, "config.json");
   const given = readJson(file) as Readonly<Record<string, unknown>>;
   const [architecture] = (given["architectures"] ?? []) as readonly string[];
@@ -78,16 +77,12 @@ export function readHuggingFaceTask(folder: string): HuggingFaceTask {
     );
   }
   const own = given["finetuning_task"];
-  const settings = join(folder, "tokenizer_config.json");
-  const { do_lower_case } = existsSync(settings)
-    ? readJson(settings) as { readonly do_lower_case?: boolean }
-    : {};
   return {
     ...{ config, tokenizer, labels },
     parameters: { ...parameters, output_weights: weight.data, output_bias: bias.data },
     task: tokens ? "tokens" : own === "pair" ? "pair" : "classify",
     maxSeqLength: config.max_position_embeddings,
-    doLowerCase: do_lower_case !== false,
+    doLowerCase,
     classifierDropout: typeof given["classifier_dropout_prob"] === "number"
       ? given["classifier_dropout_prob"]
       : 0.1,

@@ -265,6 +265,7 @@ function fakeFfi({ major = 0, minor = 115, size = 1144, holes = false }: {
     addressOf: () => 8n,
     copyFrom: (address, length) => new Uint8Array(table.buffer, Number(address) - 4096, length).slice(),
     prctl: () => {},
+    heap: () => undefined,
   };
 }
 

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import type { FinetuneTask } from "../../config/mod.ts";
 import { albertPieces } from "../../tasks/mod.ts";
-import type { PieceTokenizer } from "../fill_mask.ts";
+import type { PieceTokenizer } from "../masked_input.ts";
 import type { LabelledText } from "./labelled.ts";
 
 /** One example as arrays of S values; `label_weights` is 1 where a label counts. */

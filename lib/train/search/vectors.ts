@@ -7,7 +7,7 @@ import type { EncoderInputs, NamedTensors } from "../../model/mod.ts";
 import type { OnProgress } from "../../progress.ts";
 import { cast, div, type Engine, maximum, mul, reduceSum, reshape, type Tensor } from "../../tensor/mod.ts";
 import { openByLength, tellTexts } from "../by_length.ts";
-import type { PieceTokenizer } from "../fill_mask.ts";
+import type { PieceTokenizer } from "../masked_input.ts";
 import { encodeText } from "../finetune/examples.ts";
 import { encodeSequence, sequenceParameters } from "../sequence.ts";
 import { typesOf, uploadAll } from "../step.ts";
