@@ -12,9 +12,9 @@ const lines = (path: string): StepMetrics[] =>
 
 /** The curve of a run's folder, named `PRESET-ENGINE-seed-N`; undefined for other folders. */
 function curveOf(root: string, folder: string): Curve | undefined {
-  const [, preset, rest] = /^([A-Za-z0-9]+)-(.+-seed-\d+)$/.exec(folder) ?? [];
+  const [, preset, engine, seed] = /^([A-Za-z0-9]+)-(\w+)[\w-]*-seed-(\d+)$/.exec(folder) ?? [];
   const metrics = join(root, folder, "metrics.jsonl");
-  if (preset === undefined || rest === undefined || !existsSync(metrics)) return undefined;
+  if (preset === undefined || !existsSync(metrics)) return undefined;
   const { stages } = learningRecipe(preset as Preset);
   const plateaus = stages.map(({ name }) => {
     const kept = join(root, preset, `baselines_${name}.json`);
@@ -30,11 +30,12 @@ function curveOf(root: string, folder: string): Curve | undefined {
     }, 0);
   const held = lines(metrics).filter(({ evaluation }) => evaluation !== undefined);
   return {
-    name: `${preset} ${rest.replaceAll("-", " ")}`,
+    name: `${preset}, ${engine} ${seed}`,
     x: held.map(({ step, stage = 1 }) => positions(step, stage) / 1e6),
-    y: held.map(({ stage = 1, evaluation }) =>
-      (plateaus[stage - 1] ?? NaN) - (evaluation?.masked_lm_mask_loss ?? NaN)
-    ),
+    y: held.map(({ stage = 1, evaluation }) => {
+      const below = (plateaus[stage - 1] ?? NaN) - (evaluation?.masked_lm_mask_loss ?? NaN);
+      return below < -0.25 ? NaN : below; // the first steps, far above the plateau
+    }),
   };
 }
 

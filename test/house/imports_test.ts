@@ -27,7 +27,7 @@ const exceptions: ReadonlyMap<string, string> = new Map([
   ["engines -> formats", "an installed plugin is written whole or not at all, and a damaged wheel is named"],
   ["engines -> progress", "installing a plugin reports"],
   ["engines -> own_file", "the XLA process starts from a file of its own"],
-  ["engines -> optional_package", "tfjs and koffi may be left out of an installation"],
+  ["engines -> optional_package", "tfjs may be left out of an installation"],
 ]);
 
 type Arrow = { readonly from: string; readonly to: string; readonly file: string; readonly target: string };

@@ -14,7 +14,7 @@ export function translateShow(): string {
   const files = [
     ...readdirSync(join(root, "lib/show")).map((file) => `lib/show/${file}`),
     ...readdirSync(join(root, "lib/tensor")).map((file) => `lib/tensor/${file}`),
-    "lib/progress.ts",
+    ...["lib/progress.ts", "lib/optional_package.ts"],
     "test/show/samples.ts",
   ];
   for (const file of files) {

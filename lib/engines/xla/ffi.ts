@@ -4,7 +4,6 @@
  * loads libraries; they are never unloaded, because a plugin's threads outlive every handle (Deno unloads at a normal
  * end, so the worker ends by `process.exit`).
  */
-import { optionalPackage } from "../../optional_package.ts";
 
 /** A C function of one address that returns one; 0 is the null pointer. */
 export type CFunction = (argument: bigint) => bigint;
@@ -162,13 +161,21 @@ function koffiFfi(koffi: Koffi): Ffi {
 /**
  * The adapter for the runtime that this program runs in.
  *
- * @throws {Error} When `koffi` is not installed for Node.
+ * @throws {Error} When `koffi` cannot be loaded in Node.
  */
 export async function openFfi(): Promise<Ffi> {
   const { Deno: deno } = globalThis as { readonly Deno?: unknown };
   if (deno !== undefined) return denoFfi(deno as DenoFfi);
-  const loaded = await optionalPackage("koffi", "call XLA from Node", () => import("koffi")) as unknown as {
-    readonly default?: Koffi;
-  } & Koffi;
+  let loaded: { readonly default?: Koffi } & Koffi;
+  try {
+    loaded = await import("koffi") as unknown as typeof loaded;
+  } catch (cause) {
+    const [reason] = String((cause as Error).message).split("\n");
+    throw new Error(
+      `Cannot call XLA from Node: the package koffi cannot be loaded (${reason}); ` +
+        "`npm install --include=optional` brings it",
+      { cause },
+    );
+  }
   return koffiFfi(loaded.default ?? loaded);
 }

@@ -37,7 +37,7 @@ export type ProgramMemory = {
 /** A compiled program. */
 export type PjrtProgram = {
   readonly memory: ProgramMemory;
-  /** Runs once on every device and waits; arguments marked as donated in the text are dead afterwards. */
+  /** Runs once on every device, to the end where that is a processor; arguments marked as donated in the text are dead afterwards. */
   readonly run: (inputs: readonly (readonly PjrtBuffer[])[]) => readonly (readonly PjrtBuffer[])[];
   /** The machine code, for `load`. */
   readonly serialize: () => Uint8Array;
@@ -228,8 +228,16 @@ function checkInputs(inputs: readonly PjrtBuffer[], signature: Signature, device
   });
 }
 
+/** On how many devices programs run, and whether a run is over when it returns. */
+type Running = { readonly count: number; readonly waits: boolean };
+
 /** Memory that one program's runs share; lists of handles by device. */
-function executeArguments(api: PjrtApi, executable: bigint, { inputs, outputs }: Signature, count: number): {
+function executeArguments(
+  api: PjrtApi,
+  executable: bigint,
+  { inputs, outputs }: Signature,
+  { count, waits }: Running,
+): {
   readonly args: Struct<"LoadedExecutable_Execute">;
   readonly inputs: readonly DataView[];
   readonly outputs: readonly DataView[];
@@ -248,7 +256,7 @@ function executeArguments(api: PjrtApi, executable: bigint, { inputs, outputs }:
     .set("argument_lists", api.ffi.addressOf(lists[0]))
     .set("num_devices", BigInt(count)).set("num_args", BigInt(inputs.length))
     .set("output_lists", api.ffi.addressOf(lists[1]))
-    .set("device_complete_events", api.ffi.addressOf(ends));
+    .set("device_complete_events", waits ? api.ffi.addressOf(ends) : 0n);
   return {
     args,
     inputs: given.map((list) => new DataView(list)),
@@ -273,7 +281,8 @@ function awaitEnds(api: PjrtApi, ends: DataView, count: number): void {
   if (failures.length > 0) throw failures[0];
 }
 
-function makeProgram(api: PjrtApi, loaded: bigint, signature: Signature, count: number): PjrtProgram {
+function makeProgram(api: PjrtApi, loaded: bigint, signature: Signature, running: Running): PjrtProgram {
+  const { count, waits } = running;
   let live = loaded;
   const executable = api.call(api.struct("LoadedExecutable_GetExecutable").set("loaded_executable", loaded))
     .get("executable");
@@ -294,7 +303,7 @@ function makeProgram(api: PjrtApi, loaded: bigint, signature: Signature, count: 
       "INVALID_ARGUMENT",
     );
   }
-  const shared = executeArguments(api, loaded, signature, count);
+  const shared = executeArguments(api, loaded, signature, running);
   const refuseDead = (): void => {
     if (live === 0n) throw new XlaError("Cannot use the program: it is freed", "INVALID_ARGUMENT");
   };
@@ -317,7 +326,7 @@ function makeProgram(api: PjrtApi, loaded: bigint, signature: Signature, count: 
       outputs.map((type, i) => makeBuffer(api, type, list.getBigUint64(8 * i, true), device))
     );
     try {
-      awaitEnds(api, shared.ends, count);
+      if (waits) awaitEnds(api, shared.ends, count);
     } catch (error) {
       results.forEach((each) => each.forEach((buffer) => buffer.destroy()));
       throw error;
@@ -368,10 +377,13 @@ export function openClient(api: PjrtApi, options: CreateOptions, count: number =
   };
   const platform = api.call(api.struct("Client_PlatformName").set("client", client));
   const version = api.call(api.struct("Client_PlatformVersion").set("client", client));
+  const name = api.text(platform.get("platform_name"), platform.get("platform_name_size"));
+  // A processor's run is over before its memory may move; on an accelerator the next upload goes on beside it.
+  const running = { count, waits: name === "cpu" };
   const compileOptions = compileOptionsFor(count);
   const encodedOptions = own(compileOptions);
   return {
-    platform: api.text(platform.get("platform_name"), platform.get("platform_name_size")),
+    platform: name,
     version: api.text(version.get("platform_version"), version.get("platform_version_size")),
     devices: devices.map(kindOf),
     compileOptions,
@@ -392,14 +404,14 @@ export function openClient(api: PjrtApi, options: CreateOptions, count: number =
       } catch (error) {
         throw withLine(error, text);
       }
-      return makeProgram(api, args.get("executable"), signature, count);
+      return makeProgram(api, args.get("executable"), signature, running);
     },
     load: (serialized, signature) => {
       const memory = own(serialized);
       const args = api.struct("Executable_DeserializeAndLoad").set("client", client)
         .set("serialized_executable", api.ffi.addressOf(memory))
         .set("serialized_executable_size", BigInt(serialized.length));
-      return makeProgram(api, api.call(args, memory).get("loaded_executable"), signature, count);
+      return makeProgram(api, api.call(args, memory).get("loaded_executable"), signature, running);
     },
   };
 }

@@ -25,7 +25,7 @@ function halfOf(bits: number): number {
 }
 
 /** Values as IEEE 754 binary16; beyond 65520 they are infinite. */
-export function float16Bits(values: Float32Array): Uint16Array<ArrayBuffer> {
+export function float16Bits(values: Float32Array): Uint16Array {
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const halves = new Uint16Array(words.length);
   for (let i = 0; i < words.length; i++) halves[i] = halfOf(words[i] as number);
