@@ -34,5 +34,11 @@ export function checkFile(path: string, what: string): void {
 
 /** Refuses a name that cannot be written, before long work begins; leaves nothing behind but the folder it needs. */
 export function checkWritable(path: string): void {
-  openAtomic(path).discard();
+  const beside = `${path}.try`; // not the name that the work itself takes until it is done
+  try {
+    openAtomic(beside).discard();
+  } catch (error) {
+    if (error instanceof Error) error.message = error.message.replaceAll(beside, path);
+    throw error;
+  }
 }

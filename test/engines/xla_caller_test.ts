@@ -165,8 +165,11 @@ Deno.test(
       };
       const engine = xlaEngineOn({ plugin: ${JSON.stringify(plugin)} });
       const kept = await deviceArray(Float32Array.of(1), { engine });
-      await (async () => { for (let i = 0; i < 100; i++) await deviceArray(Float32Array.of(i), { engine }); })();
+      let held = []; // the collector may run at any time: what is held is counted first, then let go
+      for (let i = 0; i < 100; i++) held.push(await deviceArray(Float32Array.of(i), { engine }));
       const most = (await engine.status()).buffers;
+      if (held.length !== 100) throw new Error("a value is missing");
+      held = [];
       let least = most;
       for (let i = 0; i < 50 && least > 5; i++) {
         gc();
