@@ -21,6 +21,7 @@ import {
 import { type Command, command, type Context } from "./command.ts";
 import { describeFirstSteps, describeSeconds, describeStages, openPace, type Pace, stepsOf } from "./pace.ts";
 import { pretrainFlags } from "./pretrain_flags.ts";
+import { preparationFile } from "./preparation.ts";
 import { heldOut, type Opened, openExamples, openRun, openStage } from "./pretrain_inputs.ts";
 
 export { describeSeconds } from "./pace.ts";
@@ -215,7 +216,14 @@ async function run(
     },
     onStep: (metrics) => print(describeStep(metrics, pace?.(metrics))),
   };
-  const attachments = tokenizer === undefined ? {} : { attachments: { "tokenizer.model": tokenizer.bytes } };
+  const attachments = {
+    attachments: {
+      ...(tokenizer === undefined ? {} : { "tokenizer.model": tokenizer.bytes }),
+      ...(opened.lowerCased === undefined
+        ? {}
+        : preparationFile({ doLowerCase: opened.lowerCased, keepAccents: false })),
+    },
+  };
   const result = options.stages === ""
     ? await train({ config, ...stages[0] as TrainingStage, ...attachments }, controls)
     : await pretrainStages({ config, stages, ...attachments }, controls);

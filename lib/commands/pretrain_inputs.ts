@@ -19,7 +19,13 @@ import { type Context, UsageError } from "./command.ts";
 import { openWished } from "./engine.ts";
 import { readInput } from "./files.ts";
 import { tpuFlags } from "./pretrain_flags.ts";
-import { checkRecords, type RecordHashes, type TokenizerFile, unvouched } from "./records_manifest.ts";
+import {
+  checkRecords,
+  lowerCased,
+  type RecordHashes,
+  type TokenizerFile,
+  unvouched,
+} from "./records_manifest.ts";
 
 /** Examples of record files, as training reads them. */
 export function openExamples(
@@ -105,6 +111,8 @@ export type Opened = {
   readonly options: PretrainingConfig;
   readonly engine: Engine;
   readonly tokenizer: TokenizerFile | undefined;
+  /** Whether the records' text was lower-cased, where a manifest says so. */
+  readonly lowerCased: boolean | undefined;
   /** One, or those of the schedule. */
   readonly stages: readonly (StageConfig & { readonly hashes: RecordHashes })[];
 };
@@ -155,7 +163,9 @@ export async function openRun(
     );
   }
   said.forEach((line) => print(line));
-  return { config, options: run, engine, tokenizer, stages };
+  const [{ run: first }] = stages as [Opened["stages"][number]]; // at least one
+  const records = first.input_file === "" ? [] : expandPatterns(first.input_file, { files: "records" });
+  return { config, options: run, engine, tokenizer, lowerCased: lowerCased(records), stages };
 }
 
 /** Every device takes the same number of records. */

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { readManifest, type RecordsManifest } from "../records/mod.ts";
+import { piecesHash, readManifest, type RecordsManifest } from "../records/mod.ts";
 import { loadSentencePiece } from "../tokenizer/mod.ts";
 
 type Manifest = RecordsManifest & {
@@ -13,6 +13,7 @@ type Manifest = RecordsManifest & {
     readonly max_seq_length: number;
     readonly max_predictions_per_seq: number;
     readonly do_permutation?: boolean;
+    readonly do_lower_case?: boolean;
   };
   readonly tokenizer: {
     readonly size: number;
@@ -58,13 +59,6 @@ export function manifestOf(path: string): { readonly file: string; readonly mani
   return undefined;
 }
 
-function piecesHash({ bytes, path }: TokenizerFile): string {
-  const tokenizer = loadSentencePiece(bytes, { path });
-  const hash = createHash("sha256");
-  for (let id = 0; id < tokenizer.size; id++) hash.update(`${tokenizer.pieceOf(id)}\n`);
-  return hash.digest("hex");
-}
-
 function checkTokenizer(path: string, made: Manifest["tokenizer"], { vocabSize, tokenizer }: Wishes): void {
   if (made.size > vocabSize) {
     throw new RangeError(
@@ -74,7 +68,7 @@ function checkTokenizer(path: string, made: Manifest["tokenizer"], { vocabSize, 
   }
   if (tokenizer === undefined) return;
   const [found, expected] = made.model_sha256 === null
-    ? [piecesHash(tokenizer), made.pieces_sha256]
+    ? [piecesHash(loadSentencePiece(tokenizer.bytes, tokenizer)), made.pieces_sha256]
     : [sha256(tokenizer.bytes), made.model_sha256];
   if (found === expected) return;
   throw new RangeError(
@@ -98,6 +92,15 @@ function checkLengths(path: string, made: Manifest["flags"], wishes: Wishes): vo
       `${wrong.map((flag) => `${flag} ${lengths[flag]}, this run says ${wishes[flag]}`).join("; with ")}; ` +
       `give ${wrong.map((flag) => `--${flag}=${lengths[flag]}`).join(" ")}, or make the records again`,
   );
+}
+
+/** Whether the text of records was lower-cased, as the first manifest beside them says; undefined without one. */
+export function lowerCased(paths: readonly string[]): boolean | undefined {
+  for (const path of paths) {
+    const { do_lower_case } = manifestOf(path)?.manifest.flags ?? {};
+    if (do_lower_case !== undefined) return do_lower_case;
+  }
+  return undefined;
 }
 
 /** Files that no manifest vouches for: their frames have to be walked to find damage. */

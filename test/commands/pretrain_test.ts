@@ -152,6 +152,18 @@ Deno.test("pretrain takes records with exchanged pieces at twice the predictions
   assert.match(lines.at(-1) ?? "", /finished at step 4/);
 });
 
+Deno.test("pretrain keeps whether the records' text was lower-cased, as exports need it", async () => {
+  await makeRecords(folder, "cased", { do_lower_case: false });
+  for (const [records, expected] of [["cased", false], ["train", true]] as const) {
+    await pretrain(`of-${records}`, `--input_file=${folder}/${records}.tfrecord`, "--nomeasure_peak");
+    const kept = join(folder, `of-${records}`, "step-000004", "preparation.json");
+    assert.deepEqual(JSON.parse(readFileSync(kept, "utf8")), {
+      do_lower_case: expected,
+      keep_accents: false,
+    });
+  }
+});
+
 Deno.test("pretrain with --do_eval alone measures the newest checkpoint", async () => {
   await pretrain("measured", "--nomeasure_peak");
   const printed = await pretrain("measured", "--nodo_train", "--do_eval");
