@@ -34,8 +34,8 @@ const slow = [
 ].map((name) => `test/${name}`);
 // It compares waits with those of the same machine at the same load: nothing may begin or end beside it.
 const quiet = "test/engines/xla_caller_test.ts";
-// Unit tests that change environment variables, which tests in parallel share: run one after the other.
-const alone = ["registry", "plugins", "plugin_files", "xla_process"].map((name) =>
+// Unit tests that change environment variables or drive a GPU, which tests in parallel share: run one after the other.
+const alone = ["operations", "registry", "plugins", "plugin_files", "xla_process"].map((name) =>
   `test/engines/${name}_test.ts`
 );
 const elsewhere = ["test/notebooks", "test/e2e", "test/bench", "test/web", ...slow, ...alone, quiet];
