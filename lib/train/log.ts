@@ -39,14 +39,14 @@ export type TrainerState = {
 export type RunLog = {
   /** Adds a line to metrics.jsonl and to the event file. */
   readonly line: (metrics: StepMetrics<HasLoss>) => void;
-  /** Replaces trainer_state.json: at once when the status changes, else at most once a second. */
+  /** Replaces trainer_state.json: at once when the status changes, else at most every five seconds. */
   readonly state: (state: TrainerState) => void;
   /** Waits until the lines are on the disk: a checkpoint that outlives a power failure must not outlive its log. */
   readonly flush: () => void;
 };
 
 /** Milliseconds between two states of a run that goes on. */
-const betweenStates = 1000;
+const betweenStates = 5000;
 
 /** Curves of a log line by TensorBoard tag; what is no finite number is left out. */
 export function curvesOf(line: StepMetrics<HasLoss>): Record<string, number> {

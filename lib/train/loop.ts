@@ -99,7 +99,7 @@ export async function loop<M extends HasLoss>(
       reported = time;
       onProgress?.(progress(options.objective.stage, now, target, log));
     }
-    if (time - breathed > 50 || last) {
+    if (time - breathed > 100 || last) {
       await breathe();
       breathed = performance.now();
     }

@@ -93,7 +93,7 @@ export function batchesOf(
   { examples, run, objective }: RunOptions,
   position: number,
 ): AsyncGenerator<BatchOf<object>> {
-  return readBatches(examples, {
+  const batches = readBatches(examples, {
     batchSize: run.train_batch_size,
     repeat: true,
     shuffleBuffer: run.shuffle_buffer,
@@ -101,6 +101,39 @@ export function batchesOf(
     position,
     ...(objective.arrays === undefined ? {} : { arrays: objective.arrays }),
   });
+  return readAhead(batches);
+}
+
+/** Batches are read ahead until they are so many, or have so many values together. */
+const ahead = { batches: 16, values: 1 << 18 };
+
+/**
+ * The same batches, read several at a time: between two steps of a small model reading one alone finds neither code nor
+ * data in the processor's caches, and takes half as long again. What fails comes after the batches before it.
+ */
+export async function* readAhead<Batch extends object>(source: AsyncGenerator<Batch>): AsyncGenerator<Batch> {
+  try {
+    for (let over = false; !over;) {
+      const read: Batch[] = [];
+      let failure: { readonly error: unknown } | undefined;
+      for (let values = 0; !over && read.length < ahead.batches && values < ahead.values;) {
+        try {
+          const { done, value } = await source.next();
+          if (done === true) over = true;
+          else {
+            read.push(value);
+            for (const array of Object.values(value)) values += (array as { length?: number }).length ?? 0;
+          }
+        } catch (error) {
+          [failure, over] = [{ error }, true];
+        }
+      }
+      yield* read;
+      if (failure !== undefined) throw failure.error;
+    }
+  } finally {
+    await source.return(undefined);
+  }
 }
 
 /** Lets signals, timers and messages be heard. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { pretrainingObjective } from "../../lib/train/pretraining_objective.ts";
 import { makeTrainStep, parameterTypes, uploadAll, zeroValues } from "../../lib/train/step.ts";
-import { release } from "../../lib/train/stepping.ts";
+import { breathe, release } from "../../lib/train/stepping.ts";
 import { batchArrays, totalsLength } from "../../lib/train/totals.ts";
 import {
   type AlbertConfig,
@@ -90,6 +90,7 @@ async function openBare(config: AlbertConfig, run: PretrainingConfig, engine: En
         state = await step.run(state, [arrays], { step: done++, learningRate: 1e-4 });
       }
       await state.totals.data();
+      await breathe(); // what the collector left to clean up is of these steps
       return stop();
     },
     close: () => {
@@ -133,7 +134,7 @@ async function pairsOf(
     onStep: async ({ step }) => {
       const loop = stop?.();
       const wanted = saving && loop !== undefined ? step - steps : 0;
-      while (wanted > 0 && !latestCheckpoint(run.output_dir)?.endsWith(`${wanted}`)) await breathe();
+      while (wanted > 0 && !latestCheckpoint(run.output_dir)?.endsWith(`${wanted}`)) await pause();
       const other = await bare.measure(steps);
       if (loop !== undefined) pairs.push({ loop, bare: other });
       stop = stopwatch();
@@ -143,7 +144,7 @@ async function pairsOf(
   return pairs;
 }
 
-const breathe = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
 
 const median = (values: readonly number[]): number => {
   const sorted = [...values].sort((a, b) => a - b);
@@ -158,7 +159,8 @@ async function compare(
 ): Promise<(Ratio | string)[]> {
   const { config, batch, S, P, steps } = one;
   const file = join(folder, `${one.name}.tfrecord`);
-  writeRecords(file, batch * 20, S, P, config.vocab_size);
+  // An epoch of the guide's has 2,000 steps and more: opening the file again must not count every 20.
+  writeRecords(file, batch * (S < 32 ? 1000 : 20), S, P, config.vocab_size);
   const output_dir = mkdtempSync(join(folder, "run-"));
   const run = parsePretrainingConfig({
     output_dir,

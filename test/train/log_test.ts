@@ -33,7 +33,7 @@ Deno.test("openLog() drops lines after the step of a resume, and one that a kill
   assert.deepEqual(steps(), [5, 6]);
 });
 
-Deno.test("openLog() writes trainer_state.json at once when its status changes, else once a second", () => {
+Deno.test("openLog() writes trainer_state.json at once when its status changes, else every five seconds", () => {
   const log = openLog(run, 0);
   const state = { max_steps: 9, latest_checkpoint: null, early_stop: null };
   const written = (): unknown => {
@@ -42,7 +42,7 @@ Deno.test("openLog() writes trainer_state.json at once when its status changes, 
   };
   log.state({ ...state, status: "running", global_step: 1 });
   assert.deepEqual(written(), ["running", 1]);
-  log.state({ ...state, status: "running", global_step: 2 }); // within the second
+  log.state({ ...state, status: "running", global_step: 2 }); // within the five seconds
   assert.deepEqual(written(), ["running", 1]);
   log.state({ ...state, status: "finished", global_step: 3 });
   assert.deepEqual(written(), ["finished", 3]);
