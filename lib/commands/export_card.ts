@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { parsePretrainingConfig } from "../config/mod.ts";
 import type { ModelCardFacts } from "../export/mod.ts";
+import { parseJson } from "../formats/mod.ts";
 import { lineChart } from "../show/mod.ts";
 import { parseModel } from "../tokenizer/mod.ts";
 import type { Checkpoint } from "../train/mod.ts";
@@ -44,8 +45,12 @@ export function logOf({ path, state }: Checkpoint): readonly Line[] {
   const log = join(dirname(path), "metrics.jsonl");
   if (!existsSync(log)) return [];
   return readFileSync(log, "utf8").trim().split("\n").flatMap((text) => {
-    const line = JSON.parse(text) as Line;
-    return line.step <= state.step ? [line] : [];
+    try {
+      const line = JSON.parse(text) as Line;
+      return line.step <= state.step ? [line] : [];
+    } catch {
+      return []; // a kill cut it off
+    }
   });
 }
 
@@ -90,12 +95,14 @@ export function tokenizerFacts(bytes: Uint8Array): NonNullable<ModelCardFacts["t
 /** What a data card says. */
 export function dataFacts(path: string | undefined): Pick<ModelCardFacts, "data" | "language"> {
   if (path === undefined) return {};
-  let card: Record<string, unknown>;
-  try {
-    card = JSON.parse(new TextDecoder().decode(readInput(path, "data card"))) as Record<string, unknown>;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new SyntaxError(`Cannot read the data card ${path}: it is no JSON (${error.message})`);
+  const card = parseJson(readInput(path, "data card"), { path, what: `the data card ${path}` }) as
+    | Record<
+      string,
+      unknown
+    >
+    | null;
+  if (typeof card !== "object" || card === null) {
+    throw new TypeError(`Cannot use the data card ${path}: it is no object`);
   }
   const text = (key: string, value: unknown = card[key]): { readonly [key: string]: string } =>
     typeof value === "string" ? { [key]: value } : {};

@@ -1,9 +1,10 @@
 /**
  * `albert export` of a fine-tuned checkpoint: the Hugging Face class of its task, with labels and a card of its own.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type ExportFormat, exportModel, taskCard } from "../export/mod.ts";
+import { readJsonFile } from "../formats/mod.ts";
 import { readFineTuned, type TaskMetrics, taskParameters } from "../train/mod.ts";
 import { type Context, UsageError } from "./command.ts";
 
@@ -23,8 +24,8 @@ type Wished = {
 function keptMetrics(path: string, step: number): (TaskMetrics & { readonly step: number }) | undefined {
   const file = join(dirname(path), "eval.json");
   if (!existsSync(file)) return undefined;
-  const metrics = JSON.parse(readFileSync(file, "utf8")) as TaskMetrics & { readonly step: number };
-  return metrics.step === step ? metrics : undefined;
+  const metrics = readJsonFile(file) as (TaskMetrics & { readonly step: number }) | null;
+  return metrics?.step === step ? metrics : undefined;
 }
 
 /** Writes the folder. */

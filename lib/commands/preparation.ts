@@ -4,8 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { CorruptFileError } from "../formats/mod.ts";
-import { readInput } from "./files.ts";
+import { readJsonFile } from "../formats/mod.ts";
 
 /** How text is prepared. */
 export type TextPreparation = { readonly doLowerCase: boolean; readonly keepAccents: boolean };
@@ -34,13 +33,7 @@ export function readPreparation(
   const path = join(checkpoint, fileName);
   let kept: { readonly do_lower_case?: unknown; readonly keep_accents?: unknown } = {};
   if (existsSync(path)) {
-    try {
-      kept = JSON.parse(new TextDecoder().decode(readInput(path, "preparation")));
-    } catch (error) {
-      throw new CorruptFileError(`Cannot read ${path}: it is no JSON (${(error as Error).message})`, {
-        path,
-      });
-    }
+    kept = (readJsonFile(path) ?? {}) as typeof kept;
   }
   return {
     doLowerCase: flags.do_lower_case ?? kept.do_lower_case !== false,

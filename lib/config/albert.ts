@@ -102,6 +102,9 @@ const table: Readonly<Record<keyof AlbertConfig, Field>> = {
   layers_to_keep: { kind: "list of ints" },
 };
 
+/** Beyond every model that can be run; a file that asks for more is damaged, and its weights could not even be listed. */
+const MOST_BLOCKS = 100_000;
+
 function contradictions(values: Readonly<Record<string, unknown>>): Mistake[] {
   const number = (key: keyof AlbertConfig): number => values[key] === undefined ? NaN : values[key] as number;
   const mistakes: Mistake[] = [];
@@ -117,6 +120,13 @@ function contradictions(values: Readonly<Record<string, unknown>>): Mistake[] {
     mistakes.push({
       kind: "range",
       text: `num_hidden_groups must be at most num_hidden_layers, they are ${groups} and ${layers}`,
+    });
+  }
+  const blocks = Math.max(layers, groups) * number("inner_group_num");
+  if (blocks > MOST_BLOCKS) {
+    mistakes.push({
+      kind: "range",
+      text: `num_hidden_layers times inner_group_num must be at most ${MOST_BLOCKS}, it is ${blocks}`,
     });
   }
   return mistakes;

@@ -1,22 +1,26 @@
 /** Reading configs from files: JSON, or YAML when the name says so. JSON is YAML's subset, its errors are clearer. */
 import { readFileSync } from "node:fs";
 import { parse as parseYaml } from "yaml";
+import { parseJson } from "../formats/mod.ts";
 import { type AlbertConfig, parseAlbertConfig } from "./albert.ts";
 import { parsePretrainingConfig, type PretrainingConfig } from "./pretraining.ts";
 
 /** What a JSON or YAML file holds. */
 export function readValue(path: string): unknown {
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = readFileSync(path, "utf8");
+    bytes = readFileSync(path);
   } catch (error) {
     const reason = (error as { code?: string }).code === "ENOENT" ? "there is no such file" : String(error);
     throw new Error(`Cannot read the config ${path}: ${reason}`, { cause: error });
   }
   try {
-    return /\.ya?ml$/i.test(path) ? parseYaml(text) : JSON.parse(text);
+    if (!/\.ya?ml$/i.test(path)) return parseJson(bytes, { path, what: `the config ${path}` });
+    return parseYaml(new TextDecoder().decode(bytes));
   } catch (error) {
-    throw new SyntaxError(`Cannot read the config ${path}: ${(error as Error).message}`, { cause: error });
+    const [reason = ""] = (error as Error).message.split("\n"); // the lines behind it show the place as a picture
+    const said = reason.startsWith("Cannot ") ? reason : `Cannot read the config ${path}: ${reason}`;
+    throw new SyntaxError(said, { cause: error });
   }
 }
 

@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { type AlbertConfig, albertConfigToJson, type FinetuneTask } from "../config/mod.ts";
 import {
+  firstNotFinite,
   type SafetensorsTensor,
   writeFileAtomic,
   writeSafetensorsFiles,
@@ -139,7 +140,7 @@ function check(model: ExportedModel, tokenizer: SentencePieceModel): void {
         `Cannot export: ${name} has ${values?.length ?? "no"} values, the config asks for ${wanted}`,
       );
     }
-    const bad = values.findIndex((value) => !Number.isFinite(value));
+    const bad = firstNotFinite(values);
     if (bad >= 0) throw new RangeError(`Cannot export: ${name} holds ${values[bad]} at place ${bad}`);
   }
 }
@@ -197,6 +198,13 @@ function writeTensorFlow(
     const [first, second] = [m?.[name], v?.[name]];
     if (first === undefined || second === undefined) {
       throw new RangeError(`Cannot export the optimizer's slots: the checkpoint has no moments of ${name}`);
+    }
+    for (const [slot, values] of [["adam_m", first], ["adam_v", second]] as const) {
+      const bad = firstNotFinite(values);
+      if (bad < 0) continue;
+      throw new RangeError(
+        `Cannot export the optimizer's slots: ${name}/${slot} holds ${values[bad]} at place ${bad}`,
+      );
     }
     tensors[`${name}/adam_m`] = float(shape, first);
     tensors[`${name}/adam_v`] = float(shape, second);

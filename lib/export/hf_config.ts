@@ -92,7 +92,7 @@ export function readHuggingFaceConfig(value: unknown, path: string): ReadConfig 
   const given = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
   if (given["model_type"] !== "albert") {
     throw new TypeError(
-      `Cannot use ${path}: its model_type is ${JSON.stringify(given["model_type"])}, not "albert"`,
+      `Cannot use ${path}: its model_type is ${JSON.stringify(given["model_type"] ?? null)}, not "albert"`,
     );
   }
   const read = { ...defaults, ...given };
@@ -101,6 +101,14 @@ export function readHuggingFaceConfig(value: unknown, path: string): ReadConfig 
   if (eps !== undefined && eps !== 1e-12) {
     throw new RangeError(
       `Cannot use ${path}: its layer_norm_eps is ${String(eps)}, this model computes with 1e-12`,
+    );
+  }
+  const positions = read["position_embedding_type"];
+  if (positions !== undefined && positions !== "absolute") {
+    throw new RangeError(
+      `Cannot use ${path}: its position_embedding_type is ${
+        JSON.stringify(positions)
+      }, this model has absolute ones`,
     );
   }
   const act = read["hidden_act"];

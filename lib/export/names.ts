@@ -4,6 +4,7 @@
  * google-research/albert and the modules of transformers' modeling_albert.
  */
 import type { AlbertConfig } from "../config/mod.ts";
+import { firstNotFinite } from "../formats/mod.ts";
 import { albertParameters, type ParameterSpec } from "../model/mod.ts";
 
 /** Float32 values by name. */
@@ -210,10 +211,13 @@ export function fromHuggingFaceWeights(
     }
   }
   for (const [name, values] of Object.entries(parameters)) {
-    const bad = values.findIndex((value) => !Number.isFinite(value));
+    const bad = firstNotFinite(values);
     if (bad >= 0) wrong.push(`${theirName(name)} holds ${values[bad]} (${name}, place ${bad})`);
   }
-  if (wrong.length > 0) throw new RangeError(`Cannot take the weights: ${wrong.join("; ")}`);
+  if (wrong.length > 0) {
+    const more = wrong.length > 8 ? `; and ${wrong.length - 8} more` : "";
+    throw new RangeError(`Cannot take the weights: ${wrong.slice(0, 8).join("; ")}${more}`);
+  }
   const unexpected = Object.keys(tensors).filter((name) => !taken.has(name) && !buffers.test(name));
   return { parameters, missing, unexpected };
 }

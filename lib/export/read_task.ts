@@ -4,8 +4,8 @@
  */
 import { join } from "node:path";
 import type { AlbertConfig, FinetuneTask } from "../config/mod.ts";
+import { firstNotFinite, readJsonFile } from "../formats/mod.ts";
 import { readHuggingFace, readWeights } from "./read.ts";
-import { readJson } from "./read_json.ts";
 
 /**
  * A fine-tuned model as a Hugging Face folder holds it.
@@ -48,13 +48,13 @@ export type HuggingFaceTask = {
  * import { mkdtempSync } from "node:fs";
  * import { tmpdir } from "node:os";
  *
- * assert.throws(() => readHuggingFaceTask(mkdtempSync(`${tmpdir()}/albert-`)), /there is no .*config\.json/);
+ * assert.throws(() => readHuggingFaceTask(mkdtempSync(`${tmpdir()}/albert-`)), /config\.json: there is no such file/);
  * ```
  */
 export function readHuggingFaceTask(folder: string): HuggingFaceTask {
   const { config, parameters, tokenizer, missing, doLowerCase } = readHuggingFace(folder);
   const file = join(folder, "config.json");
-  const given = readJson(file) as Readonly<Record<string, unknown>>;
+  const given = readJsonFile(file) as Readonly<Record<string, unknown>>;
   const [architecture] = (given["architectures"] ?? []) as readonly string[];
   const tokens = architecture === "AlbertForTokenClassification";
   const { "classifier.weight": weight, "classifier.bias": bias } = readWeights(folder);
@@ -75,6 +75,10 @@ export function readHuggingFaceTask(folder: string): HuggingFaceTask {
         needed === undefined ? "its head fits neither labels nor hidden_size" : `it has no weight ${needed}`
       }`,
     );
+  }
+  for (const [name, { data }] of Object.entries({ "classifier.weight": weight, "classifier.bias": bias })) {
+    const bad = firstNotFinite(data);
+    if (bad >= 0) throw new RangeError(`Cannot use ${folder}: ${name} holds ${data[bad]} at place ${bad}`);
   }
   const own = given["finetuning_task"];
   return {

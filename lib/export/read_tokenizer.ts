@@ -6,8 +6,8 @@
 import { Buffer } from "node:buffer";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { readJsonFile } from "../formats/mod.ts";
 import { parseModel, type Piece, type PieceType, serializeModel } from "../tokenizer/mod.ts";
-import { readJson } from "./read_json.ts";
 import { COMMA_PENALTY, digitComma, type Preparation, specials } from "./tokenizer_json.ts";
 
 type Step = {
@@ -53,12 +53,51 @@ function scoresOf(vocab: NonNullable<NonNullable<TokenizerJson["model"]>["vocab"
 const flat = (step: Step | null | undefined): readonly Step[] =>
   step === null || step === undefined ? [] : step.normalizers?.flatMap(flat) ?? [step];
 
-/** A SentencePiece model out of `tokenizer.json`: its pieces, their kinds, and the table of characters. */
-function modelOf(path: string, { model, added_tokens = [], normalizer }: TokenizerJson): Uint8Array {
-  const { type, unk_id, vocab, byte_fallback = false } = model ?? {};
-  if (type !== "Unigram" || vocab === undefined) {
-    throw new TypeError(`Cannot use ${path}: its model is ${type ?? "unknown"}, ALBERT's is Unigram`);
+/** Refuses a file whose parts are not of the kind that the format says. */
+function checkShape(path: string, value: unknown): TokenizerJson {
+  const bad = (reason: string): TypeError => new TypeError(`Cannot use ${path}: ${reason}`);
+  const isObject = (part: unknown): boolean =>
+    typeof part === "object" && part !== null && !Array.isArray(part);
+  if (!isObject(value)) throw bad("it is no object");
+  const { model, added_tokens = [], normalizer } = value as TokenizerJson;
+  if (!isObject(model)) throw bad("it has no model");
+  const { type, vocab, unk_id } = model as NonNullable<TokenizerJson["model"]>; // looked at in the line before
+  if (type !== "Unigram") throw bad(`its model is ${JSON.stringify(type)}, ALBERT's is Unigram`);
+  if (!Array.isArray(vocab)) throw bad("its model has no vocab");
+  const at = vocab.findIndex((entry: unknown) =>
+    !Array.isArray(entry) || typeof entry[0] !== "string" || !Number.isFinite(entry[1])
+  );
+  if (at >= 0) {
+    throw bad(`entry ${at} of its vocab is ${JSON.stringify(vocab[at])}, not a piece with a score`);
   }
+  const inside = (id: unknown): boolean =>
+    Number.isInteger(id) && (id as number) >= 0 && (id as number) < vocab.length;
+  if (unk_id !== undefined && unk_id !== null && !inside(unk_id)) {
+    throw bad(`its unk_id is ${JSON.stringify(unk_id)}, there are ${vocab.length} pieces`);
+  }
+  if (!Array.isArray(added_tokens)) throw bad("its added_tokens are no list");
+  const token = added_tokens.find((token: unknown) => {
+    const { id, content } = (isObject(token) ? token : {}) as {
+      readonly id?: number;
+      readonly content?: string;
+    };
+    const known = vocab[id ?? -1]?.[0] ?? content; // one beyond the vocab was added later
+    return !Number.isInteger(id) || typeof content !== "string" || known !== content;
+  });
+  if (token !== undefined) throw bad(`the added token ${JSON.stringify(token)} does not fit its vocab`);
+  const steps = normalizer === undefined || normalizer === null ? [] : [normalizer];
+  for (const step of steps) {
+    if (!isObject(step)) throw bad("a step of its normalizer is no object");
+    if (step.normalizers === undefined) continue;
+    if (!Array.isArray(step.normalizers)) throw bad("the steps of its normalizer are no list");
+    steps.push(...step.normalizers);
+  }
+  return value as TokenizerJson;
+}
+
+/** A SentencePiece model out of `tokenizer.json`: its pieces, their kinds, and the table of characters. */
+function modelOf({ model, added_tokens = [], normalizer }: TokenizerJson): Uint8Array {
+  const { unk_id, vocab = [], byte_fallback = false } = model ?? {};
   const special = new Set(added_tokens.filter((token) => token.special === true).map(({ id }) => id));
   const scores = scoresOf(vocab);
   const kindOf = (piece: string, id: number): PieceType =>
@@ -103,7 +142,7 @@ function modelOf(path: string, { model, added_tokens = [], normalizer }: Tokeniz
 /** How text is prepared: as `tokenizer_config.json` says, else as the steps of `tokenizer.json` show, else as ALBERT does. */
 function preparationOf(folder: string, json: TokenizerJson | undefined): Omit<Preparation, "maxLength"> {
   const path = join(folder, "tokenizer_config.json");
-  const told = existsSync(path) ? readJson(path) as { readonly [key: string]: unknown } | null : {};
+  const told = existsSync(path) ? readJsonFile(path) as { readonly [key: string]: unknown } | null : {};
   const steps = json === undefined ? undefined : new Set(flat(json.normalizer).map(({ type }) => type));
   const flag = (key: string, seen: boolean | undefined, usual: boolean): boolean => {
     const value = told?.[key];
@@ -118,12 +157,12 @@ function preparationOf(folder: string, json: TokenizerJson | undefined): Omit<Pr
 /** Reads the tokenizer of a folder. */
 export function readTokenizer(folder: string): ReadTokenizer {
   const [spiece, path] = [join(folder, "spiece.model"), join(folder, "tokenizer.json")];
-  const json = existsSync(path) ? readJson(path) as TokenizerJson : undefined;
+  const json = existsSync(path) ? checkShape(path, readJsonFile(path)) : undefined;
   const tokenizer = existsSync(spiece)
     ? new Uint8Array(readFileSync(spiece))
     : json === undefined
     ? undefined
-    : modelOf(path, json);
+    : modelOf(json);
   if (tokenizer === undefined) {
     throw new Error(`Cannot read ${folder}: there is no tokenizer, neither spiece.model nor tokenizer.json`);
   }

@@ -6,6 +6,8 @@
 export * from "./atomic.ts";
 export * from "./crc32c.ts";
 export * from "./errors.ts";
+export * from "./json.ts";
+export * from "./not_finite.ts";
 export { serializeOnnx } from "./onnx.ts";
 export type { OnnxAttribute, OnnxModel, OnnxNode, OnnxTensor, OnnxType, OnnxValue } from "./onnx.ts";
 export * from "./onnx_read.ts";

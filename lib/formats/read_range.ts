@@ -3,6 +3,8 @@
  */
 import { readSync } from "node:fs";
 
+const MOST = 2 ** 30; // one call of Node reads less than 2^31 bytes
+
 /** Reads `length` bytes from `at`; `refuse` makes the error of a file that ends before. */
 export function readRange(
   handle: number,
@@ -12,7 +14,7 @@ export function readRange(
 ): Uint8Array {
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length;) {
-    const got = readSync(handle, bytes, done, length - done, at + done);
+    const got = readSync(handle, bytes, done, Math.min(length - done, MOST), at + done);
     if (got === 0) throw refuse("the file became shorter while it was read", at + done);
     done += got;
   }

@@ -4,22 +4,26 @@
  */
 import { count, layouts } from "./elements.ts";
 import { CorruptFileError } from "./errors.ts";
+import { parseJson } from "./json.ts";
 import type { SafetensorsTensor, SafetensorsType } from "./safetensors.ts";
 
 /** Most bytes of a header. */
 export const maxHeader = 100_000_000;
 const order = Object.keys(layouts);
 
-/** Makes the error of a broken rule. */
-export type Refuse = (reason: string, byte: number) => CorruptFileError;
+/** Makes the error of a broken rule; `path` is the file that it names. */
+export type Refuse = ((reason: string, byte: number) => CorruptFileError) & { readonly path: string };
 /** Names the file in that error. */
-export const refuser = (path: string): Refuse => (reason, byte) =>
-  new CorruptFileError(`Cannot read safetensors ${path}: ${reason} (byte ${byte})`, { path, byte });
+export function refuser(path: string): Refuse {
+  const refuse = (reason: string, byte: number): CorruptFileError =>
+    new CorruptFileError(`Cannot read safetensors ${path}: ${reason} (byte ${byte})`, { path, byte });
+  return Object.assign(refuse, { path });
+}
 
 /** A scanner for duplicate keys, which JSON.parse drops silently: keys of the top object and of each entry. */
 function duplicateKey(json: string): string | undefined {
   const open: Set<string>[] = [];
-  for (const token of json.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?|[{}]/g)) {
+  for (const token of json.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?|[{}]/g)) {
     const text = token[0];
     if (text === "{") open.push(new Set());
     else if (text === "}") open.pop();
@@ -72,20 +76,9 @@ export type Header = { readonly entries: readonly Entry[]; readonly metadata: Re
 
 /** Reads and checks the header; `buffer` is the number of bytes behind it. */
 export function parseHeader(bytes: Uint8Array, buffer: number, refuse: Refuse): Header {
-  let json: string;
-  let header: unknown;
-  try {
-    json = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw refuse("the header is no UTF-8", 8);
-  }
-  if (!json.startsWith("{")) throw refuse("the header does not start with {", 8);
-  try {
-    header = JSON.parse(json);
-  } catch (error) {
-    throw refuse(`the header is no JSON: ${(error as Error).message}`, 8);
-  }
-  const twice = duplicateKey(json);
+  if (bytes[0] !== 0x7b) throw refuse("the header does not start with {", 8);
+  const header = parseJson(bytes, { path: refuse.path, start: 8, what: `the header of ${refuse.path}` });
+  const twice = duplicateKey(new TextDecoder().decode(bytes));
   if (twice !== undefined) throw refuse(`the key ${twice} stands twice in the header`, 8);
   const { __metadata__: metadata = {}, ...tensors } = header as Readonly<Record<string, unknown>>;
   if (

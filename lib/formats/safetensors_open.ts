@@ -2,9 +2,10 @@
  * safetensors files on disk: opened by their header, then read tensor by tensor, so that a file may be larger than memory; a
  * model in several files is opened by its index. Facts: the index of transformers, `weight_map` from tensor to file.
  */
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CorruptFileError } from "./errors.ts";
+import { readJsonFile } from "./json.ts";
 import { readRange } from "./read_range.ts";
 import type { SafetensorsFile, SafetensorsTensor, SafetensorsType } from "./safetensors.ts";
 import { type Entry, headerLength, parseHeader, refuser, tensorOf } from "./safetensors_header.ts";
@@ -45,7 +46,18 @@ export type OpenedSafetensors = {
 type Place = { readonly entry: Entry; readonly file: string; readonly start: number };
 
 function withFile<Result>(path: string, use: (handle: number) => Result): Result {
-  const handle = openSync(path, "r");
+  let handle: number;
+  try {
+    handle = openSync(path, "r");
+  } catch (error) {
+    const { code, message } = error as { readonly code?: string; readonly message: string };
+    const reason = code === "ENOENT"
+      ? "there is no such file"
+      : code === "EACCES"
+      ? "no permission to read it"
+      : message;
+    throw new Error(`Cannot read safetensors ${path}: ${reason}`, { cause: error });
+  }
   try {
     return use(handle);
   } finally {
@@ -73,13 +85,7 @@ function openOne(
 function readIndex(path: string): ReadonlyMap<string, readonly string[]> {
   const bad = (reason: string): CorruptFileError =>
     new CorruptFileError(`Cannot read the index ${path}: ${reason}`, { path });
-  let parsed: { readonly weight_map?: unknown } | null;
-  try {
-    parsed = JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw bad(`it is no JSON (${error.message})`);
-  }
+  const parsed = readJsonFile(path) as { readonly weight_map?: unknown } | null;
   const map = parsed?.weight_map;
   if (typeof map !== "object" || map === null) throw bad("it has no weight_map");
   const files = new Map<string, string[]>();
@@ -99,6 +105,14 @@ function openParts(
   const metadata: Record<string, string> = {};
   for (const [name, promised] of readIndex(path)) {
     const file = join(dirname(path), name);
+    if (!existsSync(file)) {
+      throw new CorruptFileError(
+        `Cannot read the index ${path}: ${promised[0]} is in ${name}, which is missing`,
+        {
+          path,
+        },
+      );
+    }
     const part = openOne(file);
     const there = new Set(part.places.map(({ entry }) => entry.name));
     const missing = promised.find((tensor) => !there.has(tensor));

@@ -3,6 +3,7 @@
  * `.data-00000-of-00001`. Read and written without TensorFlow, so that Google's released models can be a start and ours can
  * go on there. Facts: TensorFlow's tensor_bundle.proto and tensor_bundle.cc, checkpoint_state.proto.
  */
+import { Buffer } from "node:buffer";
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { openAtomic, writeFileAtomic } from "./atomic.ts";
@@ -206,6 +207,7 @@ export function readTfCheckpoint(path: string): TfCheckpoint {
       });
     }
   }
+  checkOverlap([...places.values()], index);
   return {
     prefix,
     variables: [...places.values()].map(({ name, dtype, shape, bytes, shard, partitioned }) => ({
@@ -218,6 +220,23 @@ export function readTfCheckpoint(path: string): TfCheckpoint {
     })),
     read: (name) => readTensor(places.get(name), { name, prefix, shards }),
   };
+}
+
+/** Refuses an index whose variables share bytes of a shard. */
+function checkOverlap(places: readonly Place[], path: string): void {
+  const sorted = places.filter(({ bytes, partitioned }) => bytes > 0 && !partitioned).sort((a, b) =>
+    a.shard - b.shard || a.offset - b.offset
+  );
+  const at = sorted.findIndex(({ shard, offset }, i) => {
+    const before = sorted[i - 1];
+    return before?.shard === shard && before.offset + before.bytes > offset;
+  });
+  const [one, two] = [sorted[at - 1], sorted[at]];
+  if (one === undefined || two === undefined) return;
+  throw new CorruptFileError(
+    `Cannot read ${path}: ${two.name} overlaps ${one.name} at byte ${two.offset} of shard ${two.shard}`,
+    { path, byte: two.offset },
+  );
 }
 
 function readTensor(
@@ -274,6 +293,16 @@ function readValues(
   }
 }
 
+/** Protobuf's text form: bytes beyond ASCII may stand as octal numbers, quotes and backslashes behind a backslash. */
+function unescaped(text: string): string {
+  const bytes = Buffer.from(text).toString("latin1")
+    .replace(
+      /\\([0-7]{1,3}|.)/g,
+      (_, code: string) => /^\d/.test(code) ? String.fromCharCode(parseInt(code, 8)) : code,
+    );
+  return Buffer.from(bytes, "latin1").toString();
+}
+
 /**
  * The prefix of the TensorFlow checkpoint that a path names.
  *
@@ -298,9 +327,10 @@ export function findTfCheckpoint(path: string): string | undefined {
   }
   const state = join(path, "checkpoint");
   if (existsSync(state)) {
-    const named = /^\s*model_checkpoint_path:\s*("(?:[^"\\]|\\.)*")/m.exec(readFileSync(state, "utf8"))?.[1];
+    const named = /^\s*model_checkpoint_path:\s*"((?:[^"\\\n]|\\.)*)"/m.exec(readFileSync(state, "utf8"))
+      ?.[1];
     if (named !== undefined) {
-      const name = JSON.parse(named) as string;
+      const name = unescaped(named);
       // An absolute path of another machine still means the file beside.
       const places = [isAbsolute(name) ? name : join(path, name), join(path, basename(name))];
       const found = places.find((prefix) => existsSync(indexOf(prefix)));

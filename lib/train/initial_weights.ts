@@ -7,7 +7,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { AlbertConfig } from "../config/mod.ts";
-import { findTfCheckpoint, readTfCheckpoint } from "../formats/mod.ts";
+import { findTfCheckpoint, firstNotFinite, readTfCheckpoint } from "../formats/mod.ts";
 import { albertParameters } from "../model/mod.ts";
 import { type NamedValues, readCheckpoint } from "./checkpoint.ts";
 
@@ -92,6 +92,17 @@ function fits(name: string, given: readonly number[], own: readonly number[]): b
   return given.every((size, i) => size === own[i] || (i === 0 && grows));
 }
 
+/** Refuses weights that no run could start from. */
+function refuseNotFinite(path: string, parameters: NamedValues): void {
+  for (const [name, values] of Object.entries(parameters)) {
+    const bad = firstNotFinite(values);
+    if (bad < 0) continue;
+    throw new RangeError(
+      `Cannot start from ${path}: ${name} holds ${values[bad]} at place ${bad}; take an earlier checkpoint`,
+    );
+  }
+}
+
 /**
  * Reads the weights that a run starts from.
  *
@@ -99,7 +110,8 @@ function fits(name: string, given: readonly number[], own: readonly number[]): b
  * @param config The architecture they are for.
  * @param options `fromGroup0`: every group of layers takes the weights of group 0, default false.
  * @returns Values by name, and the names that only one side has.
- * @throws {RangeError} When shapes differ, naming each, or when no name of the architecture is in the checkpoint.
+ * @throws {RangeError} When shapes differ, naming each, when no name of the architecture is in the checkpoint, or when a weight
+ * is NaN or infinite.
  * @throws {CorruptFileError} When the checkpoint is damaged.
  * @throws {Error} When the path holds no checkpoint.
  * @example
@@ -146,9 +158,11 @@ export function readInitialWeights(
     );
   }
   const taken = new Set(found.map(({ from }) => from));
+  const parameters = Object.fromEntries([...taken].map((name) => [name, source.read(name)]));
+  refuseNotFinite(source.path, parameters);
   return {
     path: source.path,
-    parameters: Object.fromEntries([...taken].map((name) => [name, source.read(name)])),
+    parameters,
     missing: wanted.filter(({ from }) => !taken.has(from)).map(({ name }) => name),
     unexpected: [...source.shapes.keys()].filter((name) => !taken.has(name) && !aside.test(name)),
   };

@@ -1,4 +1,5 @@
 /** Numbers that are none any more: how a run says so, and the check of what is about to be saved. */
+import { firstNotFinite } from "../formats/mod.ts";
 import type { NamedValues } from "./checkpoint.ts";
 
 /** A step went wrong. The advice follows when it is known which checkpoint is the last good one. */
@@ -28,15 +29,8 @@ export function refuseBadWeights(
 ): void {
   for (const [what, values] of Object.entries(groups)) {
     for (const [name, data] of Object.entries(values)) {
-      let sum = 0;
-      for (let i = 0; i < data.length; i++) sum += (data[i] as number) * 0; // 0 for numbers, else NaN: one pass, no branch
-      if (sum !== 0) {
-        throw new NotFinite(
-          step,
-          `${what} ${name} holds ${data.find((x) => !Number.isFinite(x))}`,
-          stage?.number,
-        );
-      }
+      const bad = firstNotFinite(data);
+      if (bad >= 0) throw new NotFinite(step, `${what} ${name} holds ${data[bad]}`, stage?.number);
     }
   }
 }

@@ -3,6 +3,7 @@
  * starts from it, and `evaluate`, `fill-mask` and `export` read it as any other.
  */
 import { type AlbertConfig, albertConfigToJson } from "../config/mod.ts";
+import { firstNotFinite } from "../formats/mod.ts";
 import { albertParameters } from "../model/mod.ts";
 import { latestCheckpoint, type RunState } from "./checkpoint.ts";
 import { writeCheckpoint } from "./checkpoint_files.ts";
@@ -13,7 +14,7 @@ import { writeCheckpoint } from "./checkpoint_files.ts";
  * @param folder An output_dir without checkpoints; made when missing.
  * @param model Config, weights by TensorFlow name, and files to keep beside them, such as `tokenizer.model`.
  * @returns Path of the checkpoint.
- * @throws {RangeError} When a weight is missing or has the wrong size.
+ * @throws {RangeError} When a weight is missing, has the wrong size, or is NaN or infinite.
  * @throws {Error} When the folder holds a checkpoint already or cannot be written.
  * @example
  * ```ts
@@ -52,6 +53,10 @@ export function saveWeights(
             data?.length ?? "no"
           } values, the config asks for ${wanted}`,
         );
+      }
+      const bad = firstNotFinite(data);
+      if (bad >= 0) {
+        throw new RangeError(`Cannot write weights to ${folder}: ${name} holds ${data[bad]} at place ${bad}`);
       }
       return [name, { shape: [...shape], data }];
     }),

@@ -208,3 +208,25 @@ Deno.test("guideRecipe() holds together: lengths fit the model, predictions the 
     assert.equal(parsePretrainingConfig(run).train_batch_size, run.train_batch_size);
   }
 });
+
+Deno.test("readAlbertConfig() says in one line where a file is no JSON or no YAML", () => {
+  const folder = mkdtempSync(join(tmpdir(), "albert-config-"));
+  try {
+    const refused = (name: string, text: string, pattern: RegExp): void => {
+      writeFileSync(join(folder, name), text);
+      assert.throws(() => readAlbertConfig(join(folder, name)), (error: Error) => {
+        assert.ok(error instanceof SyntaxError, String(error));
+        assert.match(error.message, pattern);
+        return !error.message.includes("\n");
+      });
+    };
+    refused(
+      "a.json",
+      '{\n  "vocab_size": 30k,\n  "a": 1\n}',
+      /^Cannot read the config .*a\.json: it is no JSON, at byte 18/,
+    );
+    refused("a.yaml", "vocab_size: [1\nhidden_size: 2\n", /^Cannot read the config .*a\.yaml: /);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

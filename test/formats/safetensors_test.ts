@@ -214,6 +214,12 @@ Deno.test("openSafetensors() refuses an index that promises what is not there or
     rmSync(dirname(path), { recursive: true });
   }
   const path = inParts();
+  assert.throws(
+    () => openSafetensors(`${path}.none`),
+    /^Error: Cannot read safetensors .*none: there is no such file$/,
+  );
+  rmSync(join(dirname(path), "2.safetensors"));
+  assert.throws(() => openSafetensors(path), /index\.json: c is in 2\.safetensors, which is missing$/);
   writeFileSync(path, "{}");
   assert.throws(() => openSafetensors(path), /it has no weight_map/);
   writeFileSync(path, "{");
@@ -250,12 +256,12 @@ Deno.test("writeSafetensors() sorts types as the reference library does, signed 
   assert.deepEqual(Object.values(entries).map(({ dtype }) => dtype), order);
 });
 
-Deno.test("openSafetensors() reads one tensor of a sparse file of 3 GB without loading the rest", () => {
+Deno.test("openSafetensors() reads one tensor beyond 2^32 bytes of a sparse file of 5 GB without loading the rest", () => {
   const folder = mkdtempSync(join(tmpdir(), "albert-sparse-"));
   try {
     const path = join(folder, "large.safetensors");
-    const large = 3_000_000_000;
-    const head = file(`{"a":${entry(0, large, "[3000000000]", "U8")},"b":${entry(large, large + 4)}}`, 0);
+    const large = 5_000_000_000;
+    const head = file(`{"a":${entry(0, large, "[5000000000]", "U8")},"b":${entry(large, large + 4)}}`, 0);
     writeFileSync(path, head);
     truncateSync(path, head.length + large + 4);
     const handle = openSync(path, "r+");

@@ -268,3 +268,37 @@ Deno.test("readSortedTable() refuses a compressed block and keys out of order", 
     /an entry is longer than its block/,
   );
 });
+
+Deno.test("findTfCheckpoint() reads the names that protobuf's text form escapes, and damaged ones without a word of V8", () => {
+  inFolder((folder) => {
+    writeTfCheckpoint(join(folder, 'm\u00fc"x'), {}, { state: false });
+    for (const named of ['m\\303\\274\\"x', 'm\u00fc\\"x']) {
+      writeFileSync(join(folder, "checkpoint"), `model_checkpoint_path: "${named}"\n`);
+      assert.equal(findTfCheckpoint(folder), join(folder, 'm\u00fc"x'));
+    }
+    writeFileSync(join(folder, "checkpoint"), 'model_checkpoint_path: "a\tb"\n');
+    assert.throws(() => findTfCheckpoint(folder), /^Error: Cannot open .*checkpoint: it names a\tb/);
+  });
+});
+
+Deno.test("readTfCheckpoint() refuses variables that share bytes", () => {
+  inFolder((folder) => {
+    const entry = (offset: number): Uint8Array => {
+      const writer = protobufWriter().varint(1, 1).message(
+        2,
+        (shape) => shape.message(2, (dim) => dim.varint(1, 1)),
+      );
+      return (offset === 0 ? writer : writer.varint(4, offset)).varint(5, 4).finish();
+    };
+    const index = join(folder, "a.index");
+    const write = (second: number): void => {
+      const named = [["", plainHeader()], ["a", entry(0)], ["b", entry(second)]] as const;
+      const entries = named.map(([name, value]) => ({ key: new TextEncoder().encode(name), value }));
+      writeFileSync(index, writeSortedTable(entries));
+    };
+    write(3);
+    assert.throws(() => readTfCheckpoint(folder), /a\.index: b overlaps a at byte 3 of shard 0$/);
+    write(4);
+    assert.deepEqual(readTfCheckpoint(folder).variables.map(({ name }) => name), ["a", "b"]);
+  });
+});

@@ -23,6 +23,7 @@ const exceptions: ReadonlyMap<string, string> = new Map([
     "tensor -> engines",
     "late import of the default engine for `await tensor.data()`, in interactive.ts only",
   ],
+  ["config -> formats", "a broken config is named by its byte"],
   ["formats -> progress", "long reads and writes report"],
   ["engines -> formats", "an installed plugin is written whole or not at all, and a damaged wheel is named"],
   ["engines -> progress", "installing a plugin reports"],

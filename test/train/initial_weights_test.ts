@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { type AlbertConfig, albertPreset, parsePretrainingConfig } from "../../lib/config/mod.ts";
 import { type SafetensorsTensor, writeTfCheckpoint } from "../../lib/formats/mod.ts";
 import { albertParameters } from "../../lib/model/mod.ts";
-import { initialParameters, readInitialWeights } from "../../lib/train/mod.ts";
+import { initialParameters, readInitialWeights, saveWeights } from "../../lib/train/mod.ts";
 import { withPretraining } from "../../lib/train/pretraining_objective.ts";
 import { startOf } from "../../lib/train/start.ts";
 
@@ -122,5 +122,42 @@ Deno.test("startOf() gives every group the weights of group 0 with init_from_gro
     const { parameters } = startOf(withPretraining({ config: two, run, examples: [] }));
     const block = "bert/encoder/transformer/group_1/inner_group_0/ffn_1/intermediate/dense/kernel";
     assert.deepEqual(parameters[block], weights[block.replace("group_1", "group_0")]);
+  });
+});
+
+Deno.test("readInitialWeights() refuses NaN and infinity from TensorFlow, naming weight and place, and not those of moments", async () => {
+  await inFolder((folder) => {
+    const name = "bert/pooler/dense/bias";
+    const write = (changed: string, value: number): void => {
+      const tensors = googleTensors();
+      const { data, ...rest } = tensors[changed] as SafetensorsTensor; // one of Google's
+      writeTfCheckpoint(join(folder, "a"), {
+        ...tensors,
+        [changed]: { ...rest, data: (data as Float32Array).with(3, value) },
+      });
+    };
+    for (const value of [NaN, Infinity, -Infinity]) {
+      write(name, value);
+      assert.throws(() => readInitialWeights(folder, config), (error: Error) => {
+        assert.match(
+          error.message,
+          new RegExp(`^Cannot start from .*/a: ${name} holds ${value} at place 3; take`),
+        );
+        return error instanceof RangeError && !error.message.includes("\n");
+      });
+    }
+    write(`${name}/adam_m`, NaN);
+    assert.deepEqual(readInitialWeights(folder, config).parameters, weights);
+  });
+});
+
+Deno.test("saveWeights() refuses what no run could start from", async () => {
+  await inFolder((folder) => {
+    const bias = "bert/pooler/dense/bias";
+    const parameters = { ...weights, [bias]: (weights[bias] as Float32Array).with(1, NaN) };
+    assert.throws(
+      () => saveWeights(folder, { config, parameters }),
+      /bert\/pooler\/dense\/bias holds NaN at place 1$/,
+    );
   });
 });
