@@ -85,6 +85,7 @@ function layModel(model: string, output: string): void {
     title: card.match(/^# (.+)$/m)?.[1] ?? basename(resolve(model)),
     positions: read("config.json")["max_position_embeddings"] as number,
     doLowerCase: read("tokenizer_config.json")["do_lower_case"] as boolean,
+    keepAccents: read("tokenizer_config.json")["keep_accents"] === true,
     weights,
   };
   mkdirSync(output, { recursive: true });

@@ -12,6 +12,7 @@ export type ModelIndex = {
   readonly title: string;
   readonly positions: number;
   readonly doLowerCase: boolean;
+  readonly keepAccents: boolean;
   /** File of each kind of weights, the most exact first. */
   readonly weights: readonly {
     readonly name: string;
@@ -85,7 +86,8 @@ export async function openModel(
   const session = await InferenceSession.create(weights, {
     executionProviders: ["wasm"],
   });
-  const prepare = (text: string): string => preprocessText(text, { lower: index.doLowerCase });
+  const prepare = (text: string): string =>
+    preprocessText(text, { lower: index.doLowerCase, keepAccents: index.keepAccents });
   return {
     cut: (text) => maskedInput(text, { tokenizer, positions: index.positions, prepare }),
     fill: async ({ ids, segments, masks }, topK) => {

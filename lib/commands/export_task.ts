@@ -41,6 +41,7 @@ export function exportFineTuned(wished: Wished, { print }: Pick<Context, "print"
   }
   const model = readFineTuned(checkpoint);
   const { path, step, config, parameters, tokenizer, task, labels, classifierDropout, doLowerCase } = model;
+  const { keepAccents = false } = model;
   const evaluation = keptMetrics(path, step);
   const card = taskCard({
     ...{ title, task, labels, config, step, command, doLowerCase },
@@ -55,6 +56,7 @@ export function exportFineTuned(wished: Wished, { print }: Pick<Context, "print"
   }, {
     formats,
     doLowerCase,
+    keepAccents,
     architecture: task === "tokens" ? "AlbertForTokenClassification" : "AlbertForSequenceClassification",
     texts: !formats.includes("hf") ? {} : {
       "README.md": card,

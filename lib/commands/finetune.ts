@@ -31,8 +31,7 @@ const flags = {
   spm_model_file: { kind: "string", help: "the tokenizer; default the one kept with the model" },
   do_lower_case: {
     kind: "boolean",
-    default: true,
-    help: "lower-case the text, as the records were",
+    help: "lower-case the text, as the records were; default what the model keeps, else true",
     source: "reference",
   },
   max_seq_length: {
@@ -122,7 +121,7 @@ async function run(values: FlagValues<typeof flags>, _: readonly string[], conte
   const options = runOf(rest);
   const examples = readLabelled(train_file, options.task);
   const evalExamples = eval_file === undefined ? undefined : readLabelled(eval_file, options.task);
-  const { bytes, config, parameters, path } = openModel(model, spm_model_file, {
+  const { bytes, config, parameters, path, doLowerCase, keepAccents } = openModel(model, spm_model_file, {
     verb: "fine-tune",
     spare: /^(cls|bert\/pooler)\//,
   });
@@ -132,7 +131,8 @@ async function run(values: FlagValues<typeof flags>, _: readonly string[], conte
     run: options,
     examples,
     ...(evalExamples === undefined ? {} : { evalExamples }),
-    doLowerCase: do_lower_case,
+    doLowerCase: do_lower_case ?? doLowerCase,
+    keepAccents,
   }, {
     engine: opened,
     onProgress,

@@ -33,8 +33,7 @@ export const search: Command = command({
     spm_model_file: { kind: "string", help: "the tokenizer; default the one kept with the model" },
     do_lower_case: {
       kind: "boolean",
-      default: true,
-      help: "lower-case the text, as the records were",
+      help: "lower-case the text, as the records were; default what the model keeps, else true",
       source: "reference",
     },
     top_k: { kind: "int", default: 5, help: "sentences for each query" },
@@ -53,7 +52,7 @@ export const search: Command = command({
       throw new UsageError("Cannot run search: --top_k and --batch_size must be at least 1");
     }
     const sentences = sentencesOf(input);
-    const { config, parameters, bytes, file } = openModel(model, spm_model_file, {
+    const { config, parameters, bytes, file, doLowerCase, keepAccents } = openModel(model, spm_model_file, {
       verb: "search",
       spare: /^(cls|bert\/pooler)\//,
     });
@@ -67,7 +66,7 @@ export const search: Command = command({
     const options: SentenceVectorOptions = {
       engine: await openWished({ engine, plugin }),
       ...{ config, parameters, tokenizer, batchSize: batch_size, onProgress, signal },
-      prepare: (text) => preprocessText(text, { lower: do_lower_case }),
+      prepare: (text) => preprocessText(text, { lower: do_lower_case ?? doLowerCase, keepAccents }),
     };
     const corpus = await sentenceVectors(sentences, options);
     const wanted = await sentenceVectors(queries, options);

@@ -28,6 +28,8 @@ export type HuggingFaceTask = {
   readonly labels: readonly string[];
   readonly maxSeqLength: number;
   readonly doLowerCase: boolean;
+  /** Only where its text kept its accents. */
+  readonly keepAccents?: boolean;
   readonly classifierDropout: number;
 };
 
@@ -52,7 +54,7 @@ export type HuggingFaceTask = {
  * ```
  */
 export function readHuggingFaceTask(folder: string): HuggingFaceTask {
-  const { config, parameters, tokenizer, missing, doLowerCase } = readHuggingFace(folder);
+  const { config, parameters, tokenizer, missing, doLowerCase, keepAccents } = readHuggingFace(folder);
   const file = join(folder, "config.json");
   const given = readJsonFile(file) as Readonly<Record<string, unknown>>;
   const [architecture] = (given["architectures"] ?? []) as readonly string[];
@@ -87,6 +89,7 @@ export function readHuggingFaceTask(folder: string): HuggingFaceTask {
     task: tokens ? "tokens" : own === "pair" ? "pair" : "classify",
     maxSeqLength: config.max_position_embeddings,
     doLowerCase,
+    ...(keepAccents ? { keepAccents } : {}),
     classifierDropout: typeof given["classifier_dropout_prob"] === "number"
       ? given["classifier_dropout_prob"]
       : 0.1,

@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readSafetensors } from "../../lib/formats/mod.ts";
-import { saveWeights } from "../../lib/train/mod.ts";
+import { preparationFile } from "../../lib/commands/preparation.ts";
+import { initialParameters, saveWeights } from "../../lib/train/mod.ts";
 import { config, examples, model, tokenizer } from "../train/finetune_words.ts";
-import { ownFolder, runCommand } from "./letters.ts";
+import { modelOf, ownFolder, runCommand } from "./letters.ts";
 
 const folder = ownFolder();
 const at = (...names: string[]): string => join(folder, ...names);
@@ -198,4 +199,47 @@ Deno.test("albert search prints the nearest sentences of a file", async () => {
     search(`--input=${at("lost.txt")}`, "cat"),
     /Cannot read the sentences .*there is no such file/,
   );
+});
+
+Deno.test("albert finetune, predict, search and export keep capitals and accents of a model that was made with them", async () => {
+  const pieces = ["Bär", "Bar", "bär", "bar", "ist"];
+  const cased = modelOf(["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", ...pieces.map((word) => `▁${word}`)]);
+  const shape = { ...config, vocab_size: 5 + pieces.length };
+  saveWeights(at("cased"), {
+    config: shape,
+    parameters: initialParameters(shape, 1),
+    attachments: {
+      "tokenizer.model": cased,
+      ...preparationFile({ doLowerCase: false, keepAccents: true }),
+    },
+  });
+  const rows = pieces.slice(0, 4).flatMap((
+    word,
+  ) => [{ text: word, label: word }, { text: `ist ${word}`, label: word }]);
+  writeFileSync(at("words.jsonl"), lines(rows));
+  const files = { train_file: at("words.jsonl"), eval_file: at("words.jsonl") };
+  const out = await tune({ model: at("cased"), output_dir: at("kept"), ...files, num_train_epochs: "60" });
+  assert.ok(out.some((line) => line.startsWith("held out: 8 examples, accuracy 100.0 %")), out.join("\n"));
+  await runCommand("export", [`--checkpoint=${at("kept")}`, `--output_dir=${at("kept-hf")}`]);
+  const told = JSON.parse(readFileSync(at("kept-hf", "tokenizer_config.json"), "utf8"));
+  assert.deepEqual([told.do_lower_case, told.keep_accents], [false, true]);
+  for (const from of ["kept", "kept-hf"]) {
+    const args = [`--model=${at(from)}`, "--engine=tfjs-wasm", "--top_k=1", ...pieces.slice(0, 4)];
+    const said = await runCommand("predict", args);
+    assert.deepEqual(
+      said.filter((_, i) => i % 2 === 1).map((line) => line.trim().split(" ")[0]),
+      pieces.slice(0, 4),
+    );
+  }
+  writeFileSync(at("words.txt"), `${pieces.slice(0, 4).join("\n")}\n`);
+  const search = [
+    `--model=${at("cased")}`,
+    `--input=${at("words.txt")}`,
+    "--engine=tfjs-wasm",
+    "--top_k=2",
+    "Bär",
+  ];
+  const [, first, second] = await runCommand("search", search);
+  assert.equal(first, "  1.000  Bär");
+  assert.doesNotMatch(second ?? "", / 1\.000 /);
 });

@@ -61,6 +61,8 @@ export type FinetuneOptions = {
   readonly evalExamples?: readonly LabelledText[];
   /** Lower-case the text, as pretraining did; default true. */
   readonly doLowerCase?: boolean;
+  /** Keep the accents of the text, as pretraining did; default false. */
+  readonly keepAccents?: boolean;
 };
 
 /**
@@ -173,6 +175,7 @@ function machineryRun(run: FinetuneConfig, examples: number, path: string): Pret
 type TaskNote = Pick<FineTunedModel, "task" | "labels"> & {
   readonly max_seq_length: number;
   readonly do_lower_case: boolean;
+  readonly keep_accents?: boolean;
   readonly classifier_dropout_prob: number;
 };
 
@@ -215,9 +218,9 @@ export async function finetune(
   options: FinetuneOptions,
   controls: FinetuneControls,
 ): Promise<FinetuneResult> {
-  const { model: given, run, doLowerCase = true } = options;
+  const { model: given, run, doLowerCase = true, keepAccents = false } = options;
   const { train: texts, heldOut, labels } = sides(options);
-  const encoding = encodingOf(given.tokenizer, doLowerCase);
+  const encoding = encodingOf(given.tokenizer, doLowerCase, keepAccents);
   refuseMisfit(given, encoding, run);
   const config = { ...given.config, ...dropouts(run) };
   const { path = "" } = given;
@@ -229,6 +232,7 @@ export async function finetune(
     labels,
     max_seq_length: run.max_seq_length,
     do_lower_case: doLowerCase,
+    ...(keepAccents ? { keep_accents: true } : {}), // absent as in notes of before, whose hash must stay
     classifier_dropout_prob: run.classifier_dropout_prob,
   };
   const noteText = `${JSON.stringify(note, null, 2)}\n`;
@@ -253,6 +257,7 @@ export async function finetune(
   return {
     model: {
       ...{ config, parameters, tokenizer: given.tokenizer, task: run.task, labels, doLowerCase },
+      ...(keepAccents ? { keepAccents } : {}),
       maxSeqLength: run.max_seq_length,
       classifierDropout: run.classifier_dropout_prob,
     },
@@ -304,6 +309,7 @@ export function readFineTuned(
     labels: note.labels,
     maxSeqLength: note.max_seq_length,
     doLowerCase: note.do_lower_case,
+    ...(note.keep_accents === true ? { keepAccents: true } : {}),
     classifierDropout: note.classifier_dropout_prob,
   };
 }

@@ -37,6 +37,8 @@ export type FineTunedModel = {
   readonly maxSeqLength: number;
   /** Text was lower-cased. */
   readonly doLowerCase: boolean;
+  /** Text kept its accents; default false. */
+  readonly keepAccents?: boolean;
   /** Dropout before the head. */
   readonly classifierDropout: number;
 };
@@ -63,10 +65,14 @@ export type LabelPrediction = {
 };
 
 /** Pieces of texts as a model's training saw them. */
-export function encodingOf(tokenizer: Uint8Array, doLowerCase: boolean): Encoding {
+export function encodingOf(
+  tokenizer: Uint8Array,
+  doLowerCase: boolean,
+  keepAccents: boolean = false,
+): Encoding {
   return {
     tokenizer: loadSentencePiece(tokenizer),
-    prepare: (text) => preprocessText(text, { lower: doLowerCase }),
+    prepare: (text) => preprocessText(text, { lower: doLowerCase, keepAccents }),
   };
 }
 
@@ -184,7 +190,7 @@ export async function predictLabels(
 ): Promise<LabelPrediction[]> {
   const { config, parameters, task, labels, maxSeqLength } = model;
   texts.forEach((text, i) => refuseOther(text, task, `Cannot predict for text ${i + 1}`));
-  const encoding = encodingOf(model.tokenizer, model.doLowerCase);
+  const encoding = encodingOf(model.tokenizer, model.doLowerCase, model.keepAccents);
   const encoded = texts.map((text) => encodeText(text, encoding, maxSeqLength));
   const shape = { task, labels: labels.length };
   const scores = openScores(config, shape, { engine, batchSize, longest: maxSeqLength });
