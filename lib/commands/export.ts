@@ -9,8 +9,8 @@ import { expandPatterns } from "../records/mod.ts";
 import { type Checkpoint, evaluateInDetail, isFineTuned, readCheckpoint } from "../train/mod.ts";
 import { type Command, command, type Context, type FlagValues, UsageError } from "./command.ts";
 import { engineFlags, openWished } from "./engine.ts";
+import { commandLine, defaultsOf } from "./command_note.ts";
 import {
-  commandLine,
   dataFacts,
   loggedEvaluation,
   logOf,
@@ -150,10 +150,7 @@ async function run(values: Values, _: readonly string[], context: Context): Prom
     outputs: namesIn("onnx_outputs", values.onnx_outputs, ["logits", "last_hidden_state"]),
     opset: values.opset,
   };
-  const defaults = Object.fromEntries(
-    Object.entries(flags).map(([name, flag]) => [name, "default" in flag ? flag.default : undefined]),
-  );
-  const command = commandLine("export", values, defaults);
+  const command = commandLine("export", values, defaultsOf(flags));
   if (isFineTuned(values.checkpoint)) {
     return exportFineTuned({ ...values, formats, command }, context);
   }
@@ -163,7 +160,7 @@ async function run(values: Values, _: readonly string[], context: Context): Prom
   const maxShardBytes = bytesOf(values.max_shard_size);
   const preparation = readPreparation(path, values);
   const facts = dataFacts(values.data_card);
-  const log = logOf(checkpoint);
+  const log = logOf({ path, step: state.step });
   const evaluation = await measured(checkpoint, values, tokenizer, context) ?? loggedEvaluation(log);
   const chart = await lossChart(log);
   const given = Object.fromEntries(
@@ -180,6 +177,9 @@ async function run(values: Values, _: readonly string[], context: Context): Prom
     run: state.run as { readonly [flag: string]: unknown },
     tokenizer: tokenizerFacts(tokenizer),
     ...preparation,
+    architecture: values.architecture as "AlbertForPreTraining",
+    formats,
+    onnx,
     ...(state.hashes === undefined ? {} : { hashes: state.hashes }),
     ...facts,
     ...given,

@@ -11,24 +11,16 @@ import { parseJson } from "../formats/mod.ts";
 import { lineChart } from "../show/mod.ts";
 import { parseModel } from "../tokenizer/mod.ts";
 import type { Checkpoint } from "../train/mod.ts";
+import { commandLine, readCommand } from "./command_note.ts";
 import { readInput } from "./files.ts";
 
-/** A command line with these flags; those that have their default are left out. */
-export function commandLine(
-  name: string,
-  values: { readonly [flag: string]: unknown },
-  defaults: { readonly [flag: string]: unknown },
-): string {
-  const given = Object.entries(values).filter(([flag, value]) =>
-    value !== undefined && value !== "" && value !== defaults[flag]
-  );
-  const quoted = (text: string): string =>
-    /^[\w@%+=:,./-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-  return [`albert ${name}`, ...given.map(([flag, value]) => quoted(`--${flag}=${String(value)}`))].join(" ");
-}
-
-/** The command lines of the run, a stage each; none where the weights come from elsewhere. */
-export function trainingCommands({ state }: Checkpoint): string[] {
+/**
+ * The command lines of the training: the one that the checkpoint keeps, else what its settings tell, a stage each; none where
+ * the weights come from elsewhere.
+ */
+export function trainingCommands({ path, state }: Pick<Checkpoint, "path" | "state">): string[] {
+  const kept = readCommand(path);
+  if (kept !== undefined) return [kept];
   const runs = [...state.stage?.before ?? [], state].map(({ run }) =>
     run as { readonly [flag: string]: unknown }
   );
@@ -41,13 +33,13 @@ export function trainingCommands({ state }: Checkpoint): string[] {
 type Line = { readonly step: number; readonly [name: string]: unknown };
 
 /** The log of the run up to the step of a checkpoint; nothing where the run left none. */
-export function logOf({ path, state }: Checkpoint): readonly Line[] {
+export function logOf({ path, step }: { readonly path: string; readonly step: number }): readonly Line[] {
   const log = join(dirname(path), "metrics.jsonl");
   if (!existsSync(log)) return [];
   return readFileSync(log, "utf8").trim().split("\n").flatMap((text) => {
     try {
       const line = JSON.parse(text) as Line;
-      return line.step <= state.step ? [line] : [];
+      return line.step <= step ? [line] : [];
     } catch {
       return []; // a kill cut it off
     }
@@ -65,10 +57,14 @@ export async function lossChart(lines: readonly Line[]): Promise<string | undefi
       ? []
       : [{ name, x: points.map(({ x }) => x), y: points.map(({ y }) => y), dash }];
   };
-  const all = [
+  const pretraining = [
     ...series("[MASK] loss, training", "masked_lm_mask_loss", (line) => line, false),
     ...series("[MASK] loss, held out", "masked_lm_mask_loss", (line) => line["evaluation"], true),
     ...series("order loss, training", "sentence_order_loss", (line) => line, false),
+  ];
+  const all = pretraining.length > 0 ? pretraining : [
+    ...series("loss, training", "loss", (line) => line, false),
+    ...series("loss, held out", "loss", (line) => line["evaluation"], true),
   ];
   if (all.length === 0) return undefined;
   return await lineChart({ series: all, xLabel: "step", yLabel: "loss, nats" }).toSvg();

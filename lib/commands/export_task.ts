@@ -7,6 +7,8 @@ import { type ExportFormat, exportModel, taskCard } from "../export/mod.ts";
 import { readJsonFile } from "../formats/mod.ts";
 import { readFineTuned, type TaskMetrics, taskParameters } from "../train/mod.ts";
 import { type Context, UsageError } from "./command.ts";
+import { readCommand } from "./command_note.ts";
+import { dataFacts, logOf, lossChart, tokenizerFacts } from "./export_card.ts";
 
 /** The flags of the command that a fine-tuned checkpoint heeds. */
 type Wished = {
@@ -17,6 +19,7 @@ type Wished = {
   readonly language: string | undefined;
   readonly licence: string | undefined;
   readonly eval_input_file: string | undefined;
+  readonly data_card: string | undefined;
   readonly command: string;
 };
 
@@ -29,7 +32,7 @@ function keptMetrics(path: string, step: number): (TaskMetrics & { readonly step
 }
 
 /** Writes the folder. */
-export function exportFineTuned(wished: Wished, { print }: Pick<Context, "print">): void {
+export async function exportFineTuned(wished: Wished, { print }: Pick<Context, "print">): Promise<void> {
   const { checkpoint, output_dir, formats, title, language, licence, command, eval_input_file } = wished;
   if (eval_input_file !== undefined) {
     throw new UsageError(
@@ -43,8 +46,14 @@ export function exportFineTuned(wished: Wished, { print }: Pick<Context, "print"
   const { path, step, config, parameters, tokenizer, task, labels, classifierDropout, doLowerCase } = model;
   const { keepAccents = false } = model;
   const evaluation = keptMetrics(path, step);
+  const chart = await lossChart(logOf({ path, step }));
+  const kept = readCommand(path);
   const card = taskCard({
-    ...{ title, task, labels, config, step, command, doLowerCase },
+    ...{ title, task, labels, config, step, command, doLowerCase, keepAccents, hashes: model.hashes },
+    ...dataFacts(wished.data_card),
+    tokenizer: tokenizerFacts(tokenizer),
+    ...(kept === undefined ? {} : { trainedBy: [kept] }),
+    ...(chart === undefined ? {} : { chart: "loss.svg" }),
     ...(language === undefined ? {} : { language }),
     ...(licence === undefined ? {} : { licence }),
     ...(evaluation === undefined ? {} : { evaluation }),
@@ -61,6 +70,7 @@ export function exportFineTuned(wished: Wished, { print }: Pick<Context, "print"
     texts: !formats.includes("hf") ? {} : {
       "README.md": card,
       ...(evaluation === undefined ? {} : { "eval.json": `${JSON.stringify(evaluation, null, 2)}\n` }),
+      ...(chart === undefined ? {} : { "loss.svg": chart }),
     },
   });
   print(

@@ -6,6 +6,7 @@ import { parseFinetuneConfig } from "../config/mod.ts";
 import { writeFileAtomic } from "../formats/mod.ts";
 import { finetune as train, readLabelled } from "../train/mod.ts";
 import { type Command, command, type Context, type FlagValues, UsageError } from "./command.ts";
+import { commandFile, commandLine, defaultsOf } from "./command_note.ts";
 import { engineFlags, openWished } from "./engine.ts";
 import { describeResult, describeTaskStep } from "./finetune_report.ts";
 import { modelHelp, openModel } from "./model.ts";
@@ -133,6 +134,7 @@ async function run(values: FlagValues<typeof flags>, _: readonly string[], conte
     ...(evalExamples === undefined ? {} : { evalExamples }),
     doLowerCase: do_lower_case ?? doLowerCase,
     keepAccents,
+    attachments: commandFile(commandLine("finetune", values, defaultsOf(flags))),
   }, {
     engine: opened,
     onProgress,

@@ -21,6 +21,7 @@ import {
   type StepMetrics,
 } from "../train/mod.ts";
 import { type Command, command, type Context } from "./command.ts";
+import { commandFile, commandLine, defaultsOf } from "./command_note.ts";
 import { engineFlags, openWished } from "./engine.ts";
 import { runtimeName } from "./environment.ts";
 import {
@@ -177,7 +178,7 @@ async function trainStage(
         run,
         examples: openExamples(files.train, stage),
         evalExamples: openExamples(files.heldOut, stage),
-        attachments: { "tokenizer.model": readFileSync(model) },
+        attachments: { "tokenizer.model": readFileSync(model), ...commandFile(place.command) },
       }, {
         engine: place.engine,
         onProgress,
@@ -254,6 +255,7 @@ async function run(
     engine,
     recipe: shortened(guideRecipe({ quick: flags.quick, corpus }), flags.max_steps),
     dataDir: flags.data_dir ?? embeddedDataDir(),
+    command: commandLine("guide", flags, defaultsOf(guide.flags)),
   };
   print(
     `albert guide: corpus ${corpus}, seed ${flags.seed}, ${runtimeName()}, engine ${engine.name}; everything goes to ${folder}`,

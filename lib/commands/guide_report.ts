@@ -35,6 +35,8 @@ export type Place = {
   readonly recipe: Recipe;
   readonly engine: Engine;
   readonly dataDir: string;
+  /** The command line, kept with the weights. */
+  readonly command: string;
 };
 
 /** One line of the summary. */

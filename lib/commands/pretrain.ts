@@ -19,6 +19,7 @@ import {
   type TrainingStage,
 } from "../train/mod.ts";
 import { type Command, command, type Context } from "./command.ts";
+import { commandFile, commandLine, defaultsOf } from "./command_note.ts";
 import { describeFirstSteps, describeSeconds, describeStages, openPace, type Pace, stepsOf } from "./pace.ts";
 import { pretrainFlags } from "./pretrain_flags.ts";
 import { preparationFile } from "./preparation.ts";
@@ -218,6 +219,7 @@ async function run(
   };
   const attachments = {
     attachments: {
+      ...commandFile(commandLine("pretrain", flags, defaultsOf(pretrainFlags()))),
       ...(tokenizer === undefined ? {} : { "tokenizer.model": tokenizer.bytes }),
       ...(opened.lowerCased === undefined
         ? {}

@@ -4,6 +4,7 @@
  */
 import type { AlbertConfig } from "../config/mod.ts";
 import { albertParameters } from "../model/mod.ts";
+import type { ExportOptions } from "./export.ts";
 
 /**
  * What a model card tells.
@@ -57,6 +58,12 @@ export type ModelCardFacts = {
   readonly tokenizer?: { readonly pieces: number; readonly normalizer: string; readonly sha256: string };
   /** The command lines of the training, a stage each. */
   readonly trainedBy?: readonly string[];
+  /** The class of the Hugging Face weights; default `AlbertForPreTraining`. */
+  readonly architecture?: ExportOptions["architecture"];
+  /** What lies in the folder; default `["hf"]`. */
+  readonly formats?: ExportOptions["formats"];
+  /** Kinds of weights and outputs of the ONNX models. */
+  readonly onnx?: ExportOptions["onnx"];
 };
 
 /** Settings that a reader asks for first; the rest is in the checkpoint. */
@@ -88,13 +95,18 @@ export function markdownTable(head: readonly string[], rows: readonly (readonly 
   return [row(head), row(head.map(() => "---")), ...rows.map(row)].join("\n");
 }
 
-const yaml = (text: string): string => /^[\w.-]+$/.test(text) ? text : JSON.stringify(text);
+/** A text of the front matter; `no` is Norwegian and would be false, `1.0` a number. */
+export const yaml = (text: string): string =>
+  /^[a-z][\w.-]*$/i.test(text) && !/^(y|n|yes|no|on|off|true|false|null)$/i.test(text)
+    ? text
+    : JSON.stringify(text);
 
-function frontMatter({ language, licence, title }: ModelCardFacts): string {
+function frontMatter(facts: ModelCardFacts): string {
+  const { language, licence, title } = facts;
   const lines = [
     ...(language === undefined ? [] : [`language: ${yaml(language)}`]),
     ...(licence === undefined ? [] : [`license: ${yaml(licence)}`]),
-    "library_name: transformers",
+    `library_name: ${facts.formats?.includes("hf") === false ? "transformers.js" : "transformers"}`,
     "pipeline_tag: fill-mask",
     `model_name: ${JSON.stringify(title)}`,
     "tags:\n- albert\n- fill-mask\n- albert-guide",
@@ -109,7 +121,7 @@ function metrics({ evaluation, chart }: ModelCardFacts): string {
   if (evaluation === undefined) {
     parts.push("No held-out evaluation was made for this export (`--eval_input_file` asks for one).");
   } else {
-    const { intervals = {} } = evaluation;
+    const { intervals = {}, examples } = evaluation;
     const rows = Object.entries(metricNames).flatMap(([name, meaning]) => {
       const value = evaluation[name];
       if (typeof value !== "number") return [];
@@ -120,7 +132,9 @@ function metrics({ evaluation, chart }: ModelCardFacts): string {
       return [[meaning, digits(value), between]];
     });
     parts.push(
-      "Held out from training; intervals are 95 %, over records. All figures are in `eval.json`.",
+      `Held out from training; intervals are 95 %, over ${
+        typeof examples === "number" ? `${examples} ` : ""
+      }records. All figures are in \`eval.json\`.`,
       markdownTable(["metric", "value", "interval"], rows),
     );
   }
@@ -128,7 +142,7 @@ function metrics({ evaluation, chart }: ModelCardFacts): string {
   return parts.join("\n\n");
 }
 
-function dataPart({ data, hashes = {} }: ModelCardFacts): string {
+export function dataPart({ data, hashes = {} }: Pick<ModelCardFacts, "data" | "hashes">): string {
   const rows = [
     ["text", data?.name ?? "not stated"],
     ["source", data?.source ?? "not stated"],
@@ -139,24 +153,66 @@ function dataPart({ data, hashes = {} }: ModelCardFacts): string {
   return markdownTable(["", ""], rows);
 }
 
-function usage({ example = "the [MASK] of the house", doLowerCase = true }: ModelCardFacts): string {
-  const cased = doLowerCase
-    ? "Text is lower-cased by the tokenizer, as it was in training."
-    : "Text keeps its case.";
+/** How transformers loads the folder, and what its classes say of it. */
+function pythonUsage({ architecture = "AlbertForPreTraining" }: ModelCardFacts, example: string): string[] {
   return [
-    "```python",
-    "from transformers import pipeline",
-    "",
-    'fill = pipeline("fill-mask", model="path/to/this/folder")',
-    `print(fill(${JSON.stringify(example)}))`,
-    "```",
-    "",
-    `${cased} \`AlbertForPreTraining\` also gives the order of two segments (0 as written, 1 swapped). ` +
-    "`AlbertForMaskedLM` leaves pooler and order head aside and says so.",
-  ].join("\n");
+    [
+      "```python",
+      "from transformers import pipeline",
+      "",
+      'fill = pipeline("fill-mask", model="path/to/this/folder")',
+      `print(fill(${JSON.stringify(example)}))`,
+      "```",
+    ].join("\n"),
+    architecture === "AlbertForMaskedLM"
+      ? "The weights are those of `AlbertForMaskedLM`, without pooler and order head; `AlbertForPreTraining` would begin " +
+        "those anew and say so."
+      : "`AlbertForPreTraining` also gives the order of two segments (0 as written, 1 swapped). `AlbertForMaskedLM`, which " +
+        "the pipeline takes, has neither pooler nor order head: transformers 5 lists their four weights as UNEXPECTED, " +
+        "which changes nothing. No folder is silent for both classes, since each reports what it lacks or leaves over; " +
+        "`albert export --architecture=AlbertForMaskedLM` writes one that is silent for the second.",
+  ];
 }
 
-function tokenizerPart({ tokenizer, doLowerCase = true, keepAccents = false }: ModelCardFacts): string {
+/** How transformers.js loads the ONNX models, without a network. */
+function scriptUsage({ onnx = {} }: ModelCardFacts, example: string): string[] {
+  const { weights: [first = "fp32"] = [], outputs = ["logits", "last_hidden_state"] } = onnx;
+  const options = `{ dtype: "${first === "int8" ? "q8" : first}" }`;
+  const lines = [
+    'import { env, pipeline } from "@huggingface/transformers";',
+    "",
+    'Object.assign(env, { allowRemoteModels: false, localModelPath: "path/to/the/folder/above/" });',
+    ...(outputs.includes("logits")
+      ? [
+        `const fill = await pipeline("fill-mask", "this-folder", ${options});`,
+        `console.log(await fill(${JSON.stringify(example)}));`,
+      ]
+      : []),
+    ...(outputs.includes("last_hidden_state")
+      ? [
+        `const extract = await pipeline("feature-extraction", "this-folder", ${options});`,
+        `console.log(await extract(${JSON.stringify(example)}, { pooling: "mean" }));`,
+      ]
+      : []),
+  ];
+  return [`\`\`\`js\n${lines.join("\n")}\n\`\`\``];
+}
+
+function usage(facts: ModelCardFacts): string {
+  const { example = "the [MASK] of the house", doLowerCase = true, formats = ["hf"] } = facts;
+  return [
+    ...(formats.includes("hf") ? pythonUsage(facts, example) : []),
+    ...(formats.includes("onnx") ? scriptUsage(facts, example) : []),
+    doLowerCase ? "Text is lower-cased by the tokenizer, as it was in training." : "Text keeps its case.",
+  ].join("\n\n");
+}
+
+export function tokenizerPart(
+  { tokenizer, doLowerCase = true, keepAccents = false }: Pick<
+    ModelCardFacts,
+    "tokenizer" | "doLowerCase" | "keepAccents"
+  >,
+): string {
   if (tokenizer === undefined) return "Not recorded.";
   const { pieces, normalizer, sha256 } = tokenizer;
   return markdownTable(["", ""], [

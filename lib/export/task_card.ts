@@ -2,7 +2,7 @@
  * The model card of a fine-tuned model. Only what was measured or is known stands there.
  */
 import type { AlbertConfig } from "../config/mod.ts";
-import { markdownTable } from "./model_card.ts";
+import { dataPart, markdownTable, type ModelCardFacts, tokenizerPart, yaml } from "./model_card.ts";
 
 /**
  * What the card of a fine-tuned model tells.
@@ -37,7 +37,11 @@ export type TaskCardFacts = {
     readonly [name: string]: unknown;
     readonly intervals?: { readonly [name: string]: readonly [number, number] };
   };
-};
+  /** File name of the loss chart beside the card. */
+  readonly chart?: string;
+  /** The command lines of the training. */
+  readonly trainedBy?: readonly string[];
+} & Pick<ModelCardFacts, "data" | "hashes" | "tokenizer" | "keepAccents">;
 
 const kinds = {
   classify: { tag: "text-classification", what: "gives a label to a text" },
@@ -47,8 +51,9 @@ const kinds = {
 
 const digits = (value: number): string => value.toPrecision(4);
 
-function metrics({ evaluation }: TaskCardFacts): string {
-  if (evaluation === undefined) return "No held-out evaluation lies beside the checkpoint.";
+function metrics({ evaluation, chart }: TaskCardFacts): string {
+  const picture = chart === undefined ? "" : `\n\n![loss over the steps of the run](${chart})`;
+  if (evaluation === undefined) return `No held-out evaluation lies beside the checkpoint.${picture}`;
   const { intervals = {} } = evaluation;
   const names = [
     "accuracy",
@@ -68,7 +73,7 @@ function metrics({ evaluation }: TaskCardFacts): string {
   return "Held out from fine-tuning; intervals are 95 %, over examples; `majority` is the accuracy of always giving the " +
     `commonest label. All figures are in \`eval.json\`.\n\n${
       markdownTable(["metric", "value", "interval"], rows)
-    }`;
+    }${picture}`;
 }
 
 /**
@@ -92,8 +97,8 @@ export function taskCard(facts: TaskCardFacts): string {
   const { title, task, labels, config, step, command, doLowerCase, language, licence } = facts;
   const { tag, what } = kinds[task];
   const front = [
-    ...(language === undefined ? [] : [`language: ${JSON.stringify(language)}`]),
-    ...(licence === undefined ? [] : [`license: ${JSON.stringify(licence)}`]),
+    ...(language === undefined ? [] : [`language: ${yaml(language)}`]),
+    ...(licence === undefined ? [] : [`license: ${yaml(licence)}`]),
     "library_name: transformers",
     `pipeline_tag: ${tag}`,
     `model_name: ${JSON.stringify(title)}`,
@@ -113,6 +118,8 @@ export function taskCard(facts: TaskCardFacts): string {
       'model="path/to/this/folder")("some text"))\n```',
     ],
     ["Labels", markdownTable(["id", "label"], labels.map((label, id) => [String(id), label]))],
+    ["Training data", dataPart(facts)],
+    ["Tokenizer", tokenizerPart(facts)],
     ["Metrics", metrics(facts)],
     ["Architecture", markdownTable(["key", "value"], shape)],
     [
@@ -120,7 +127,7 @@ export function taskCard(facts: TaskCardFacts): string {
       `Sequences have at most ${config.max_position_embeddings} pieces. The model repeats the views and mistakes of ` +
       "its texts and labels. Nobody has examined it for bias or for use in decisions about people.",
     ],
-    ["Made by", `\`\`\`\n${command}\n\`\`\``],
+    ["Made by", `\`\`\`\n${[...facts.trainedBy ?? [], command].join("\n")}\n\`\`\``],
   ];
   const text = sections.map(([head, body]) =>
     head === "" ? `# ${title}\n\n${body}` : `## ${head}\n\n${body}`

@@ -3,11 +3,12 @@
 Usage: python hf_export.py FOLDER INPUT. INPUT is JSON: sentences (texts), ids (rows of piece ids with specials), segments
 (rows of 0 and 1), fill (texts with one [MASK]). Prints one JSON: warnings and keys left over while loading, ids of the
 sentences by the fast and the slow tokenizer, prediction logits of the rows by AlbertForMaskedLM, order logits by
-AlbertForPreTraining and how far its predictions differ, and the top five of the fill-mask pipeline.
+AlbertForPreTraining and how far its predictions differ, the top five of the fill-mask pipeline, and what the hub reads of a model card.
 """
 import base64
 import json
 import logging
+import os
 import sys
 import warnings
 
@@ -20,6 +21,7 @@ class Collect(logging.Handler):
 
 
 warnings.showwarning = lambda message, *_: seen.append(str(message))
+import huggingface_hub
 import torch
 import transformers
 
@@ -64,7 +66,9 @@ with torch.no_grad():
             most = max(most, float((logits - out.prediction_logits).abs().max()))
 fill = transformers.pipeline("fill-mask", model=masked, tokenizer=fast)
 tops = [[(int(c["token"]), float(c["score"])) for c in fill(text)] for text in given["fill"]]
+card = folder + "/README.md"
 print(json.dumps({
+    "card": huggingface_hub.ModelCard.load(card).data.to_dict() if os.path.exists(card) else {},
     "version": transformers.__version__,
     "classes": [type(fast).__name__, type(slow).__name__],
     "warnings": warned, "keys": keys, "masked_warnings": masked_warnings, "masked_keys": masked_keys,

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { albertPreset } from "../../lib/config/mod.ts";
 import { openEngine } from "../../lib/engines/mod.ts";
-import { type ExportedModel, exportModel } from "../../lib/export/mod.ts";
+import { type ExportedModel, exportModel, modelCard } from "../../lib/export/mod.ts";
 import { albertEncoder, maskedLmLogits, sentenceOrderLogits } from "../../lib/model/mod.ts";
 import { albertPieces } from "../../lib/tasks/mod.ts";
 import { compile } from "../../lib/tensor/mod.ts";
@@ -32,6 +32,8 @@ type Seen = {
   readonly orders: string[];
   readonly masked_difference: number;
   readonly fill: [number, number][][];
+  /** What the hub reads of the model card, where there is one. */
+  readonly card: Readonly<Record<string, unknown>>;
   readonly pair: { readonly token_type_ids?: number[] };
 };
 
@@ -174,6 +176,11 @@ for (const [name, shape] of Object.entries(shapes)) {
         ];
         const seen = ask(folder, { sentences, ids: rows, segments, fill });
         assert.deepEqual([seen.warnings, seen.keys], [[], {}]);
+        // What the model card says of the class without them.
+        const spare = ["albert.pooler.bias", "albert.pooler.weight", "sop_classifier.classifier.bias"];
+        assert.deepEqual(seen.masked_keys, {
+          unexpected_keys: [...spare, "sop_classifier.classifier.weight"],
+        });
         assert.equal(seen.masked_difference, 0);
         assert.deepEqual(seen.pair.token_type_ids?.at(-1), 1);
         assert.ok(all.length > 3000);
@@ -214,7 +221,13 @@ Deno.test({
     const folder = mkdtempSync(join(tmpdir(), "albert-hf-"));
     try {
       const { model } = await sample({});
-      exportModel(join(folder, "hf"), model, { architecture: "AlbertForMaskedLM" });
+      const architecture = "AlbertForMaskedLM";
+      const { config, step } = model;
+      const card = modelCard({
+        ...{ title: 'A "card" | of: two', language: "no", licence: "1.0", command: "albert export" },
+        ...{ architecture, config, step },
+      });
+      exportModel(join(folder, "hf"), model, { architecture, texts: { "README.md": card } });
       const seen = ask(folder, {
         sentences: [],
         ids: [[2, 5, 3]],
@@ -222,6 +235,13 @@ Deno.test({
         fill: ["a [MASK]"],
       });
       assert.deepEqual([seen.masked_warnings, seen.masked_keys], [[], {}]);
+      const { model_name, language, license, pipeline_tag } = seen.card;
+      assert.deepEqual([model_name, language, license, pipeline_tag], [
+        'A "card" | of: two',
+        "no",
+        "1.0",
+        "fill-mask",
+      ]);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -13,7 +13,7 @@ import {
   type PretrainingConfig,
 } from "../../config/mod.ts";
 import { CorruptFileError } from "../../formats/mod.ts";
-import { findCheckpoint, type NamedValues, readVerified, taskFile } from "../checkpoint.ts";
+import { findCheckpoint, type NamedValues, readVerified, type RunState, taskFile } from "../checkpoint.ts";
 import { train } from "../pretrain.ts";
 import type { PretrainControls, PretrainResult } from "../run_types.ts";
 import {
@@ -63,6 +63,8 @@ export type FinetuneOptions = {
   readonly doLowerCase?: boolean;
   /** Keep the accents of the text, as pretraining did; default false. */
   readonly keepAccents?: boolean;
+  /** Files that every checkpoint keeps, by name. */
+  readonly attachments?: { readonly [name: string]: Uint8Array };
 };
 
 /**
@@ -245,6 +247,7 @@ export async function finetune(
       pretrained: { parameters: given.parameters, path: path || "the given model" },
     }),
     attachments: {
+      ...options.attachments,
       "tokenizer.model": given.tokenizer,
       [taskFile]: new TextEncoder().encode(noteText),
     },
@@ -280,7 +283,7 @@ function dropouts(
  * Reads a fine-tuned model from a checkpoint of `finetune`.
  *
  * @param path A `step-…` folder, or an output_dir, whose newest checkpoint is taken.
- * @returns The model with its tokenizer and labels, its folder and the updates done.
+ * @returns The model with its tokenizer and labels, its folder, the updates done, and SHA-256 of what it was made from.
  * @throws {CorruptFileError} When anything is damaged or missing.
  * @throws {TypeError} When the checkpoint is not fine-tuned.
  * @throws {Error} When there is no checkpoint.
@@ -296,7 +299,11 @@ function dropouts(
  */
 export function readFineTuned(
   path: string,
-): FineTunedModel & { readonly path: string; readonly step: number } {
+): FineTunedModel & {
+  readonly path: string;
+  readonly step: number;
+  readonly hashes: NonNullable<RunState["hashes"]>;
+} {
   const folder = findCheckpoint(path);
   const { note, tokenizer } = readNote(folder);
   const { config, parameters, state } = readVerified(
@@ -304,7 +311,14 @@ export function readFineTuned(
     (config) => taskParameters(config, { task: note.task, labels: note.labels.length }),
   );
   return {
-    ...{ config, parameters: parameters as NamedValues, tokenizer, path: folder, step: state.step },
+    ...{
+      config,
+      parameters: parameters as NamedValues,
+      tokenizer,
+      path: folder,
+      step: state.step,
+      hashes: state.hashes ?? {},
+    },
     task: note.task,
     labels: note.labels,
     maxSeqLength: note.max_seq_length,
