@@ -1,83 +1,13 @@
 // The page of web/ in a real browser, Debian's Chromium: pieces, candidates, keyboard alone, refusals, and that nothing asks
 // for anything beyond this machine.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { loadSentencePiece } from "../../lib/tokenizer/mod.ts";
-import { serveFolder } from "../../web/serve.ts";
-import { exportSample, installed, ourAnswers, web } from "./exported.ts";
-
-/** What is used of playwright-core. */
-type Page = {
-  readonly goto: (url: string) => Promise<unknown>;
-  readonly on: (event: "request" | "pageerror" | "console", listener: (what: unknown) => void) => void;
-  readonly evaluate: (fn: string) => Promise<unknown>;
-  readonly keyboard: {
-    readonly press: (key: string) => Promise<void>;
-    readonly type: (text: string) => Promise<void>;
-  };
-  readonly setViewportSize: (size: { readonly width: number; readonly height: number }) => Promise<void>;
-  readonly emulateMedia: (media: { readonly colorScheme: "light" | "dark" }) => Promise<void>;
-  readonly screenshot: (options: { readonly path: string; readonly fullPage: boolean }) => Promise<unknown>;
-};
-type Browser = { readonly newPage: () => Promise<Page>; readonly close: () => Promise<void> };
-type Playwright = {
-  readonly chromium: { readonly launch: (options: object) => Promise<Browser> };
-};
-
-const chromium = [process.env["ALBERT_CHROMIUM"], "/usr/bin/chromium"].find((path) =>
-  path !== undefined && existsSync(path)
-);
-const ready = installed("playwright-core") !== undefined && installed("onnxruntime-web") !== undefined;
-const lacking = chromium === undefined
-  ? " (no Chromium: apt-get install chromium, or ALBERT_CHROMIUM)"
-  : ready
-  ? ""
-  : " (not installed: deno install --config web/deno.json)";
-
-/** Builds the page as `deno task web` does; the bundler belongs to web/deno.json. */
-function build(model: string, output: string): string {
-  const args = ["run", "-A", `--config=${join(web, "deno.json")}`, join(web, "build.ts")];
-  const { status, stdout, stderr } = spawnSync(Deno.execPath(), [
-    ...args,
-    `--model=${model}`,
-    `--output_dir=${output}`,
-  ], {
-    encoding: "utf8",
-  });
-  return status === 0 ? stdout : `failed: ${stderr}`;
-}
-
-/** A served page with a log of what it asked for and complained about. */
-async function inBrowser(
-  model: string,
-  test: (page: Page, url: string, log: { requests: string[]; errors: string[] }) => Promise<void>,
-) {
-  const output = `${model}-web`;
-  assert.match(build(model, output), /the page with/);
-  const { chromium: kind } = createRequire(join(web, "_.js"))("playwright-core") as Playwright;
-  const { url, close } = await serveFolder(output, 0);
-  const browser = await kind.launch({ executablePath: chromium, args: ["--no-sandbox"] });
-  try {
-    const page = await browser.newPage();
-    const log = { requests: [] as string[], errors: [] as string[] };
-    page.on("request", (request) => void log.requests.push((request as { url: () => string }).url()));
-    page.on("pageerror", (error) => void log.errors.push(String(error)));
-    page.on("console", (message) => {
-      const { type, text } = message as { type: () => string; text: () => string };
-      if (type.call(message) === "error") log.errors.push(text.call(message));
-    });
-    await page.goto(url);
-    await test(page, url, log);
-  } finally {
-    await browser.close();
-    close();
-  }
-}
+import { build, inBrowser, lacking, type Page, ready } from "./browser.ts";
+import { exportSample, ourAnswers, web } from "./exported.ts";
 
 const status = `document.querySelector("#status").textContent`;
 

@@ -1,9 +1,10 @@
-// transformers.js on an exported folder, offline, in Node and in Deno: fill-mask and feature-extraction give what we compute.
+// transformers.js on an exported folder, offline, in Node, in Deno and in Chromium: fill-mask and feature-extraction give what we compute.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { openEngine } from "../../lib/engines/mod.ts";
 import type { ExportedModel } from "../../lib/export/mod.ts";
@@ -13,6 +14,7 @@ import { compile } from "../../lib/tensor/mod.ts";
 import { preprocessText } from "../../lib/text/mod.ts";
 import { loadSentencePiece } from "../../lib/tokenizer/mod.ts";
 import { parameterTypes } from "../../lib/train/step.ts";
+import { inBrowser, lacking } from "./browser.ts";
 import { exportSample, installed, ourAnswers, web } from "./exported.ts";
 
 const library = installed("@huggingface/transformers/dist/transformers.node.mjs");
@@ -76,6 +78,27 @@ async function ours({ config, parameters }: ExportedModel, ids: readonly number[
 const near = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((value, i) => Math.abs(value - (b[i] as number)) < 1e-4);
 
+/** Holds what a runtime answers against what we compute. */
+async function check(seen: Seen, model: ExportedModel, sentences: readonly string[]): Promise<void> {
+  for (const [i, text] of fill.entries()) {
+    const [best = []] = await ourAnswers(text, model);
+    assert.deepEqual(seen.answers[i]?.map(({ id }) => id), best.map(({ id }) => id), text);
+    const scores = (all: readonly { readonly probability: number }[] = []) =>
+      all.map((one) => one.probability);
+    assert.ok(near(scores(seen.answers[i]), scores(best)), text);
+  }
+  assert.deepEqual(seen.small, { fp16: 5, q8: 5 });
+  const ids = idsOf(model, [...texts, ...sentences]);
+  assert.deepEqual(seen.ids, ids);
+  for (const [i, row] of ids.slice(0, texts.length).entries()) {
+    const { mean, logits } = await ours(model, row);
+    assert.ok(near(seen.vectors[i] ?? [], mean), `${texts[i]}: ${seen.vectors[i]} and ${mean}`);
+    for (const [s, scores] of logits.entries()) {
+      assert.ok(near(seen.logits[i]?.[s] ?? [], scores), `scores of ${texts[i]} at ${s}`);
+    }
+  }
+}
+
 for (const [runtime, [command, ...args]] of Object.entries(runtimes)) {
   Deno.test({
     name: `transformers.js fills masks and extracts features from an exported folder in ${runtime}${
@@ -93,27 +116,55 @@ for (const [runtime, [command, ...args]] of Object.entries(runtimes)) {
           env: { ...process.env, HTTPS_PROXY: "http://127.0.0.1:9", HTTP_PROXY: "http://127.0.0.1:9" },
         });
         assert.equal(status, 0, stderr);
-        const seen = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as Seen;
-        for (const [i, text] of fill.entries()) {
-          const [best = []] = await ourAnswers(text, model);
-          assert.deepEqual(seen.answers[i]?.map(({ id }) => id), best.map(({ id }) => id), text);
-          const scores = (all: readonly { readonly probability: number }[] = []) =>
-            all.map((one) => one.probability);
-          assert.ok(near(scores(seen.answers[i]), scores(best)), text);
-        }
-        assert.deepEqual(seen.small, { fp16: 5, q8: 5 });
-        const ids = idsOf(model, [...texts, ...sentences]);
-        assert.deepEqual(seen.ids, ids);
-        for (const [i, row] of ids.slice(0, texts.length).entries()) {
-          const { mean, logits } = await ours(model, row);
-          assert.ok(near(seen.vectors[i] ?? [], mean), `${texts[i]}: ${seen.vectors[i]} and ${mean}`);
-          for (const [s, scores] of logits.entries()) {
-            assert.ok(near(seen.logits[i]?.[s] ?? [], scores), `scores of ${texts[i]} at ${s}`);
-          }
-        }
+        await check(JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as Seen, model, sentences);
       } finally {
         rmSync(folder, { recursive: true });
       }
     },
   });
 }
+
+Deno.test({
+  name:
+    `transformers.js fills masks and extracts features on the page in a browser, and asks nobody else${lacking}`,
+  ignore: lacking !== "" || library === undefined,
+  fn: async () => {
+    const folder = mkdtempSync(join(tmpdir(), "albert-js-"));
+    try {
+      const { model, sentences: all } = await exportSample(join(folder, "sample"));
+      const sentences = all.slice(0, 100);
+      const lay = (output: string): void => {
+        cpSync(join(folder, "sample"), join(output, "hf", "sample"), { recursive: true });
+        const dist = join(library ?? "", "..");
+        // The runtime that this version of transformers.js was built with.
+        const runtime = dirname(createRequire(realpathSync(library ?? "")).resolve("onnxruntime-web"));
+        cpSync(join(dist, "transformers.min.js"), join(output, "transformers.js"));
+        for (const ending of ["mjs", "wasm"]) {
+          const name = `ort-wasm-simd-threaded.asyncify.${ending}`;
+          cpSync(join(runtime, name), join(output, name));
+        }
+        cpSync(new URL("transformers_answers.mjs", import.meta.url).pathname, join(output, "answers.mjs"));
+      };
+      await inBrowser(join(folder, "sample"), async (page, url, log) => {
+        const paths = { mjs: "mjs", wasm: "wasm" };
+        for (const ending of ["mjs", "wasm"] as const) {
+          paths[ending] = `${url}ort-wasm-simd-threaded.asyncify.${ending}`;
+        }
+        const input = JSON.stringify({ fill, texts, sentences });
+        const seen = await page.evaluate(`(async () => {
+          const { answersOf } = await import("${url}answers.mjs");
+          const library = await import("${url}transformers.js");
+          return await answersOf(library, "/hf/", "sample", ${input}, { paths: ${JSON.stringify(paths)} });
+        })()`);
+        await check(seen as Seen, model, sentences);
+        assert.ok(log.requests.some((asked) => asked.endsWith("/hf/sample/onnx/model_quantized.onnx")));
+        assert.deepEqual(
+          log.requests.filter((asked) => !asked.startsWith(url) && !asked.startsWith("data:")),
+          [],
+        );
+      }, lay);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+});

@@ -1,0 +1,80 @@
+/** Debian's Chromium on a built page of web/, and what the page asks for and complains about. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import process from "node:process";
+import { serveFolder } from "../../web/serve.ts";
+import { installed, web } from "./exported.ts";
+
+/** What is used of playwright-core. */
+export type Page = {
+  readonly goto: (url: string) => Promise<unknown>;
+  readonly on: (event: "request" | "pageerror" | "console", listener: (what: unknown) => void) => void;
+  readonly evaluate: (fn: string) => Promise<unknown>;
+  readonly keyboard: {
+    readonly press: (key: string) => Promise<void>;
+    readonly type: (text: string) => Promise<void>;
+  };
+  readonly setViewportSize: (size: { readonly width: number; readonly height: number }) => Promise<void>;
+  readonly emulateMedia: (media: { readonly colorScheme: "light" | "dark" }) => Promise<void>;
+  readonly screenshot: (options: { readonly path: string; readonly fullPage: boolean }) => Promise<unknown>;
+};
+type Browser = { readonly newPage: () => Promise<Page>; readonly close: () => Promise<void> };
+type Playwright = {
+  readonly chromium: { readonly launch: (options: object) => Promise<Browser> };
+};
+
+const chromium = [process.env["ALBERT_CHROMIUM"], "/usr/bin/chromium"].find((path) =>
+  path !== undefined && existsSync(path)
+);
+export const ready: boolean = installed("playwright-core") !== undefined &&
+  installed("onnxruntime-web") !== undefined;
+export const lacking: string = chromium === undefined
+  ? " (no Chromium: apt-get install chromium, or ALBERT_CHROMIUM)"
+  : ready
+  ? ""
+  : " (not installed: deno install --config web/deno.json)";
+
+/** Builds the page as `deno task web` does; the bundler belongs to web/deno.json. */
+export function build(model: string, output: string): string {
+  const args = ["run", "-A", `--config=${join(web, "deno.json")}`, join(web, "build.ts")];
+  const { status, stdout, stderr } = spawnSync(Deno.execPath(), [
+    ...args,
+    `--model=${model}`,
+    `--output_dir=${output}`,
+  ], {
+    encoding: "utf8",
+  });
+  return status === 0 ? stdout : `failed: ${stderr}`;
+}
+
+/** A served page with a log of what it asked for and complained about; `lay` puts more files beside it. */
+export async function inBrowser(
+  model: string,
+  test: (page: Page, url: string, log: { requests: string[]; errors: string[] }) => Promise<void>,
+  lay: (output: string) => void = () => {},
+): Promise<void> {
+  const output = `${model}-web`;
+  assert.match(build(model, output), /the page with/);
+  lay(output);
+  const { chromium: kind } = createRequire(join(web, "_.js"))("playwright-core") as Playwright;
+  const { url, close } = await serveFolder(output, 0);
+  const browser = await kind.launch({ executablePath: chromium, args: ["--no-sandbox"] });
+  try {
+    const page = await browser.newPage();
+    const log = { requests: [] as string[], errors: [] as string[] };
+    page.on("request", (request) => void log.requests.push((request as { url: () => string }).url()));
+    page.on("pageerror", (error) => void log.errors.push(String(error)));
+    page.on("console", (message) => {
+      const { type, text } = message as { type: () => string; text: () => string };
+      if (type.call(message) === "error") log.errors.push(text.call(message));
+    });
+    await page.goto(url);
+    await test(page, url, log);
+  } finally {
+    await browser.close();
+    close();
+  }
+}
