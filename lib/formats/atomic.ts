@@ -6,6 +6,8 @@ import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync
 import { dirname } from "node:path";
 import { pid } from "node:process";
 
+const MOST = 2 ** 30; // one call of Node writes less than 2^31 bytes
+
 /**
  * A file under construction: `write` appends, `commit` gives it its name, `discard` removes it.
  *
@@ -87,7 +89,9 @@ export function openAtomic(path: string): AtomicFile {
       if (handle === undefined) throw new Error(`Cannot write ${path}: it is already closed`);
       const open = handle;
       try {
-        for (let at = 0; at < bytes.length;) at += writeSync(open, bytes, at, bytes.length - at);
+        for (let at = 0; at < bytes.length;) {
+          at += writeSync(open, bytes, at, Math.min(bytes.length - at, MOST));
+        }
       } catch (error) {
         discard();
         throw writeError(path, error);

@@ -17,7 +17,7 @@ function reading(name: string, content: string | Uint8Array, task: FinetuneTask)
 
 Deno.test("readLabelled() reads the same examples from JSON lines, CSV and TSV", () => {
   const wanted = [{ text: 'He said, "go"', label: "1" }, { text: "two\nlines", label: "2" }];
-  const json = '{"text":"He said, \\"go\\"","label":1}\r\n\n{"text":"two\\nlines","label":"2","more":null}\n';
+  const json = '{"text":"He said, \\"go\\"","label":1}\r\n\n{"text":"two\\nlines","label":2,"more":null}\n';
   assert.deepEqual(reading("a.jsonl", json, "classify"), wanted);
   assert.deepEqual(
     reading("a.csv", 'label,text\r\n1,"He said, ""go"""\r\n2,"two\nlines"\r\n', "classify"),
@@ -56,6 +56,19 @@ Deno.test("readLabelled() names file and line of what is wrong", () => {
   refused("a.csv", "text,label\na,x\nb\n", "classify", /line 3 has 1 cells, the header has 2/);
   refused("a.csv", 'text,label\n"a,x\n', "classify", /the quote opened in line 2 is never closed/);
   refused("a.csv", "text,label\n", "classify", /holds no example/);
+  refused("a.csv", "text,label,text\na,x,b\n", "classify", /the header names text twice$/);
+  refused(
+    "a.csv",
+    'text,label\na,x\n"b" c,x\n',
+    "classify",
+    /line 3 has " c" behind a closing quote; write a quote/,
+  );
+  refused(
+    "a.jsonl",
+    `${good}\n{"text":"b","label":1}\n{"text":"c","label":true}`,
+    "classify",
+    /its labels are of several types \(line 1 "x", a string; line 3 1, a number\); write all of them as text$/,
+  );
   refused("a.conll", "Moses\n", "tokens", /line 1 has a word and no tag/);
   refused("a.conll", "Moses B-NAME\n", "classify", /words and tags, which are for tokens/);
   refused("a.xml", "<a/>", "classify", /its ending tells no format/);

@@ -60,7 +60,8 @@ function cellsOf(text: string, separator: string, path: string) {
     const row = { line, cells: [] as string[] };
     for (let open = true; open;) {
       let cell = "";
-      if (text[at] === '"') {
+      const quoted = text[at] === '"';
+      if (quoted) {
         const began = line;
         for (at++;; at++) {
           if (at >= text.length) {
@@ -71,7 +72,16 @@ function cellsOf(text: string, separator: string, path: string) {
           cell += text[at];
         }
       }
+      const from = at;
       for (; at < text.length && text[at] !== separator && text[at] !== "\n"; at++) cell += text[at];
+      if (quoted && at > from) {
+        throw new SyntaxError(
+          `Cannot read ${path}: line ${line} has ${
+            JSON.stringify(text.slice(from, Math.min(at, from + 12)))
+          } behind a closing quote; ` +
+            "write a quote inside a quoted cell twice",
+        );
+      }
       row.cells.push(cell);
       open = text[at] === separator;
       at++;
@@ -85,6 +95,8 @@ function cellsOf(text: string, separator: string, path: string) {
 function tableRows(text: string, separator: string, path: string): Row[] {
   const [head, ...rows] = cellsOf(text, separator, path);
   const names = (head?.cells ?? []).map((name) => name.trim());
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) throw new SyntaxError(`Cannot read ${path}: the header names ${twice} twice`);
   return rows.map(({ line, cells }) => {
     if (cells.length !== names.length) {
       throw new SyntaxError(
@@ -156,6 +168,21 @@ function exampleOf({ line, fields }: Row, task: FinetuneTask, path: string): Lab
   return task === "pair" ? { ...one, textB: text("text_b") } : one;
 }
 
+/** Refuses labels of several JSON types: 1 and "1" would silently be one label, true and "yes" two. */
+function refuseMixed(rows: readonly Row[], path: string): void {
+  const [first] = rows;
+  const kindOf = ({ fields }: Row): string => typeof fields["label"];
+  const other = rows.find((row) => first !== undefined && kindOf(row) !== kindOf(first));
+  if (first === undefined || other === undefined) return;
+  const said = ({ line, fields: { label } }: Row): string =>
+    `line ${line} ${JSON.stringify(label)}, a ${typeof label}`;
+  throw new TypeError(
+    `Cannot read ${path}: its labels are of several types (${said(first)}; ${
+      said(other)
+    }); write all of them as text`,
+  );
+}
+
 function read(path: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path)).replace(/\r\n?/g, "\n");
@@ -182,8 +209,8 @@ function read(path: string): string {
  * @param path The file.
  * @param task What its examples are for.
  * @returns The examples in order.
- * @throws {SyntaxError} When a line is no JSON, a row has the wrong number of cells or a quote is never closed.
- * @throws {TypeError} When a line lacks a field, or the ending is unknown.
+ * @throws {SyntaxError} When a line is no JSON, a row has the wrong number of cells, or quotes or header are broken.
+ * @throws {TypeError} When a line lacks a field, labels are of several types, or the ending is unknown.
  * @throws {Error} When the file cannot be read or holds no example.
  * @example
  * ```ts
@@ -217,5 +244,7 @@ export function readLabelled(path: string, task: FinetuneTask): LabelledText[] {
     ? tableRows(text, ending === "csv" ? "," : "\t", path)
     : jsonRows(text, path);
   if (rows.length === 0) throw new Error(`Cannot use ${path}: it holds no example`);
-  return rows.map((row) => exampleOf(row, task, path));
+  const examples = rows.map((row) => exampleOf(row, task, path));
+  if (task !== "tokens") refuseMixed(rows, path);
+  return examples;
 }
