@@ -134,9 +134,14 @@ export function readHuggingFaceConfig(value: unknown, path: string): ReadConfig 
     );
   }
   const keys = [...sizes, ...floats].filter((key) => read[key] !== undefined);
-  const config = parseAlbertConfig(
-    { ...Object.fromEntries(keys.map((key) => [key, read[key]])), hidden_act },
-    { path },
-  );
-  return { config, notes };
+  const own = { ...Object.fromEntries(keys.map((key) => [key, read[key]])), hidden_act };
+  try {
+    return { config: parseAlbertConfig(own, { path }), notes };
+  } catch (error) {
+    // A folder's fault is one line, however many there are.
+    const { message } = error as Error;
+    throw Object.assign(error as Error, {
+      message: message.replace(/: \d+ mistakes\n- /, ": ").replaceAll("\n- ", "; "),
+    });
+  }
 }

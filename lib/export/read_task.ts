@@ -57,7 +57,8 @@ export function readHuggingFaceTask(folder: string): HuggingFaceTask {
   const { config, parameters, tokenizer, missing, doLowerCase, keepAccents } = readHuggingFace(folder);
   const file = join(folder, "config.json");
   const given = readJsonFile(file) as Readonly<Record<string, unknown>>;
-  const [architecture] = (given["architectures"] ?? []) as readonly string[];
+  const classes = given["architectures"];
+  const architecture: unknown = Array.isArray(classes) ? classes[0] : classes;
   const tokens = architecture === "AlbertForTokenClassification";
   const { "classifier.weight": weight, "classifier.bias": bias } = readWeights(folder);
   if (
@@ -65,11 +66,13 @@ export function readHuggingFaceTask(folder: string): HuggingFaceTask {
     bias === undefined
   ) {
     throw new TypeError(
-      `Cannot use ${folder} as a fine-tuned model: its class is ${architecture}, which gives no labels`,
+      `Cannot use ${folder} as a fine-tuned model: its class is ${
+        architecture ?? "not told"
+      }, which gives no labels`,
     );
   }
-  const id2label = (given["id2label"] ?? {}) as Readonly<Record<string, string>>;
-  const labels = Array.from({ length: bias.data.length }, (_, id) => id2label[id] ?? `LABEL_${id}`);
+  const id2label = (given["id2label"] ?? {}) as Readonly<Record<string, unknown>>;
+  const labels = Array.from({ length: bias.data.length }, (_, id) => String(id2label[id] ?? `LABEL_${id}`));
   const needed = missing.find((name) => !(tokens ? /^(cls|bert\/pooler)\// : /^cls\//).test(name));
   if (needed !== undefined || weight.shape.join() !== `${labels.length},${config.hidden_size}`) {
     throw new RangeError(

@@ -53,6 +53,15 @@ Deno.test("readHuggingFace() refuses a config of more layers than anything has, 
   );
 });
 
+Deno.test("readHuggingFace() names several mistakes of a config in one line", () => {
+  const both = (text: string): string => set("vocab_size", 1.5)(set("inner_group_num", null)(text));
+  refused(
+    "config.json",
+    both,
+    /config\.json: vocab_size must be a whole number, it is 1\.5; inner_group_num must be .* null$/,
+  );
+});
+
 Deno.test("readHuggingFace() lists eight shapes that differ from the config, and counts the rest", () => {
   refused(
     "config.json",
@@ -107,7 +116,7 @@ Deno.test("exportModel() refuses weights and moments that are no numbers, by nam
   exportModel(path, damaged);
 });
 
-Deno.test("readHuggingFaceTask() refuses a head that is no number", () => {
+Deno.test("readHuggingFaceTask() refuses a head that is no number, and a class that is none", () => {
   const weights = taskParameters(model.config, { task: "classify", labels: 2 });
   const head = {
     output_weights: new Float32Array(2 * model.config.hidden_size),
@@ -118,6 +127,11 @@ Deno.test("readHuggingFaceTask() refuses a head that is no number", () => {
     architecture: "AlbertForSequenceClassification",
   });
   assert.deepEqual(readHuggingFaceTask(path).labels, ["a", "b"]);
+  const config = readFileSync(join(path, "config.json"), "utf8");
+  writeFileSync(join(path, "config.json"), set("architectures", 7)(config));
+  assert.throws(() => readHuggingFaceTask(path), /its class is 7, which gives no labels$/);
+  writeFileSync(join(path, "config.json"), set("id2label", { 0: 5 })(config));
+  assert.deepEqual(readHuggingFaceTask(path).labels, ["5", "LABEL_1"]);
   const file = join(path, "model.safetensors");
   const { tensors } = readSafetensorsFile(file);
   const before = tensors["classifier.weight"] as SafetensorsTensor; // a classifier has it
