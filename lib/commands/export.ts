@@ -150,14 +150,14 @@ async function run(values: Values, _: readonly string[], context: Context): Prom
     outputs: namesIn("onnx_outputs", values.onnx_outputs, ["logits", "last_hidden_state"]),
     opset: values.opset,
   };
+  const maxShardBytes = bytesOf(values.max_shard_size);
   const command = commandLine("export", values, defaultsOf(flags));
   if (isFineTuned(values.checkpoint)) {
-    return exportFineTuned({ ...values, formats, command }, context);
+    return await exportFineTuned({ ...values, formats, command, maxShardBytes }, context);
   }
   const checkpoint = readCheckpoint(values.checkpoint);
   const { path, config, parameters, m, v, state } = checkpoint;
   const tokenizer = openTokenizerOf(checkpoint, values.spm_model_file);
-  const maxShardBytes = bytesOf(values.max_shard_size);
   const preparation = readPreparation(path, values);
   const facts = dataFacts(values.data_card);
   const log = logOf({ path, step: state.step });

@@ -20,6 +20,7 @@ type Wished = {
   readonly licence: string | undefined;
   readonly eval_input_file: string | undefined;
   readonly data_card: string | undefined;
+  readonly maxShardBytes: number;
   readonly command: string;
 };
 
@@ -66,6 +67,7 @@ export async function exportFineTuned(wished: Wished, { print }: Pick<Context, "
     formats,
     doLowerCase,
     keepAccents,
+    maxShardBytes: wished.maxShardBytes,
     architecture: task === "tokens" ? "AlbertForTokenClassification" : "AlbertForSequenceClassification",
     texts: !formats.includes("hf") ? {} : {
       "README.md": card,

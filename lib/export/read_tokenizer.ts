@@ -166,10 +166,17 @@ export function readTokenizer(folder: string): ReadTokenizer {
   if (tokenizer === undefined) {
     throw new Error(`Cannot read ${folder}: there is no tokenizer, neither spiece.model nor tokenizer.json`);
   }
+  const pieces = parseModel(tokenizer, { path: spiece }).pieces.length;
+  const listed = json?.model?.vocab?.length ?? pieces;
+  if (listed !== pieces) {
+    throw new RangeError(
+      `Cannot read ${folder}: spiece.model has ${pieces} pieces and tokenizer.json ${listed}; the folder mixes two tokenizers`,
+    );
+  }
   const preparation = preparationOf(folder, json);
   const notes = [
     ...(preparation.doLowerCase ? [] : [`${folder}: its tokenizer keeps capitals`]),
     ...(preparation.keepAccents ? [`${folder}: its tokenizer keeps accents`] : []),
   ];
-  return { tokenizer, pieces: parseModel(tokenizer, { path: spiece }).pieces.length, ...preparation, notes };
+  return { tokenizer, pieces, ...preparation, notes };
 }

@@ -109,6 +109,7 @@ Deno.test("the commands of a fine-tuned model's card make it again, and the card
   ]);
   await runCommand("export", [
     ...[`--checkpoint=${at("tuned")}`, `--output_dir=${at("tuned hf")}`, `--data_card=${at("set.json")}`],
+    "--max_shard_size=5MB",
   ]);
   const card = await again(at("tuned hf"), [at("tuned")]);
   for (

@@ -85,6 +85,12 @@ Deno.test("albert finetune makes a folder that predict and export use", async ()
     "--language=en",
   ]);
   const again = await runCommand("predict", [`--model=${at("hf")}`, engine, "--top_k=1", "the cow is BLUE"]);
+  await runCommand("export", [
+    `--checkpoint=${at("tuned")}`,
+    `--output_dir=${at("parts")}`,
+    "--max_shard_size=9KB",
+  ]);
+  assert.ok(existsSync(at("parts", "model.safetensors.index.json")));
   assert.deepEqual(again, said.slice(0, 2));
   const hf = JSON.parse(readFileSync(at("hf", "config.json"), "utf8"));
   assert.deepEqual(

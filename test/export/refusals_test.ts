@@ -96,6 +96,12 @@ Deno.test("readHuggingFace() refuses a tokenizer.json whose parts are of the wro
     set("added_tokens", [{ id: 2, content: "[SEP]" }]),
     /the added token \{"id":2,"content":"\[SEP\]"\} does not fit its vocab$/,
   );
+  const shorter = (text: string): string => inModel("vocab", JSON.parse(text).model.vocab.slice(0, -1))(text);
+  refused(
+    "tokenizer.json",
+    shorter,
+    /spiece\.model has 89 pieces and tokenizer\.json 88; the folder mixes two/,
+  );
   wrong(set("normalizer", { normalizers: [null] }), /a step of its normalizer is no object$/);
 });
 
