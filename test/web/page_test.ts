@@ -5,8 +5,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { exportModel } from "../../lib/export/mod.ts";
 import { loadSentencePiece } from "../../lib/tokenizer/mod.ts";
 import { build, inBrowser, lacking, type Page, ready } from "./browser.ts";
+import { sampleModel } from "../export/samples.ts";
 import { exportSample, ourAnswers, web } from "./exported.ts";
 
 const status = `document.querySelector("#status").textContent`;
@@ -146,6 +148,15 @@ Deno.test({
         /^failed: Cannot build the page: .*onnx\/model\.onnx is missing; make the folder by albert export/,
       );
       assert.ok(!existsSync(join(folder, "web")));
+      // Of a model with capitals and accents the page keeps both.
+      exportModel(join(folder, "cased"), sampleModel(), {
+        formats: ["onnx"],
+        doLowerCase: false,
+        keepAccents: true,
+      });
+      assert.match(build(join(folder, "cased"), join(folder, "web")), /the page with/);
+      const told = JSON.parse(readFileSync(join(folder, "web", "model", "index.json"), "utf8"));
+      assert.deepEqual([told.doLowerCase, told.keepAccents], [false, true]);
       assert.doesNotMatch(readFileSync(join(web, "index.html"), "utf8"), /https?:\/\//);
     } finally {
       rmSync(folder, { recursive: true });
