@@ -96,7 +96,7 @@ export function nextStage(
   const unfinished = [...waiting, ...running].map(({ name }) => name);
   const quick = waiting.filter((stage) => stage.quick);
   return (quick.length > 0 ? quick : waiting).find((stage) =>
-    needs(stage) <= free && (stage.after === undefined || !unfinished.includes(stage.after))
+    needs(stage) <= free && !stage.after?.some((name) => unfinished.includes(name))
   );
 }
 

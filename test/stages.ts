@@ -13,8 +13,8 @@ export type Stage = {
   readonly counts: boolean;
   /** Processor cores that it keeps busy: stages of one core run side by side, nothing runs beside one of all. */
   readonly cores: 1 | 2 | "all";
-  /** The stage that makes what this one reads. */
-  readonly after?: string;
+  /** The stages that make what this one reads. */
+  readonly after?: readonly string[];
   /** Variables of its process. */
   readonly env?: Readonly<Record<string, string>>;
   /** Runs only where a plugin of XLA is installed. */
@@ -72,6 +72,14 @@ export const stages: readonly Stage[] = [
   },
   { name: "alone", args: [...test, ...alone], quick: true, counts: true, cores: 1 },
   { name: "build", args: [...run, "lib/notebook/build.ts"], quick: false, counts: false, cores: 1 },
+  {
+    // Packages that only the page, notebook 10 and the tests of exports need, pinned in web/deno.json.
+    name: "packages",
+    args: ["install", "-q", "--frozen", "--config", "web/deno.json"],
+    quick: false,
+    counts: false,
+    cores: 1,
+  },
   { name: "cells", args: [...run, "lib/notebook/check_cells.ts"], quick: false, counts: false, cores: 1 },
   {
     name: "slow",
@@ -79,7 +87,7 @@ export const stages: readonly Stage[] = [
     quick: false,
     counts: true,
     cores: 1,
-    after: "build",
+    after: ["build"],
   },
   { name: "quiet", args: [...test, quiet], quick: false, counts: true, cores: "all" },
   {
@@ -98,7 +106,7 @@ export const stages: readonly Stage[] = [
     quick: false,
     counts: true,
     cores: 2,
-    after: "build",
+    after: ["build", "packages"],
   },
   {
     name: "canaries",
@@ -106,15 +114,7 @@ export const stages: readonly Stage[] = [
     quick: false,
     counts: true,
     cores: 1,
-    after: "build",
-  },
-  {
-    // Packages that only the page and the tests of exports need, pinned in web/deno.json.
-    name: "packages",
-    args: ["install", "-q", "--frozen", "--config", "web/deno.json"],
-    quick: false,
-    counts: false,
-    cores: 1,
+    after: ["build"],
   },
   {
     name: "pages",
@@ -122,8 +122,8 @@ export const stages: readonly Stage[] = [
     quick: false,
     counts: false,
     cores: 1,
-    after: "packages",
+    after: ["packages"],
   },
-  { name: "web", args: [...test, "test/web"], quick: false, counts: true, cores: 1, after: "packages" },
+  { name: "web", args: [...test, "test/web"], quick: false, counts: true, cores: 1, after: ["packages"] },
   { name: "e2e", args: [...test, "test/e2e"], quick: false, counts: true, cores: 1 },
 ];

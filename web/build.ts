@@ -1,6 +1,6 @@
 /**
- * Makes the page: bundles its scripts, lays ONNX Runtime's WebAssembly and an exported model beside them, and serves the
- * folder on this machine when asked. The result is static files that any server can give out.
+ * Makes the page: bundles its scripts, lays ONNX Runtime's WebAssembly, an exported model and the library's documentation
+ * beside them, and serves the folder on this machine when asked. The result is static files that any server can give out.
  *
  *     deno task web --model=build/bible-albert --serve
  */
@@ -20,6 +20,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { writeDocs } from "../lib/notebook/docs.ts";
 import type { ModelIndex } from "./fill_mask.ts";
 import { serveFolder } from "./serve.ts";
 
@@ -128,6 +129,7 @@ export async function buildPage(model: string, output: string): Promise<void> {
     ) {
       copyFileSync(join(runtime, name), join(temporary, name));
     }
+    writeDocs({ root: dirname(here), output: join(temporary, "docs") });
     rmSync(output, { recursive: true, force: true });
     renameSync(temporary, output);
   } finally {

@@ -57,16 +57,17 @@ Deno.test("chooseStages() takes the stages that are named, and refuses flags and
 });
 
 Deno.test("nextStage() fills the cores, and lets a stage wait for the one it reads from", () => {
-  const stage = (name: string, cores: Stage["cores"], after?: string): Stage => ({
+  const stage = (name: string, cores: Stage["cores"], after?: readonly string[]): Stage => ({
     ...{ name, args: [], quick: true, counts: false, cores },
     ...(after === undefined ? {} : { after }),
   });
-  const [a, b, wide, reads] = [stage("a", 1), stage("b", 1), stage("wide", 2), stage("reads", 1, "a")];
+  const [a, b, wide, reads] = [stage("a", 1), stage("b", 1), stage("wide", 2), stage("reads", 1, ["b", "a"])];
   assert.equal(nextStage([wide, a], [], 2), wide);
   assert.equal(nextStage([a], [wide], 2), undefined);
   assert.equal(nextStage([wide, b], [a], 2), b, "a narrow stage overtakes a wide one");
   assert.equal(nextStage([reads, b], [a], 2), b);
-  assert.equal(nextStage([reads], [b], 2), reads);
+  assert.equal(nextStage([reads], [b], 2), undefined, "one of two is not enough");
+  assert.equal(nextStage([reads], [wide], 4), reads);
   assert.equal(nextStage([reads], [], 2), reads, "a stage alone waits for nobody");
   assert.equal(nextStage([wide], [], 1), wide, "one core runs them too");
   assert.equal(nextStage([wide], [a, b], 4), wide);

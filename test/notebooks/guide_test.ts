@@ -1,10 +1,13 @@
 /** What every notebook of the guide owes its reader, and what single ones promise. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseAlbertConfig, parsePretrainingConfig } from "albert-guide";
+import { writeDocs } from "../../lib/notebook/docs.ts";
 import { type Notebook, parseNotebook } from "../../lib/notebook/format.ts";
+import { projectRoot } from "../../lib/notebook/paths.ts";
 
 const folder = fileURLToPath(new URL("../../notebooks", import.meta.url));
 const names = readdirSync(folder).filter((name) => /^\d\d_\w+\.ipynb$/.test(name)).sort();
@@ -48,4 +51,24 @@ Deno.test("notebook 01 stores no number that depends on the machine", () => {
   assert.ok(volatile.length >= 6);
   const others = JSON.stringify(stored.filter((output) => !volatile.includes(output)));
   assert.equal(/GFLOP|GiB|\d ms\b|xla-cpu/.exec(others)?.[0], undefined);
+});
+
+Deno.test("the notebooks link to the documentation, and each of their links leads to a file", () => {
+  const links = names.flatMap((name) =>
+    [...prose(read(name)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => ({ name, target }))
+  ).filter(({ target }) => !/^https?:/.test(target));
+  const documentation = "../build/docs/"; // where `deno task build` writes it
+  assert.ok(links.some(({ name, target }) => name.startsWith("00") && target.startsWith(documentation)));
+  const temporary = mkdtempSync(join(tmpdir(), "albert-docs-"));
+  try {
+    const output = join(temporary, "docs");
+    writeDocs({ root: projectRoot, output });
+    const place = (target: string): string =>
+      target.startsWith(documentation)
+        ? join(output, target.slice(documentation.length))
+        : join(folder, target);
+    assert.deepEqual(links.filter(({ target }) => !existsSync(place(target))), []);
+  } finally {
+    rmSync(temporary, { recursive: true });
+  }
 });

@@ -117,6 +117,14 @@ Deno.test({
             await page.screenshot({ path: join(shots, `page_${colorScheme}.png`), fullPage: true });
           }
         }
+        // The page links to the library's documentation, which is served beside it.
+        const links = await page.evaluate(
+          `[...document.querySelectorAll("a")].map((link) => link.href)`,
+        ) as string[];
+        assert.deepEqual(links, [`${url}docs/index.html`]);
+        for (const link of links) {
+          assert.match(await (await fetch(link)).text(), /<title>albert-guide documentation/);
+        }
         assert.ok(log.requests.some((asked) => asked.endsWith("/model/model.onnx")));
         assert.deepEqual(
           log.requests.filter((asked) => !asked.startsWith(url) && !asked.startsWith("data:")),
