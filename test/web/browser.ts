@@ -53,28 +53,42 @@ export function build(model: string, output: string): string {
 /** A served page with a log of what it asked for and complained about; `lay` puts more files beside it. */
 export async function inBrowser(
   model: string,
-  test: (page: Page, url: string, log: { requests: string[]; errors: string[] }) => Promise<void>,
+  test: (page: Page, url: string, log: PageLog) => Promise<void>,
   lay: (output: string) => void = () => {},
 ): Promise<void> {
   const output = `${model}-web`;
   assert.match(build(model, output), /the page with/);
   lay(output);
-  const { chromium: kind } = createRequire(join(web, "_.js"))("playwright-core") as Playwright;
   const { url, close } = await serveFolder(output, 0);
+  try {
+    await openPage(url, (page, log) => test(page, url, log));
+  } finally {
+    close();
+  }
+}
+
+/** What a page asked for and complained about. */
+export type PageLog = { readonly requests: string[]; readonly errors: string[] };
+
+/** A page at an address. */
+export async function openPage(
+  address: string,
+  test: (page: Page, log: PageLog) => Promise<void>,
+): Promise<void> {
+  const { chromium: kind } = createRequire(join(web, "_.js"))("playwright-core") as Playwright;
   const browser = await kind.launch({ executablePath: chromium, args: ["--no-sandbox"] });
   try {
     const page = await browser.newPage();
-    const log = { requests: [] as string[], errors: [] as string[] };
+    const log: PageLog = { requests: [], errors: [] };
     page.on("request", (request) => void log.requests.push((request as { url: () => string }).url()));
     page.on("pageerror", (error) => void log.errors.push(String(error)));
     page.on("console", (message) => {
       const { type, text } = message as { type: () => string; text: () => string };
       if (type.call(message) === "error") log.errors.push(text.call(message));
     });
-    await page.goto(url);
-    await test(page, url, log);
+    await page.goto(address);
+    await test(page, log);
   } finally {
     await browser.close();
-    close();
   }
 }
