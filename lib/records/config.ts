@@ -12,7 +12,7 @@ import {
   type TasksConfig,
   type TaskVocabulary,
 } from "../tasks/mod.ts";
-import type { SpmVersion } from "../tokenizer/mod.ts";
+import type { SpmVersion, WordCertainty } from "../tokenizer/mod.ts";
 
 /**
  * The tokenizer that records are made with; what `loadSentencePiece` and `loadWordPiece` return satisfies it.
@@ -37,6 +37,8 @@ export type RecordsTokenizer = TaskVocabulary & {
   readonly encode: SentencePieces;
   /** Which rules apply: ALBERT's cleaning and digit-comma rule, or WordPiece's. Default `"sentencepiece"`. */
   readonly style?: "sentencepiece" | "wordpiece";
+  /** When the pieces of a word are the same among others, so that each word needs to be encoded once; optional, for speed. */
+  readonly certainty?: (word: string) => WordCertainty | undefined;
   /** Whose choice between segmentations of equal score it follows; worker threads load theirs alike. Default `"0.2.0"`. */
   readonly spm_version?: SpmVersion;
 };

@@ -7,18 +7,17 @@ import { rmSync, statSync } from "node:fs";
 import { writeFileAtomic } from "../formats/mod.ts";
 import type { OnProgress } from "../progress.ts";
 import {
-  albertPieces,
   type Generators,
   generators,
   type InstancesBuilder,
   instancesBuilder,
   type PackedInstances,
 } from "../tasks/mod.ts";
-import { preprocessText, pythonStrip } from "../text/mod.ts";
 import { RECORDS_DEFAULTS, type RecordsConfig, type RecordsOptions, resolveRecords } from "./config.ts";
 import type { RecordsReport, RecordsTokenizer, ReportedFile } from "./config.ts";
 import { instanceEncoder } from "./encode_instance.ts";
-import { expandPatterns, rawFile } from "./inputs.ts";
+import { expandPatterns, linesIn, type RawBlock, rawFile } from "./inputs.ts";
+import { lineEncoder } from "./line_encoder.ts";
 import { manifestOf } from "./manifest.ts";
 import { breather, checkTokenizer, emptyCorpus, outputNames, warnings } from "./outputs.ts";
 import { createStream } from "./stream.ts";
@@ -157,8 +156,6 @@ async function tokenizeFiles(
   builder: InstancesBuilder,
   { onProgress, signal }: RecordsRun,
 ): Promise<{ readonly files: ReportedFile[]; readonly long: number }> {
-  const wordpiece = tokenizer.style === "wordpiece";
-  const lower = config.do_lower_case;
   const total = inputs.reduce((sum, path) => sum + statSync(path).size, 0);
   const breathe = breather(signal);
   const files: ReportedFile[] = [];
@@ -166,9 +163,10 @@ async function tokenizeFiles(
   let document = 0;
   let inDocument = false;
   let long = 0; // sentences that no record holds whole
-  const take = (line: string): void => {
-    const text = wordpiece ? pythonStrip(line) : preprocessText(line, { lower });
-    if (text === "") {
+  const encoder = lineEncoder(tokenizer, builder.table, { lower: config.do_lower_case });
+  const take = ({ bytes, decode }: RawBlock, from: number, to: number): void => {
+    const pieces = encoder.line(bytes, from, to, () => decode(from, to));
+    if (pieces < 0) {
       if (inDocument) document++;
       inDocument = false;
       builder.endDocument();
@@ -176,9 +174,8 @@ async function tokenizeFiles(
     }
     inDocument = true;
     if (document % config.shard_count !== config.shard_index) return;
-    const pieces = wordpiece ? tokenizer.encode(text) : albertPieces(tokenizer.encode, text);
-    if (pieces.length > config.max_seq_length - 3) long++;
-    builder.sentence(pieces);
+    if (pieces > config.max_seq_length - 3) long++;
+    builder.numbers(encoder.numbers().subarray(0, pieces));
   };
   for (const path of inputs) {
     const file = rawFile(path, config.input_file_mode);
@@ -189,17 +186,15 @@ async function tokenizeFiles(
         total,
         unit: "bytes",
       });
-    let from = 0;
-    for (const lines of file.blocks()) {
-      const to = file.bytes();
-      for (let i = 0; i < lines.length; i++) {
-        take(lines[i] ?? "");
-        const pause = (i & 63) === 63 ? breathe() : undefined;
+    let lines = 0;
+    for (const block of file.blocks()) {
+      for (const [from, to] of linesIn(block)) {
+        take(block, from, to);
+        const pause = (++lines & 63) === 0 ? breathe() : undefined;
         if (pause === undefined) continue;
-        report(Math.round(from + (to - from) * i / lines.length));
+        report(file.bytes() - block.bytes.length + to);
         await pause;
       }
-      from = to;
     }
     before += file.bytes();
     report(0);

@@ -3,7 +3,7 @@
  * dropped wherever it stands, strict UTF-8, a byte order mark kept. That differs from reading texts of a user (the text
  * room), where line ends and marks are repaired. Source: `create_training_instances` and TensorFlow's line reader.
  */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { closeSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { CorruptFileError } from "../formats/mod.ts";
 
@@ -99,53 +99,83 @@ function partRule(part: string): RegExp | undefined {
   return new RegExp(`^${/^[*?]/.test(part) ? "(?!\\.)" : ""}${body}$`, "su");
 }
 
+/** Lines of a raw file that were read together; the bytes are overwritten when the next block is read. */
+export type RawBlock = {
+  /** Whole lines; only the last one of a file may lack its end. */
+  readonly bytes: Uint8Array;
+  /** Text of `bytes[from .. to - 1]` without carriage returns; throws for invalid UTF-8 and names the file and the byte. */
+  readonly decode: (from: number, to: number) => string;
+};
+
+/**
+ * Where the lines of a block stand, without their ends. A last line without its end that is empty once carriage returns and,
+ * with `"rb"`, invalid bytes are dropped is the end of the file, no line.
+ */
+export function* linesIn({ bytes, decode }: RawBlock): Generator<readonly [from: number, to: number]> {
+  for (let from = 0; from < bytes.length;) {
+    const to = bytes.indexOf(10, from);
+    if (to < 0 && decode(from, bytes.length) === "") return;
+    yield [from, to < 0 ? bytes.length : to];
+    from = to < 0 ? bytes.length : to + 1;
+  }
+}
+
+/** Reads a file in blocks of whole lines, with the offset of each; the last one may lack its line end. */
+export function* wholeLines(
+  path: string,
+  hash: Hash,
+): Generator<{ readonly bytes: Uint8Array; readonly offset: number }> {
+  const handle = openRaw(path);
+  try {
+    let chunk = new Uint8Array(2 * BLOCK); // one for all: memory that is given up is not given back at once
+    let rest = 0; // bytes at its start that belong to a line not yet whole
+    let read = 0;
+    for (;;) {
+      if (rest + BLOCK > chunk.length) {
+        const grown = new Uint8Array(2 * chunk.length);
+        grown.set(chunk.subarray(0, rest));
+        chunk = grown;
+      }
+      const count = readSync(handle, chunk, rest, BLOCK, null);
+      if (count === 0) break;
+      const filled = chunk.subarray(0, rest + count);
+      hash.update(filled.subarray(rest));
+      const end = filled.lastIndexOf(10) + 1;
+      if (end > 0) yield { bytes: filled.subarray(0, end), offset: read - rest };
+      read += count;
+      chunk.copyWithin(0, end, filled.length);
+      rest = filled.length - end;
+    }
+    if (rest > 0) yield { bytes: chunk.subarray(0, rest), offset: read - rest };
+  } finally {
+    closeSync(handle);
+  }
+}
+
 /** What was read of a raw file so far. */
 export type RawFile = {
-  /** Lines block by block; after the last block `sha256` is known. */
-  readonly blocks: () => Generator<string[]>;
+  /** Its lines block by block; after the last block `sha256` is known. */
+  readonly blocks: () => Generator<RawBlock>;
   /** Bytes read so far. */
   readonly bytes: () => number;
   /** SHA-256 of the whole file in hex; empty before the end. */
   readonly sha256: () => string;
 };
 
-/**
- * Opens a raw file for reading line by line; memory is one block, or the longest line. A last line without its end that is
- * empty once carriage returns and, with `"rb"`, invalid bytes are dropped is the end of the file, no line.
- */
+/** Opens a raw file for reading line by line; memory is two blocks, or the longest line. */
 export function rawFile(path: string, mode: "r" | "rb" = "r"): RawFile {
-  let bytes = 0;
+  let read = 0;
   let digest = "";
   const decode = rawDecoder(path, mode);
-  function* blocks(): Generator<string[]> {
+  function* blocks(): Generator<RawBlock> {
     const hash = createHash("sha256");
-    const handle = openRaw(path);
-    try {
-      let rest = new Uint8Array(0);
-      for (;;) {
-        const block = new Uint8Array(rest.length + BLOCK);
-        block.set(rest);
-        const count = readSync(handle, block, rest.length, BLOCK, null);
-        if (count === 0) break;
-        const filled = block.subarray(0, rest.length + count);
-        hash.update(filled.subarray(rest.length));
-        const end = filled.lastIndexOf(10) + 1;
-        if (end > 0) {
-          const lines = decode(filled.subarray(0, end), bytes - rest.length).split("\n");
-          lines.pop(); // behind the last line end
-          yield lines;
-        }
-        bytes += count;
-        rest = filled.slice(end);
-      }
-      const last = decode(rest, bytes - rest.length);
-      if (last !== "") yield [last];
-      digest = hash.digest("hex");
-    } finally {
-      closeSync(handle);
+    for (const { bytes, offset } of wholeLines(path, hash)) {
+      read = offset + bytes.length;
+      yield { bytes, decode: (from, to) => decode(bytes.subarray(from, to), offset + from) };
     }
+    digest = hash.digest("hex");
   }
-  return { blocks, bytes: () => bytes, sha256: () => digest };
+  return { blocks, bytes: () => read, sha256: () => digest };
 }
 
 function openRaw(path: string): number {

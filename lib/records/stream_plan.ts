@@ -3,13 +3,11 @@
  * the documents and hashes the bytes. Blocks depend on the corpus alone, never on workers or shards, and each can be read
  * by itself. A document longer than four blocks is cut at a line, so that memory stays bounded.
  */
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
 import { preprocessText, pythonStrip } from "../text/mod.ts";
 import type { ReportedFile } from "./config.ts";
-import { rawDecoder } from "./inputs.ts";
-
-const CHUNK = 1 << 20; // bytes read at a time
+import { type RawBlock, rawDecoder, wholeLines } from "./inputs.ts";
 
 /** A run of whole documents. */
 export type Block = {
@@ -59,38 +57,6 @@ function blankTest(
     if (last && line === "") return undefined;
     return (wordpiece ? pythonStrip(line) : preprocessText(line)) === "";
   };
-}
-
-/** Lines of a file as byte ranges, in groups that were read together. */
-function* lineRanges(
-  path: string,
-  hash: Hash,
-): Generator<{ readonly bytes: Uint8Array; readonly base: number; readonly end: number }> {
-  const handle = openSync(path, "r");
-  try {
-    let chunk = new Uint8Array(2 * CHUNK); // one for all: memory that is given up is not given back at once
-    let rest = 0; // bytes at its start that belong to a line not yet whole
-    let read = 0;
-    for (;;) {
-      if (rest + CHUNK > chunk.length) {
-        const grown = new Uint8Array(2 * chunk.length);
-        grown.set(chunk.subarray(0, rest));
-        chunk = grown;
-      }
-      const count = readSync(handle, chunk, rest, CHUNK, null);
-      if (count === 0) break;
-      const filled = chunk.subarray(0, rest + count);
-      hash.update(filled.subarray(rest));
-      const end = filled.lastIndexOf(10) + 1;
-      if (end > 0) yield { bytes: filled.subarray(0, end), base: read - rest, end };
-      read += count;
-      chunk.copyWithin(0, end, filled.length);
-      rest = filled.length - end;
-    }
-    if (rest > 0) yield { bytes: chunk.subarray(0, rest), base: read - rest, end: rest };
-  } finally {
-    closeSync(handle);
-  }
 }
 
 /** Collects blocks while lines go by. */
@@ -152,7 +118,8 @@ export function* planStream(inputs: readonly string[], options: PlanOptions): Ge
     const hash = createHash("sha256");
     const isBlank = blankTest(path, options);
     let size = 0;
-    for (const { bytes, base, end } of lineRanges(path, hash)) {
+    for (const { bytes, offset: base } of wholeLines(path, hash)) {
+      const end = bytes.length;
       for (let from = 0; from < end;) {
         const found = bytes.indexOf(10, from);
         const to = found < 0 ? end : found + 1;
@@ -170,12 +137,12 @@ export function* planStream(inputs: readonly string[], options: PlanOptions): Ge
   return { inputs: files, ...collector.finish() };
 }
 
-/** Lines of a block, file part by file part; carriage returns are dropped as everywhere in raw files. */
+/** The lines of a block, file part by file part. */
 export function* blockLines(
   inputs: readonly string[],
   { parts }: Block,
   mode: "r" | "rb" = "r",
-): Generator<string[]> {
+): Generator<RawBlock> {
   for (const { file, from, to } of parts) {
     const path = inputs[file] ?? "";
     const bytes = new Uint8Array(to - from);
@@ -191,8 +158,7 @@ export function* blockLines(
     } finally {
       closeSync(handle);
     }
-    const lines = rawDecoder(path, mode)(bytes, from).split("\n");
-    if (lines.at(-1) === "") lines.pop();
-    yield lines;
+    const decode = rawDecoder(path, mode);
+    yield { bytes, decode: (start, end) => decode(bytes.subarray(start, end), from + start) };
   }
 }

@@ -5,10 +5,11 @@
  */
 import { basename, dirname, join } from "node:path";
 import { readdirSync } from "node:fs";
-import { albertPieces, keyedBlock, type PieceTable, pieceTable } from "../tasks/mod.ts";
-import { preprocessText, pythonStrip } from "../text/mod.ts";
+import { keyedBlock, type PieceTable, pieceTable } from "../tasks/mod.ts";
 import type { RecordsConfig, RecordsTokenizer, ReportedFile } from "./config.ts";
 import { instanceEncoder } from "./encode_instance.ts";
+import { linesIn } from "./inputs.ts";
+import { type LineEncoder, lineEncoder } from "./line_encoder.ts";
 import { type Block, blockLines } from "./stream_plan.ts";
 import {
   type PartCounts,
@@ -47,7 +48,7 @@ export type StreamTask = PartTask | OutputTask;
 /** What all work shares. */
 export type StreamSetting = {
   readonly config: RecordsConfig;
-  readonly tokenizer: RecordsTokenizer;
+  readonly encoder: LineEncoder;
   readonly table: PieceTable;
   readonly run: RunBuffer;
 };
@@ -60,7 +61,8 @@ export function streamSetting(
 ): StreamSetting {
   const { style = "sentencepiece" } = tokenizer;
   const table = pieceTable(tokenizer, { style, keepUnknown: false, word_starts: config.word_starts });
-  return { config, tokenizer, table, run: runBuffer(runBytes) };
+  const encoder = lineEncoder(tokenizer, table, { lower: config.do_lower_case });
+  return { config, encoder, table, run: runBuffer(runBytes) };
 }
 
 /** Names of part files, sorted; temporary ones of a killed run are left out. */
@@ -82,9 +84,8 @@ export function streamSteps(
 }
 
 function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, PartCounts> {
-  const { config, tokenizer, table, run } = setting;
+  const { config, encoder, table, run } = setting;
   const encode = instanceEncoder(config, table);
-  const wordpiece = tokenizer.style === "wordpiece";
   const writer = partWriter(task.path, { seed: lowBits(config.random_seed), run });
   const counts: PartCounts = {
     documents: 0,
@@ -100,16 +101,14 @@ function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, P
   try {
     for (const from of task.blocks) {
       const block = keyedBlock(table, config, from.firstDocument, config);
-      for (const lines of blockLines(task.inputs, from, config.input_file_mode)) {
-        for (const [i, line] of lines.entries()) {
-          const text = wordpiece ? pythonStrip(line) : preprocessText(line, { lower: config.do_lower_case });
-          if (text === "") block.endDocument();
-          else {
-            const pieces = wordpiece ? tokenizer.encode(text) : albertPieces(tokenizer.encode, text);
-            if (pieces.length > config.max_seq_length - 3) counts.longSentences++;
-            block.sentence(pieces);
-          }
-          if ((i & 63) === 63) yield 0;
+      let lines = 0;
+      for (const raw of blockLines(task.inputs, from, config.input_file_mode)) {
+        for (const [start, end] of linesIn(raw)) {
+          const pieces = encoder.line(raw.bytes, start, end, () => raw.decode(start, end));
+          if (pieces < 0) block.endDocument();
+          else block.numbers(encoder.numbers().subarray(0, pieces));
+          if (pieces > config.max_seq_length - 3) counts.longSentences++;
+          if ((++lines & 63) === 0) yield 0;
         }
       }
       counts.documents += block.documents();

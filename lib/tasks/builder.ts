@@ -55,6 +55,10 @@ export type PackedInstances = {
 export type InstancesBuilder = {
   /** Appends a sentence to the present document; one without pieces is skipped. */
   readonly sentence: (pieces: readonly string[]) => void;
+  /** As `sentence`, with the numbers that `table` has for the pieces. */
+  readonly numbers: (numbers: ArrayLike<number>) => void;
+  /** Numbers of the pieces. */
+  readonly table: PieceTable;
   /** Ends the present document. */
   readonly endDocument: () => void;
   /** Sentences so far. */
@@ -115,11 +119,14 @@ export function instancesBuilder(
       }
     })();
   };
+  const numbers = (sentence: ArrayLike<number>): void => {
+    pieces += sentence.length;
+    documents.sentence(sentence);
+  };
   return {
-    sentence: (sentence) => {
-      pieces += sentence.length;
-      documents.sentence(sentence.map((piece) => table.idOf(piece)));
-    },
+    sentence: (sentence) => numbers(sentence.map((piece) => table.idOf(piece))),
+    numbers,
+    table,
     endDocument: documents.endDocument,
     sentences: documents.sentences,
     pieces: () => pieces,

@@ -16,7 +16,7 @@ export type PackedDocuments = {
 /** Collects documents; a document without sentences leaves no trace. */
 export type DocumentsBuilder = {
   /** Appends a sentence to the present document; an empty one is skipped. */
-  readonly sentence: (ids: readonly number[] | Int32Array) => void;
+  readonly sentence: (ids: ArrayLike<number>) => void;
   /** Ends the present document. */
   readonly endDocument: () => void;
   /** Sentences so far. */

@@ -44,6 +44,8 @@ export type KeyedSeeds = {
 export type KeyedBlock = {
   /** Appends a sentence to the present document; one without pieces is skipped. */
   readonly sentence: (pieces: readonly string[]) => void;
+  /** As `sentence`, with the numbers that the table has for the pieces. */
+  readonly numbers: (numbers: ArrayLike<number>) => void;
   /** Ends the present document; it takes a number even when no sentence had pieces. */
   readonly endDocument: () => void;
   /** Sentences so far. */
@@ -135,7 +137,7 @@ export function keyedBlock(
 ): KeyedBlock {
   const config = checkedTasks("make instances", options);
   const documents = documentsBuilder();
-  const numbers: number[] = []; // of the documents that have a sentence
+  const documentNumbers: number[] = []; // of the documents that have a sentence
   let next = firstDocument;
   let before = 0;
   let open = false;
@@ -144,7 +146,7 @@ export function keyedBlock(
     if (!open) return;
     open = false;
     documents.endDocument();
-    if (documents.sentences() > before) numbers.push(next);
+    if (documents.sentences() > before) documentNumbers.push(next);
     before = documents.sentences();
     next++;
   };
@@ -160,23 +162,25 @@ export function keyedBlock(
     }, { shuffle: false });
     for (let place = 0; place < maker.count; place++) {
       for (let pass = 0; pass < config.dupe_factor; pass++) {
-        key = { document: numbers[place] ?? 0, pass, index: 0 };
+        key = { document: documentNumbers[place] ?? 0, pass, index: 0 };
         turn(key.document, pass);
         maker.make(place);
         yield;
       }
     }
   }
+  const sentence = (numbers: ArrayLike<number>): void => {
+    open = true;
+    pieces += numbers.length;
+    documents.sentence(numbers);
+  };
   return {
-    sentence: (sentence) => {
-      open = true;
-      pieces += sentence.length;
-      documents.sentence(sentence.map((piece) => table.idOf(piece)));
-    },
+    sentence: (texts) => sentence(texts.map((piece) => table.idOf(piece))),
+    numbers: sentence,
     endDocument,
     sentences: documents.sentences,
     pieces: () => pieces,
-    documents: () => numbers.length + (open && documents.sentences() > before ? 1 : 0),
+    documents: () => documentNumbers.length + (open && documents.sentences() > before ? 1 : 0),
     steps,
   };
 }

@@ -8,10 +8,10 @@ import { parseCharsmap } from "./charsmap.ts";
 import { makeDecoder } from "./decoder.ts";
 import { type BpeSearch, makeBpeSearch } from "./bpe.ts";
 import { parseModel, type Piece, type SentencePieceModel } from "./model_file.ts";
-import { makeNormalizer, type Normalizer } from "./normalizer.ts";
+import { blankMark, makeNormalizer, type Normalizer } from "./normalizer.ts";
 import { drawIndex, makeSegmentations, type Path } from "./segmentations.ts";
 import type { EncodedPiece, SampleOptions, Segmentation, SentencePiece } from "./sentencepiece.ts";
-import { makeSearch, type Search, type SearchOptions } from "./viterbi.ts";
+import { makeSearch, type Search, type SearchOptions, type UnigramSearch } from "./viterbi.ts";
 import { makeCharacterSearch, makeWordSearch } from "./whole_units.ts";
 
 /**
@@ -81,10 +81,13 @@ export function loadSentencePiece(model: Uint8Array, options: LoadOptions = {}):
     ...known,
     pieceOf,
     ...makeEncoder(proto, known, normalizer, { ...rules, search }),
+    certainty: makeCertainty(proto, known, normalizer, search),
     decode: denormalize === undefined ? decode : (tokens) => denormalize(decode(tokens)),
     normalize: (text) => normalized(normalizer, text),
   };
 }
+
+type AnySearch = UnigramSearch | Search | BpeSearch;
 
 /** Pieces by name. */
 type Known = { readonly idOf: (piece: string) => number; readonly unkId: number };
@@ -99,7 +102,7 @@ function searchOf(
   proto: SentencePieceModel,
   rules: SearchOptions,
   path: string,
-): Search | BpeSearch {
+): AnySearch {
   const { unkId } = rules;
   switch (modelType(proto)) {
     case "unigram":
@@ -144,7 +147,7 @@ function makeEncoder(
   proto: SentencePieceModel,
   known: Known,
   normalizer: Normalizer,
-  options: SearchOptions & { readonly search: Search | BpeSearch },
+  options: SearchOptions & { readonly search: AnySearch },
 ): Encoder {
   const { pieces } = proto;
   const { idOf, unkId } = known;
@@ -226,10 +229,33 @@ function makeEncoder(
   };
 }
 
+/** `certainty` of a tokenizer: of unigram models whose pieces and rules never reach over a blank. */
+function makeCertainty(
+  { pieces, normalizer_spec = {}, trainer_spec }: SentencePieceModel,
+  { idOf, unkId }: Known,
+  normalizer: Normalizer,
+  search: AnySearch,
+): SentencePiece["certainty"] {
+  const mark = String.fromCodePoint(blankMark);
+  const usual = ["add_dummy_prefix", "remove_extra_whitespaces", "escape_whitespaces"]
+    .every((name) => normalizer_spec[name] !== false) && trainer_spec?.["treat_whitespace_as_suffix"] !== true;
+  const reaches = pieces.some(({ piece }) => piece.lastIndexOf(mark) > 0 || piece.includes(" "));
+  if (!("certainty" in search) || !usual || reaches || idOf(mark) === unkId) return () => undefined;
+  return (word) => {
+    if (word.includes(" ") || word.includes(mark) || !normalizer.standsAlone(word)) return undefined;
+    const length = normalizer.run(word);
+    if (length === 0) return undefined;
+    const codePoints = normalizer.codePoints();
+    for (let at = 1; at < length; at++) if (codePoints[at] === blankMark) return undefined;
+    const { count, limit, cost } = search.certainty(codePoints, length);
+    return { ids: search.ids().slice(0, count), limit, cost };
+  };
+}
+
 /** Several segmentations, or one at random. */
 function makeMany(
   proto: SentencePieceModel,
-  { search, ...rules }: SearchOptions & { readonly search: Search | BpeSearch },
+  { search, ...rules }: SearchOptions & { readonly search: AnySearch },
   normalizer: Normalizer,
   segmentation: (path: Path) => Segmentation,
   best: (text: string) => Omit<Path, "score">,

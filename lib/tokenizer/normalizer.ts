@@ -33,6 +33,8 @@ export type Normalizer = {
   readonly codePoints: () => Int32Array;
   /** UTF-16 offset in the text where each result code point comes from; one more entry than the count: the end. */
   readonly starts: () => Int32Array;
+  /** Whether no rule and no symbol that begins in the text, or with a blank, can reach over a blank behind it. */
+  readonly standsAlone: (text: string) => boolean;
 };
 
 /** Makes a normalizer. */
@@ -65,7 +67,8 @@ export function makeNormalizer(options: NormalizerOptions): Normalizer {
     if (addDummyPrefix && treatWhitespaceAsSuffix) output.putMark(end);
     return output.finish(end);
   };
-  return { run, codePoints: output.codePoints, starts: output.starts };
+  const { standsAlone } = matcher;
+  return { run, codePoints: output.codePoints, starts: output.starts, standsAlone };
 }
 
 /** Finds what stands at a place of a text; the answers are those of the last `match`. */
@@ -80,12 +83,16 @@ type Matcher = {
   readonly plain: Uint8Array;
   /** How many UTF-16 units the user-defined symbol has that starts with a code point at a place; 0: none starts there. */
   readonly symbolAt: (first: number, text: string, at: number) => number;
+  readonly standsAlone: Normalizer["standsAlone"];
 };
 
 function makeMatcher({ charsmap, userDefinedSymbols = [] }: NormalizerOptions): Matcher {
   const units = charsmap?.units;
   const symbols = symbolTable(userDefinedSymbols);
   const firstStep = units === undefined ? undefined : rememberedFirstStep(units);
+  const plain = plainAscii(units);
+  const blankLeads = units !== undefined && dartsStep(units, 0, 0x20) >= 0;
+  const symbolsReach = userDefinedSymbols.some((symbol) => symbol.includes(" "));
   let taken = 0;
   let rule = -1;
   const starting = new Uint8Array(128);
@@ -121,9 +128,30 @@ function makeMatcher({ charsmap, userDefinedSymbols = [] }: NormalizerOptions): 
     taken: () => taken,
     rule: () => rule,
     replacements: charsmap?.replacements ?? new Uint8Array(0),
-    plain: plainAscii(units),
+    plain,
     symbolAt,
+    standsAlone: (text) =>
+      !symbolsReach && !blankLeads && (units === undefined || isPlain(text, plain) || rulesStay(units, text)),
   };
+}
+
+/** Whether all are ASCII characters that no rule touches in front of another one. */
+function isPlain(text: string, plain: Uint8Array): boolean {
+  for (let at = 0; at < text.length; at++) if (plain[text.charCodeAt(at)] !== 1) return false;
+  return true;
+}
+
+/** Whether no rule that begins in the text goes on with a blank behind it. */
+function rulesStay(units: Uint32Array, text: string): boolean {
+  const codePoints = Array.from(text, (character) => character.codePointAt(0) as number);
+  for (let start = 0; start < codePoints.length; start++) {
+    let node = 0;
+    for (let at = start; at < codePoints.length && node >= 0; at++) {
+      node = stepCodePoint(units, node, codePoints[at] as number);
+    }
+    if (node >= 0 && dartsStep(units, node, 0x20) >= 0) return false;
+  }
+  return true;
 }
 
 /** Units from the start that become one blank each. */

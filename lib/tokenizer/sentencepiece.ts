@@ -68,6 +68,39 @@ export type SampleOptions = {
 };
 
 /**
+ * Whether a word (a text without blanks) has the same pieces by itself and among others. A unigram model sums scores in
+ * float32 from the start of the text, so a close choice may fall otherwise late in a long text.
+ *
+ * @example
+ * ```ts
+ * import { loadSentencePiece, serializeModel } from "albert-guide";
+ * import type { WordCertainty } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const { certainty, encode } = loadSentencePiece(serializeModel({
+ *   pieces: [
+ *     { piece: "<unk>", score: 0, type: "unknown" },
+ *     { piece: "▁", score: -3, type: "normal" },
+ *     { piece: "▁a", score: -1, type: "normal" },
+ *     { piece: "a", score: -1, type: "normal" },
+ *   ],
+ * }));
+ * const sure: WordCertainty | undefined = certainty("aa");
+ * assert(sure !== undefined && sure.limit > 1_000 && sure.cost >= 2);
+ * assert.deepEqual([...sure.ids], [2, 3]);
+ * assert.deepEqual(encode("a aa"), [...encode("a"), ...encode("aa")]);
+ * ```
+ */
+export type WordCertainty = {
+  /** The pieces are sure while the costs of the words before sum up to less than this. */
+  readonly limit: number;
+  /** What the word adds to that sum. */
+  readonly cost: number;
+  /** Ids of its pieces, each unknown character by itself. */
+  readonly ids: Int32Array;
+};
+
+/**
  * A loaded tokenizer. Its functions are synchronous and can be taken out of the object.
  *
  * @example
@@ -105,6 +138,8 @@ export type SentencePiece = {
   readonly encode: (text: string) => string[];
   /** Text to ids. */
   readonly encodeIds: (text: string) => Int32Array;
+  /** How sure the pieces of a word are when others stand around it; undefined when they depend on those. */
+  readonly certainty: (word: string) => WordCertainty | undefined;
   /** Text to pieces with ids and places. */
   readonly encodeWithOffsets: (text: string) => EncodedPiece[];
   /** The best segmentations of a text, best first, at most 1024 and fewer if there are fewer. Unigram models only. */

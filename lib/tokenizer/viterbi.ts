@@ -25,8 +25,21 @@ export type SearchOptions = {
   readonly newer: boolean;
 };
 
+/** A search that can tell whether it would find the same in the middle of a text. */
+export type UnigramSearch = Search & {
+  /**
+   * Runs the search. Sums are rounded to float32 from the start of a text, so two segmentations of its end may change places when much stands
+   * before it. `limit` is how far the score of that may be from zero so that the search still finds the same, 0 or less when
+   * two are too close to tell; `cost` is how far the text moves the score at most.
+   */
+  readonly certainty: (
+    codePoints: Int32Array,
+    count: number,
+  ) => { readonly count: number; readonly limit: number; readonly cost: number };
+};
+
 /** Makes a search over the normal and user-defined pieces. */
-export function makeSearch(pieces: readonly Piece[], options: SearchOptions): Search {
+export function makeSearch(pieces: readonly Piece[], options: SearchOptions): UnigramSearch {
   const { unkId, newer } = options;
   const { basic, astral, cells } = pieceTrie(pieces);
   const { scores, unknown: unkScore } = encodingScores(pieces, { lengthOf: utf8Length, byLength: newer });
@@ -36,6 +49,8 @@ export function makeSearch(pieces: readonly Piece[], options: SearchOptions): Se
   let symbols = new Int32Array(0);
   let ids = new Int32Array(0);
   let ends = new Int32Array(0);
+  let first = new Float64Array(64);
+  let second = new Float64Array(64);
 
   const forward = (codePoints: Int32Array, count: number): void => {
     for (let i = 0; i < count; i++) {
@@ -95,5 +110,47 @@ export function makeSearch(pieces: readonly Piece[], options: SearchOptions): Se
     }
     return pieceCount;
   };
-  return { run, ids: () => ids, ends: () => ends };
+  const certainty: UnigramSearch["certainty"] = (codePoints, count) => {
+    const pieces = run(codePoints, count); // sets the symbols
+    let cost = 0;
+    for (let k = 0; k < pieces; k++) {
+      const id = ids[k] as number;
+      cost += Math.abs(id === unkId ? unkScore : scores[id] as number) + 1; // 1: more than all rounding
+    }
+    if (first.length < count + 1) [first, second] = [new Float64Array(2 * count), new Float64Array(2 * count)];
+    first.fill(-Infinity, 0, count + 1); // exact score of the best way to a place
+    second.fill(-Infinity, 0, count + 1); // and of the next best
+    first[0] = 0;
+    let largest = 0;
+    for (let start = 0; start < count; start++) {
+      let single = false;
+      for (let end = start, node = 0; end <= count; end++) {
+        let score = unkScore;
+        let to = start + 1;
+        const symbol = end < count ? symbols[end] as number : 0;
+        const next = (cells[4 * node] as number) + symbol;
+        const ended = symbol === 0 || cells[4 * next + 1] !== node + 1;
+        if (ended && single) break;
+        if (!ended) {
+          node = next;
+          const id = cells[4 * next + 2] as number;
+          if (id < 0) continue;
+          to = end + 1;
+          score = scores[id] as number;
+          if (end === start) single = true;
+        }
+        const one = (first[start] as number) + score;
+        const two = (second[start] as number) + score;
+        const old = first[to] as number;
+        first[to] = Math.max(old, one);
+        second[to] = Math.max(second[to] as number, Math.min(old, one), two);
+        largest = Math.max(largest, Math.abs(score));
+        if (ended) break;
+      }
+    }
+    const gap = (first[count] as number) - (second[count] as number);
+    // A float32 sum is wrong by at most 2^-24 of itself, a way has at most `count` sums, and two ways are compared: twice that.
+    return { count: pieces, cost, limit: gap * 2 ** 24 / (4 * count) - count * largest - 1 };
+  };
+  return { run, certainty, ids: () => ids, ends: () => ends };
 }

@@ -3,6 +3,7 @@
  * punctuation, then cut each word greedily into the longest pieces of the vocabulary, continuations marked `##`.
  * Source: `tokenization.py` of the reference (`BasicTokenizer`, `WordpieceTokenizer`).
  */
+import type { WordCertainty } from "./sentencepiece.ts";
 
 /**
  * How a WordPiece vocabulary is used.
@@ -46,6 +47,8 @@ export type WordPieceTokenizer = {
   readonly pieceOf: (id: number) => string;
   /** Text to pieces. */
   readonly encode: (text: string) => string[];
+  /** As that of SentencePiece; the pieces of a word never depend on others. Unknown ones have the id of `idOf`. */
+  readonly certainty: (word: string) => WordCertainty;
   /** Text to words and punctuation, before they are cut into pieces. */
   readonly words: (text: string) => string[];
 };
@@ -82,6 +85,7 @@ export function loadWordPiece(
   const ids = new Map(pieces.map((piece, id) => [piece, id]));
   const unknown = ids.get("[UNK]") ?? -1;
   const words = (text: string): string[] => basicTokens(text, lower);
+  const idOf = (piece: string): number => ids.get(piece) ?? unknown;
   const cut = new Map<string, readonly string[]>(); // words come again and again
   const piecesOf = (word: string): readonly string[] => {
     const known = cut.get(word);
@@ -94,7 +98,7 @@ export function loadWordPiece(
   return {
     style: "wordpiece",
     size: pieces.length,
-    idOf: (piece) => ids.get(piece) ?? unknown,
+    idOf,
     pieceOf: (id) => {
       const piece = pieces[id];
       if (piece === undefined) {
@@ -103,6 +107,11 @@ export function loadWordPiece(
       return piece;
     },
     encode: (text) => words(text).flatMap(piecesOf),
+    certainty: (word) => ({
+      limit: Infinity,
+      cost: 0,
+      ids: Int32Array.from(words(word).flatMap(piecesOf), idOf),
+    }),
     words,
   };
 }

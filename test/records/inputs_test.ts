@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { expandPatterns, rawFile } from "../../lib/records/inputs.ts";
+import { textsOf } from "./raw_texts.ts";
 
 const folder = (): string => mkdtempSync(`${tmpdir()}/albert-`);
 
@@ -28,7 +29,7 @@ function linesOf(content: Uint8Array | string, mode: "r" | "rb" = "r"): string[]
   const path = `${folder()}/raw.txt`;
   writeFileSync(path, content);
   const file = rawFile(path, mode);
-  const lines = [...file.blocks()].flat();
+  const lines = textsOf(file.blocks());
   assert.equal(
     file.bytes(),
     typeof content === "string" ? new TextEncoder().encode(content).length : content.length,
