@@ -11,7 +11,7 @@ import { commands, runCommandLine } from "./commands/mod.ts";
  * @param args What follows `albert`.
  * @returns The exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
  */
-export const main = (args: readonly string[]): Promise<number> =>
-  runCommandLine(args, { commands: commands() });
+export const main = async (args: readonly string[]): Promise<number> =>
+  await runCommandLine(args, { commands: await commands(args[0]) });
 
 if (import.meta.main) process.exit(await main(process.argv.slice(2)));

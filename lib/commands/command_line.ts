@@ -8,7 +8,7 @@ import { type Command, type Context, helpOf, nearest, parseArguments, UsageError
 
 /** What a command line needs to know of its surroundings. */
 export type CommandLineOptions = {
-  /** Every command, in the order of the stages. */
+  /** Every command, in the order of the stages; or the one that the command line names. */
   readonly commands: readonly Command[];
   /** What a user types before the name of a command; texts say it instead of `deno task albert`. */
   readonly program?: string;

@@ -102,7 +102,8 @@ export function writePackageFiles(root: string, draft: string, names: readonly s
   write(
     "albert.js",
     '#!/usr/bin/env node\n"use strict";\nconst { commands, runCommandLine } = require("./commands/mod.js");\n' +
-      'runCommandLine(process.argv.slice(2), { commands: commands(), program: "albert" })\n' +
+      "const args = process.argv.slice(2);\ncommands(args[0])\n" +
+      '  .then((loaded) => runCommandLine(args, { commands: loaded, program: "albert" }))\n' +
       "  .then((code) => process.exit(code));\n",
   );
 }

@@ -79,10 +79,15 @@ Deno.test("nearest() finds a mistyped word and refuses a far one", () => {
   assert.equal(nearest("zzzz", ["tokenizer", "records"]), undefined);
 });
 
-Deno.test("commands() have distinct names, a summary, an example and a help for every flag", () => {
-  const list = commands();
+Deno.test("commands() have distinct names, a summary, an example and a help for every flag", async () => {
+  const list = await commands();
   const names = list.flatMap(({ name, aliases }) => [name, ...aliases]);
   assert.equal(new Set(names).size, names.length);
+  for (const name of names) {
+    const [found, ...more] = await commands(name); // the table knows it by this name
+    assert.ok(found?.name === name || found?.aliases.includes(name), name);
+    assert.deepEqual(more, [], name);
+  }
   for (const { name, summary, example, flags } of list) {
     assert.ok(summary.endsWith("."), name);
     assert.ok(example.includes(name), name);

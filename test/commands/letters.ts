@@ -83,7 +83,7 @@ export async function runCommand(
   args: readonly string[],
   told: (line: string) => void = () => {},
 ): Promise<string[]> {
-  const command = commands().find((each) => each.name === name);
+  const [command] = await commands(name);
   assert.ok(command);
   const printed: string[] = [];
   const { values, positionals } = parseArguments(command, args);
