@@ -27,14 +27,11 @@ function sizes(name: Uint8Array, body: number): readonly [list: number, feature:
   return [list, delimited(list), delimited(name.length) + delimited(delimited(list))];
 }
 
-/** Writes everything of a feature in front of its values; returns the offset behind it. */
-function writeHead(
-  target: Uint8Array,
-  at: number,
-  [name, type]: readonly [Uint8Array, number],
-  body: number,
-): number {
+/** Everything of a feature in front of its values. */
+function headBytes([name, type]: readonly [Uint8Array, number], body: number): Uint8Array {
   const [list, feature, entry] = sizes(name, body);
+  const target = new Uint8Array(64 + name.length);
+  let at = 0;
   target[at++] = 0x0a;
   at = writeVarint(target, at, entry);
   target[at++] = 0x0a;
@@ -45,30 +42,11 @@ function writeHead(
   at = writeVarint(target, at, feature);
   target[at++] = type << 3 | 2;
   at = writeVarint(target, at, list);
-  if (body === 0) return at;
-  target[at++] = 0x0a;
-  return writeVarint(target, at, body);
-}
-
-/** Bytes that numbers take as varints. */
-function idBytes(ids: Int32Array, count: number): number {
-  let size = 0;
-  for (let i = 0; i < count; i++) size += varintSize(ids[i]!); // in range: below count
-  return size;
-}
-
-/** Writes numbers as varints and zeros up to `end`; returns `end`. */
-function writeIds(target: Uint8Array, at: number, ids: Int32Array, count: number, end: number): number {
-  for (let i = 0; i < count; i++) {
-    const id = ids[i]!; // in range: below count
-    if (id < 128) target[at++] = id;
-    else if (id < 16384) {
-      target[at++] = id & 127 | 128;
-      target[at++] = id >>> 7;
-    } else at = writeVarint(target, at, id);
+  if (body > 0) {
+    target[at++] = 0x0a;
+    at = writeVarint(target, at, body);
   }
-  target.fill(0, at, end);
-  return end;
+  return target.slice(0, at);
 }
 
 /**
@@ -82,47 +60,53 @@ export function instanceEncoder(
   const most = max_predictions_per_seq * (do_permutation ? 2 : 1);
   const encoder = new TextEncoder();
   const names = FEATURES.map(([name, type]) => [encoder.encode(name), type] as const);
-  const ids = new Int32Array(max_seq_length);
-  const labelIds = new Int32Array(max_seq_length);
   const one = new Uint8Array(new Float32Array([1]).buffer);
   const weights = Uint8Array.from({ length: 4 * most }, (_, i) => one[i % 4] ?? 0);
   const target = new Uint8Array(1024 + 8 * max_seq_length + 14 * most);
-  /** Ids of pieces; almost all are the vocabulary's, whose numbers are their ids. */
-  const toIds = (pieces: Int32Array, count: number, out: Int32Array): void => {
-    for (let i = 0; i < count; i++) {
-      const piece = pieces[i]!; // in range: below count
-      out[i] = piece < table.size ? piece : table.recordId(piece);
-    }
+  const lists = [
+    new Uint8Array(5 * max_seq_length),
+    new Uint8Array(5 * most),
+    new Uint8Array(5 * most),
+  ] as const;
+  const known: (Uint8Array | undefined)[][] = FEATURES.map(() => []);
+  /** Everything of feature `k` in front of `body` bytes of values; the sizes of bodies come again and again. */
+  const headOf = (k: number, body: number): Uint8Array => {
+    const heads = known[k]!; // k is 0 to 7
+    return heads[body] ??= headBytes(names[k]!, body); // k is 0 to 7
   };
   return ({ length, sep, count, pair, tokens, boundary, positions, labels }) => {
-    toIds(tokens, length, ids);
-    toIds(labels, count, labelIds);
     const bodies = [
-      idBytes(ids, length) + max_seq_length - length,
+      writeIds(lists[0], tokens, length, max_seq_length, table),
       max_seq_length,
-      idBytes(labelIds, count) + most - count,
-      idBytes(positions, count) + most - count,
+      writeIds(lists[1], labels, count, most, table),
+      writeIds(lists[2], positions, count, most),
       4 * most,
       1,
       max_seq_length,
       max_seq_length,
     ] as const;
     let inner = 0;
-    for (let k = 0; k < 8; k++) inner += delimited(sizes(names[k]![0], bodies[k]!)[2]); // 8 of each
+    for (let k = 0; k < 8; k++) inner += headOf(k, bodies[k]!).length + bodies[k]!; // 8 of each
     let at = 0;
-    const head = (k: number): void => void (at = writeHead(target, at, names[k]!, bodies[k]!)); // k is 0 to 7
+    const head = (k: number): void => {
+      const bytes = headOf(k, bodies[k]!); // k is 0 to 7
+      target.set(bytes, at);
+      at += bytes.length;
+    };
+    const list = (k: number, bytes: Uint8Array): void => {
+      head(k);
+      target.set(bytes.subarray(0, bodies[k]), at);
+      at += bodies[k]!; // k is 0 to 7
+    };
     const fill = (value: number, size: number): void => void target.fill(value, at, at += size);
     target[at++] = 0x0a;
     at = writeVarint(target, at, inner);
-    head(0);
-    at = writeIds(target, at, ids, length, at + bodies[0]);
+    list(0, lists[0]);
     head(1);
     fill(1, length);
     fill(0, max_seq_length - length);
-    head(2);
-    at = writeIds(target, at, labelIds, count, at + bodies[2]);
-    head(3);
-    at = writeIds(target, at, positions, count, at + bodies[3]);
+    list(2, lists[1]);
+    list(3, lists[2]);
     head(4);
     target.set(weights.subarray(0, 4 * count), at);
     target.fill(0, at + 4 * count, at += 4 * most);
@@ -137,4 +121,31 @@ export function instanceEncoder(
     target.fill(0, at + length, at += max_seq_length);
     return target.subarray(0, at);
   };
+}
+
+/**
+ * Writes numbers as varints, with a table as the ids that records hold for them, and zeros up to `padded` of them; returns the
+ * number of bytes.
+ */
+function writeIds(
+  target: Uint8Array,
+  numbers: Int32Array,
+  count: number,
+  padded: number,
+  table?: PieceTable,
+): number {
+  const size = table?.size ?? Infinity; // almost all pieces are the vocabulary's, whose numbers are their ids
+  let at = 0;
+  for (let i = 0; i < count; i++) {
+    let id = numbers[i]!; // in range: below count
+    if (id >= size) id = table?.recordId(id) ?? 0;
+    if (id < 128) target[at++] = id;
+    else if (id < 16384) {
+      target[at++] = id & 127 | 128;
+      target[at++] = id >>> 7;
+    } else at = writeVarint(target, at, id);
+  }
+  const end = at + padded - count;
+  target.fill(0, at, end);
+  return end;
 }

@@ -100,7 +100,7 @@ export function instancesBuilder(
 ): InstancesBuilder {
   const config = checkedTasks("make instances", options);
   const table = pieceTable(vocabulary, options);
-  const documents = documentsBuilder();
+  const documents = documentsBuilder({ narrow: options.keepUnknown === false && table.size < 65530 });
   let store: ReturnType<typeof instanceStore> | undefined;
   let rest: Generator<{ done: number; total: number }> | undefined;
   let pieces = 0;
@@ -108,9 +108,10 @@ export function instancesBuilder(
     if (documents.sentences() === 0) {
       throw new RangeError("Cannot make instances: no document has a sentence");
     }
-    const started = instanceStore(config.max_seq_length, table.limit());
+    const packed = documents.finish();
+    const started = instanceStore(config.max_seq_length, packed, table);
     store = started;
-    const maker = instanceMaker(documents.finish(), table, random, config, started.append);
+    const maker = instanceMaker(packed, table, random, config, started.append);
     return (function* () {
       const total = maker.count * config.dupe_factor;
       for (let done = 1; done <= total; done++) {
@@ -136,9 +137,8 @@ export function instancesBuilder(
       while (!rest.next().done);
       const made = store;
       if (made === undefined) throw new Error("Cannot finish: the instances were not begun");
-      const order = Int32Array.from({ length: made.size() }, (_, i) => i);
-      random.python.shuffle(order);
-      return { size: order.length, pairs: made.pairs, table, read: (place) => made.read(order[place] ?? -1) };
+      made.shuffle(random.python);
+      return { size: made.size(), pairs: made.pairs, table, read: made.read };
     },
   };
 }

@@ -30,6 +30,9 @@ export type RawInstance = {
   length: number;
   /** Index of the first token of segment B. */
   sep: number;
+  /** Where the tokens of A and B begin in the documents. */
+  a0: number;
+  b0: number;
   /** How B came about; "next" is label 0, the others 1. */
   pair: SegmentPair;
   /** Number of predictions. */
@@ -106,6 +109,8 @@ export function instanceMaker(
     tokens: new Int32Array(config.max_seq_length),
     length: 0,
     sep: 0,
+    a0: 0,
+    b0: 0,
     pair: "next",
     count: 0,
     masker: createMasker(table, random, config, config.max_seq_length),
@@ -126,6 +131,8 @@ export function instanceMaker(
     tokens.set(ids.subarray(b0, b1), instance.sep);
     instance.length = instance.sep + b1 - b0 + 1;
     tokens[instance.length - 1] = table.sep;
+    instance.a0 = a0;
+    instance.b0 = b0;
     instance.pair = pair;
     instance.count = masker.mask(tokens, instance.length);
     emit(instance);

@@ -23,13 +23,13 @@ export type Masker = {
 /** Words of a sequence: word w is the positions flat[starts[w] .. starts[w + 1] - 1]. */
 type Words = { readonly flat: Int32Array; readonly starts: Int32Array };
 
-/** What a piece is to the words of a sequence. */
-const CONTINUATION = 0;
+/** What a piece is to the words of a sequence: part of the last one. */
+export const CONTINUATION = 0;
 const START = 1;
 const SPECIAL = 2; // belongs to no word
 
 /** What each piece number is, as one look-up. */
-function pieceKinds(table: PieceTable): Uint8Array {
+export function pieceKinds(table: PieceTable): Uint8Array {
   return Uint8Array.from({ length: table.limit() }, (_, id) => {
     if (id === table.cls || id === table.sep) return SPECIAL;
     return table.isStart(id) ? START : CONTINUATION;

@@ -238,7 +238,8 @@ function makeCertainty(
 ): SentencePiece["certainty"] {
   const mark = String.fromCodePoint(blankMark);
   const usual = ["add_dummy_prefix", "remove_extra_whitespaces", "escape_whitespaces"]
-    .every((name) => normalizer_spec[name] !== false) && trainer_spec?.["treat_whitespace_as_suffix"] !== true;
+    .every((name) => normalizer_spec[name] !== false) &&
+    trainer_spec?.["treat_whitespace_as_suffix"] !== true;
   const reaches = pieces.some(({ piece }) => piece.lastIndexOf(mark) > 0 || piece.includes(" "));
   if (!("certainty" in search) || !usual || reaches || idOf(mark) === unkId) return () => undefined;
   return (word) => {

@@ -3,7 +3,13 @@
  *
  * @module
  */
-export type { EncodedPiece, SampleOptions, Segmentation, SentencePiece, WordCertainty } from "./sentencepiece.ts";
+export type {
+  EncodedPiece,
+  SampleOptions,
+  Segmentation,
+  SentencePiece,
+  WordCertainty,
+} from "./sentencepiece.ts";
 export type { LoadOptions } from "./encoder.ts";
 export { loadSentencePiece } from "./encoder.ts";
 export type { Piece, PieceType, SentencePieceModel, SpecValue } from "./model_file.ts";

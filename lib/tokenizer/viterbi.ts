@@ -117,7 +117,9 @@ export function makeSearch(pieces: readonly Piece[], options: SearchOptions): Un
       const id = ids[k] as number;
       cost += Math.abs(id === unkId ? unkScore : scores[id] as number) + 1; // 1: more than all rounding
     }
-    if (first.length < count + 1) [first, second] = [new Float64Array(2 * count), new Float64Array(2 * count)];
+    if (first.length < count + 1) {
+      [first, second] = [new Float64Array(2 * count), new Float64Array(2 * count)];
+    }
     first.fill(-Infinity, 0, count + 1); // exact score of the best way to a place
     second.fill(-Infinity, 0, count + 1); // and of the next best
     first[0] = 0;

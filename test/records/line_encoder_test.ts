@@ -36,10 +36,12 @@ function byLine(tokenizer: RecordsTokenizer): RecordsTokenizer {
 /** Lines of words that are hard: marks, blanks of all kinds, digits with commas, unknown and long ones. */
 function hardLines(seed: number): string {
   const words = [
-    ..."the god and he said, unto Earth. 1,000 7, a1, ¨ \u0301 \u0301a o\u0301 ß Größe ﬁne \u00a0 a\u00a0b \u200b a\u200bb \ufeffa ".split(
-      " ",
-    ),
-    ..."ΟΔΟΣ ΣΑΣ \u0345 語 語語語 \u{1f600} ( ) (1,2) -- ==== a\u001fb \0 [MASK] ▁ ▁a \r \u2028 \u3099 İ ５， ²,".split(" "),
+    ..."the god and he said, unto Earth. 1,000 7, a1, ¨ \u0301 \u0301a o\u0301 ß Größe ﬁne \u00a0 a\u00a0b \u200b a\u200bb \ufeffa "
+      .split(
+        " ",
+      ),
+    ..."ΟΔΟΣ ΣΑΣ \u0345 語 語語語 \u{1f600} ( ) (1,2) -- ==== a\u001fb \0 [MASK] ▁ ▁a \r \u2028 \u3099 İ ５， ²,"
+      .split(" "),
     "x".repeat(70),
     "",
   ];
@@ -91,5 +93,8 @@ Deno.test("lineEncoder() gives the same when it has forgotten its words", () => 
     const word = (k: number): string => `${(i * 31 + k * 7919).toString(36)}${"abcdefgh".repeat(6)}`;
     return `${word(0)} god ${word(1)} ${word(2)} ${word(3)} ${word(4)}`;
   }).join("\n");
-  assert.deepEqual(encoded(`${text}\n${text}`, sentencePiece), encoded(`${text}\n${text}`, byLine(sentencePiece)));
+  assert.deepEqual(
+    encoded(`${text}\n${text}`, sentencePiece),
+    encoded(`${text}\n${text}`, byLine(sentencePiece)),
+  );
 });
