@@ -49,7 +49,7 @@ export type RecordsRun = {
 /**
  * Makes the records of a corpus. Outputs and `<first output>.manifest.json` appear only when all is done.
  *
- * Memory: 2 bytes a piece of the corpus (4 above 65,529 pieces), plus some 20 bytes and 2.2 a prediction for every instance.
+ * Memory: 2 bytes a piece of the corpus (4 above 65,531 pieces), plus some 20 bytes and 2.2 a prediction for every instance.
  *
  * @param options Files, tokenizer and flags; the reference's defaults.
  * @param run Progress and a signal to stop.

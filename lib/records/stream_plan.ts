@@ -137,15 +137,25 @@ export function* planStream(inputs: readonly string[], options: PlanOptions): Ge
   return { inputs: files, ...collector.finish() };
 }
 
-/** The lines of a block, file part by file part. */
+/** Memory that is used again: what is given up is not given back at once, in each thread. */
+export type Scratch = { bytes: Uint8Array };
+
+/** At least `size` bytes of it; what stood in it may be gone. */
+export function scratchOf(scratch: Scratch, size: number): Uint8Array {
+  if (size > scratch.bytes.length) scratch.bytes = new Uint8Array(Math.ceil(size * 1.25));
+  return scratch.bytes.subarray(0, size);
+}
+
+/** The lines of a block, file part by file part, read into `scratch`. */
 export function* blockLines(
   inputs: readonly string[],
   { parts }: Block,
   mode: "r" | "rb" = "r",
+  scratch: Scratch = { bytes: new Uint8Array(0) },
 ): Generator<RawBlock> {
   for (const { file, from, to } of parts) {
     const path = inputs[file] ?? "";
-    const bytes = new Uint8Array(to - from);
+    const bytes = scratchOf(scratch, to - from);
     const handle = openSync(path, "r");
     try {
       for (let at = 0; at < bytes.length;) {

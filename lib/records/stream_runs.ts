@@ -7,6 +7,7 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { CorruptFileError, openAtomic } from "../formats/mod.ts";
 import type { InstanceKey } from "../tasks/mod.ts";
+import { type Scratch, scratchOf } from "./stream_plan.ts";
 
 /** Slots of the index of a run, by the upper bits of the key. */
 export const SLOTS: number = 1 << 14;
@@ -59,11 +60,15 @@ export type PartWriter = {
 };
 
 /** Memory of one run, used again by the next part file: what is given up is not given back at once. */
-export type RunBuffer = { bytes: Uint8Array; readonly starts: Uint32Array };
+export type RunBuffer = { bytes: Uint8Array; readonly starts: Uint32Array; readonly out: Uint8Array };
 
 /** Memory for runs of at most so many bytes, or of one record that is larger. */
 export function runBuffer(runBytes: number): RunBuffer {
-  return { bytes: new Uint8Array(runBytes), starts: new Uint32Array(Math.min(RUN_RECORDS, runBytes >>> 7)) };
+  return {
+    bytes: new Uint8Array(runBytes),
+    starts: new Uint32Array(Math.min(RUN_RECORDS, runBytes >>> 7)),
+    out: new Uint8Array(Math.min(WRITE, runBytes)),
+  };
 }
 
 /** Starts a part file; its records are gathered in `run` until it is full. */
@@ -83,7 +88,7 @@ export function partWriter(path: string, { seed, run }: { seed: number; run: Run
   const flush = (): void => {
     if (records === 0) return;
     runs.push({ from: written, records });
-    writeRun(view, starts.subarray(0, records), write);
+    writeRun(view, starts.subarray(0, records), run.out, write);
     records = used = 0;
   };
   return {
@@ -126,7 +131,12 @@ function compareAt(a: DataView, atA: number, b: DataView, atB: number): number {
 }
 
 /** The index of the run (SLOTS + 1 offsets behind it), then its records in order. */
-function writeRun(view: DataView, starts: Uint32Array, write: (bytes: Uint8Array) => void): void {
+function writeRun(
+  view: DataView,
+  starts: Uint32Array,
+  out: Uint8Array,
+  write: (bytes: Uint8Array) => void,
+): void {
   const sizeAt = (at: number): number => HEAD + view.getUint32(at + 24);
   const slotAt = (at: number): number => view.getUint32(at) >>> SLOT_SHIFT;
   const offsets = new Float64Array(SLOTS + 1);
@@ -144,7 +154,6 @@ function writeRun(view: DataView, starts: Uint32Array, write: (bytes: Uint8Array
   const order = new Uint32Array(starts.length);
   const next = places.slice();
   for (const at of starts) order[next[slotAt(at)]!++] = at; // in range: below SLOTS
-  const out = new Uint8Array(Math.min(WRITE, offsets[SLOTS] ?? 0));
   const bytes = new Uint8Array(view.buffer);
   let filled = 0;
   for (let slot = 0; slot < SLOTS; slot++) {
@@ -171,23 +180,29 @@ export type PartReader = {
   readonly counts: PartCounts;
   /** Bytes of the records of each slot, added to `sums`. */
   readonly addSizes: (sums: Float64Array) => void;
-  /** Calls back for each record whose key is in the slots `from` to `to - 1`. */
-  readonly read: (from: number, to: number, take: (entry: BucketEntry) => void) => void;
+  /** Where the records whose keys are in the slots `from` to `to - 1` stand, run by run. */
+  readonly ranges: (from: number, to: number) => readonly { readonly at: number; readonly length: number }[];
+  /** Reads such a range into bytes of its length. */
+  readonly readInto: (at: number, bytes: Uint8Array) => void;
 };
 
-/** A record of a bucket: a view over the bytes it was read with, and where in them its key stands. */
-export type BucketEntry = { readonly view: DataView; readonly at: number; readonly data: Uint8Array };
+/** A record of a bucket: where in its bytes the key stands, and what follows it. */
+export type BucketEntry = { readonly at: number; readonly data: Uint8Array };
 
 function readAt(path: string, from: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  readInto(path, from, bytes);
+  return bytes;
+}
+
+function readInto(path: string, from: number, bytes: Uint8Array): void {
   const handle = openSync(path, "r");
   try {
-    const bytes = new Uint8Array(length);
-    for (let at = 0; at < length;) {
-      const count = readSync(handle, bytes, at, length - at, from + at);
+    for (let at = 0; at < bytes.length;) {
+      const count = readSync(handle, bytes, at, bytes.length - at, from + at);
       if (count === 0) throw damaged(path);
       at += count;
     }
-    return bytes;
   } finally {
     closeSync(handle);
   }
@@ -222,29 +237,35 @@ export function partReader(path: string): PartReader {
         }
       }
     },
-    read: (from, to, take) => {
-      for (const run of runs) {
+    ranges: (from, to) =>
+      runs.map((run) => {
         const offset = (slot: number): number =>
           new Float64Array(readAt(path, run.from + 8 * slot, 8).buffer)[0] ?? 0;
         const [start, end] = [offset(from), offset(to)];
-        if (end > start) readEntries(readAt(path, dataOf(run.from) + start, end - start), take);
-      }
-    },
+        return { at: dataOf(run.from) + start, length: end - start };
+      }).filter(({ length }) => length > 0),
+    readInto: (at, bytes) => readInto(path, at, bytes),
   };
 }
 
-function readEntries(bytes: Uint8Array, take: (entry: BucketEntry) => void): void {
-  const view = new DataView(bytes.buffer);
-  for (let at = 0; at < bytes.length;) {
-    const end = at + HEAD + view.getUint32(at + 24);
-    take({ view, at, data: bytes.subarray(at + HEAD, end) });
-    at = end;
-  }
-}
-
-/** The records of a range of slots over all part files, in their final order. */
-export function readBucket(readers: readonly PartReader[], from: number, to: number): BucketEntry[] {
+/** The records of a range of slots over all part files, in their final order; they stand in `scratch` until the next call. */
+export function readBucket(
+  readers: readonly PartReader[],
+  from: number,
+  to: number,
+  scratch: Scratch,
+): BucketEntry[] {
+  const found = readers.flatMap((reader) => reader.ranges(from, to).map((range) => ({ reader, ...range })));
+  const bytes = scratchOf(scratch, found.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  for (const { reader, at, length } of found) reader.readInto(at, bytes.subarray(end, end += length));
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const entries: BucketEntry[] = [];
-  for (const reader of readers) reader.read(from, to, (entry) => entries.push(entry));
-  return entries.sort((a, b) => compareAt(a.view, a.at, b.view, b.at));
+  for (let at = 0; at < bytes.length;) {
+    const start = at + HEAD;
+    const next = start + view.getUint32(at + 24);
+    entries.push({ at, data: bytes.subarray(start, next) });
+    at = next;
+  }
+  return entries.sort((a, b) => compareAt(view, a.at, view, b.at));
 }

@@ -10,7 +10,7 @@ import type { RecordsConfig, RecordsTokenizer, ReportedFile } from "./config.ts"
 import { instanceEncoder } from "./encode_instance.ts";
 import { linesIn } from "./inputs.ts";
 import { type LineEncoder, lineEncoder } from "./line_encoder.ts";
-import { type Block, blockLines } from "./stream_plan.ts";
+import { type Block, blockLines, type Scratch } from "./stream_plan.ts";
 import {
   type PartCounts,
   type PartReader,
@@ -51,6 +51,8 @@ export type StreamSetting = {
   readonly encoder: LineEncoder;
   readonly table: PieceTable;
   readonly run: RunBuffer;
+  /** Text of a block while parts are made, records of a bucket while outputs are written. */
+  readonly scratch: Scratch;
 };
 
 /** Makes the setting of a process. */
@@ -62,7 +64,7 @@ export function streamSetting(
   const { style = "sentencepiece" } = tokenizer;
   const table = pieceTable(tokenizer, { style, keepUnknown: false, word_starts: config.word_starts });
   const encoder = lineEncoder(tokenizer, table, { lower: config.do_lower_case });
-  return { config, encoder, table, run: runBuffer(runBytes) };
+  return { config, encoder, table, run: runBuffer(runBytes), scratch: { bytes: new Uint8Array(0) } };
 }
 
 /** Names of part files, sorted; temporary ones of a killed run are left out. */
@@ -80,11 +82,11 @@ export function streamSteps(
   setting: StreamSetting,
   task: StreamTask,
 ): Generator<number, PartCounts | ReportedFile> {
-  return task.kind === "part" ? partSteps(setting, task) : outputSteps(task, setting.config);
+  return task.kind === "part" ? partSteps(setting, task) : outputSteps(task, setting);
 }
 
 function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, PartCounts> {
-  const { config, encoder, table, run } = setting;
+  const { config, encoder, table, run, scratch } = setting;
   const encode = instanceEncoder(config, table);
   const writer = partWriter(task.path, { seed: lowBits(config.random_seed), run });
   const counts: PartCounts = {
@@ -100,9 +102,10 @@ function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, P
   };
   try {
     for (const from of task.blocks) {
-      const block = keyedBlock(table, config, from.firstDocument, config);
+      const bytes = from.parts.reduce((sum, part) => sum + part.to - part.from, 0);
+      const block = keyedBlock(table, config, from.firstDocument, { ...config, capacity: bytes >>> 1 });
       let lines = 0;
-      for (const raw of blockLines(task.inputs, from, config.input_file_mode)) {
+      for (const raw of blockLines(task.inputs, from, config.input_file_mode, scratch)) {
         for (const [start, end] of linesIn(raw)) {
           const pieces = encoder.line(raw.bytes, start, end, () => raw.decode(start, end));
           if (pieces < 0) block.endDocument();
@@ -121,7 +124,7 @@ function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, P
         writer.add(key, encode(instance));
       });
       for (const _ of steps) yield 0;
-      yield from.parts.reduce((sum, part) => sum + part.to - part.from, 0);
+      yield bytes;
     }
     writer.commit(counts);
   } catch (error) {
@@ -148,7 +151,7 @@ function buckets(sizes: Float64Array, from: number, to: number, bytes: number): 
 
 function* outputSteps(
   { path, folder, from, to, bucketBytes }: OutputTask,
-  { compression }: RecordsConfig,
+  { config: { compression }, scratch }: StreamSetting,
 ): Generator<number, ReportedFile> {
   const readers: PartReader[] = partFiles(folder).map(partReader);
   const sizes = new Float64Array(SLOTS);
@@ -156,7 +159,7 @@ function* outputSteps(
   const writer = tfrecordWriter(path, { compression });
   try {
     for (const [start, end] of buckets(sizes, from, to, bucketBytes)) {
-      const entries = readBucket(readers, start, end);
+      const entries = readBucket(readers, start, end, scratch);
       for (const { data } of entries) writer.write(data);
       yield entries.length;
     }

@@ -91,7 +91,7 @@ export function workerPool(
   // A heap grows towards its limit before it is cleaned; pieces are the only part of it that a user makes larger.
   const resourceLimits = {
     maxYoungGenerationSizeMb: 4,
-    maxOldGenerationSizeMb: 48 + Math.ceil(start.pieces / 500),
+    maxOldGenerationSizeMb: 24 + Math.ceil(start.pieces / 500),
   };
   const workers = Array.from(
     { length: count },

@@ -100,7 +100,7 @@ export function instancesBuilder(
 ): InstancesBuilder {
   const config = checkedTasks("make instances", options);
   const table = pieceTable(vocabulary, options);
-  const documents = documentsBuilder({ narrow: options.keepUnknown === false && table.size < 65530 });
+  const documents = documentsBuilder({ narrow: table.most <= 65536 });
   let store: ReturnType<typeof instanceStore> | undefined;
   let rest: Generator<{ done: number; total: number }> | undefined;
   let pieces = 0;

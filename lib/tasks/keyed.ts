@@ -111,7 +111,7 @@ function keyedGenerators(
  * @param table Numbers of the pieces; one table may serve many blocks.
  * @param seeds Both seeds.
  * @param firstDocument Number of the block's first document in the corpus.
- * @param options Flags; the reference's defaults.
+ * @param options Flags; the reference's defaults. `capacity`: pieces that there is room for at once, default 1024.
  * @returns The block.
  * @throws {RangeError} When a flag is out of range.
  * @example
@@ -133,10 +133,10 @@ export function keyedBlock(
   table: PieceTable,
   seeds: KeyedSeeds,
   firstDocument: number,
-  options: Partial<TasksConfig> = {},
+  { capacity = 1024, ...options }: Partial<TasksConfig> & { readonly capacity?: number } = {},
 ): KeyedBlock {
   const config = checkedTasks("make instances", options);
-  const documents = documentsBuilder();
+  const documents = documentsBuilder({ narrow: table.most <= 65536, capacity });
   const documentNumbers: number[] = []; // of the documents that have a sentence
   let next = firstDocument;
   let before = 0;

@@ -62,6 +62,8 @@ export type PieceTable = {
   readonly recordId: (id: number) => number;
   /** One more than the highest number given so far. */
   readonly limit: () => number;
+  /** One more than the highest number that it may ever give; infinite when it keeps the texts of unknown pieces. */
+  readonly most: number;
 };
 
 /**
@@ -131,5 +133,6 @@ export function pieceTable(
     isStart: (id) => isStart[id] ?? true,
     recordId: (id) => recordIds[id] ?? 0,
     limit: () => texts.length,
+    most: keepUnknown ? Infinity : size + 5, // three specials and two unknown pieces
   };
 }
