@@ -18,7 +18,7 @@ import { type PartCounts, partReader, SLOTS } from "./stream_runs.ts";
 import { type Pool, soloPool, workerPool } from "./stream_workers.ts";
 import { type OutputTask, type PartTask, shardName, streamSetting } from "./stream_work.ts";
 
-const WORK_BYTES = 32 << 20; // of runs and of buckets in memory, over all workers
+const WORK_BYTES = 16 << 20; // of runs and of buckets in memory, over all workers
 const PART_BLOCKS = 16; // most blocks of a part
 
 /** Runs a job from plan to manifest. */
