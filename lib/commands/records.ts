@@ -190,9 +190,16 @@ export const records: Command = command({
       kind: "string",
       choices: ["reference", "stream"],
       default: R.order,
-      help: "stream: bounded memory for any corpus, workers, shards, goes on after a kill; keyed draws",
+      help:
+        "reference: the corpus and all records stay in memory, in compact form; stream: memory does not grow with the " +
+        "corpus, workers, shards, goes on after a kill; keyed draws",
     },
-    workers: { kind: "int", default: 1, help: "threads of --order=stream" },
+    workers: {
+      kind: "int",
+      default: 1,
+      help:
+        "threads of --order=stream, some 45 MB each; give as many output files, since one file is written by one thread",
+    },
     shard_index: {
       kind: "int",
       help: "part of the corpus to make, from 0; Slurm, Kubernetes or MPI tell it",

@@ -1,6 +1,7 @@
 // Records: speed, peak memory and the share of each step, in both orders; the checksum against the fastest of npm; and, where
 // ALBERT_REFERENCE names it, the original side by side. It is `<python>:<folder>`: an interpreter with tensorflow and
-// sentencepiece, and the folder that holds google-research's `albert`. `--dupe=40` sets the passes, default 10.
+// sentencepiece, and the folder that holds google-research's `albert`. `--dupe=40` sets the passes, default 10; `--corpus=kjv`
+// or `handbuch` measures one alone.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,10 +18,10 @@ type Files = { readonly name: string; readonly place: string; readonly raw: stri
 
 /** Yields what each run measured, then ratios. */
 export async function* recordsBench(
-  { dupe = "10" }: { readonly [name: string]: string } = {},
+  { dupe = "10", corpus }: { readonly [name: string]: string } = {},
 ): AsyncGenerator<Ratio | string> {
   yield* checksumBench();
-  for (const name of corpora) {
+  for (const name of corpora.filter((each) => corpus === undefined || each === corpus)) {
     const files = await prepare(name);
     const dupe_factor = Number(dupe);
     for (const order of ["reference", "stream"] as const) {
