@@ -42,7 +42,8 @@ export function makeAgenda<Item>(
     // The hole sinks to the bottom along the larger children, then the last entry rises from there.
     let hole = 0;
     for (let right = 2; right < length; right = 2 * hole + 2) {
-      const [a, b] = [items[right] as Item, items[right - 1] as Item];
+      const a = items[right] as Item;
+      const b = items[right - 1] as Item;
       const child = less(a, keys[right] as number, b, keys[right - 1] as number) ? right - 1 : right;
       items[hole] = items[child] as Item;
       keys[hole] = keys[child] as number;

@@ -4,7 +4,7 @@
  * rounding decides: each arc looks for the best way before itself, with its own score already added.
  */
 import type { LoadedWord } from "./arcs.ts";
-import { bestOfLattice, latticeEdge, type LatticeNode } from "./segmentations.ts";
+import { makeSegmentLattice, type SegmentLattice } from "./segment_lattice.ts";
 
 const fround = Math.fround;
 
@@ -102,13 +102,14 @@ export type FindAlternative = (length: number, ownScore: number, ids: number[]) 
 /** Makes the search for the alternative to a piece of more than one symbol, whose own lattice was built last. */
 export function makeAlternatives(word: Arcs): FindAlternative {
   const bestPath = makeBestPath(word);
+  const lattice = makeSegmentLattice();
   return (length, ownScore, ids) => {
     bestPath.run(length, false);
     const score = bestPath.score();
     // spm_train sums from both ends (A*). Where that could round to another order, it is done in the same way.
     const doubt = 2 * length * Math.abs(score) * 2 ** -23;
     if (bestPath.margin() <= doubt || Math.abs(score - ownScore) <= doubt) {
-      const [first = [], other = []] = twoBest(word, length);
+      const [first = [], other = []] = twoBest(lattice, word, length);
       if (first.length > 1) return false;
       for (const id of other) ids.push(id);
       return true;
@@ -120,19 +121,13 @@ export function makeAlternatives(word: Arcs): FindAlternative {
 }
 
 /** Ids of the two best segmentations by A*. */
-function twoBest(word: Arcs, length: number): (readonly number[])[] {
+function twoBest(lattice: SegmentLattice, word: Arcs, length: number): (readonly number[])[] {
   const [firstArc, ends, ids, scores] = [word.firstArc(), word.ends(), word.ids(), word.scores()];
-  const starting: LatticeNode[][] = Array.from({ length: length + 1 }, () => []);
-  const ending: LatticeNode[][] = Array.from({ length: length + 1 }, () => []);
-  ending[0]?.push(latticeEdge(0));
+  lattice.begin(length);
   for (let begin = 0; begin < length; begin++) {
     for (let arc = firstArc[begin] as number; arc < (firstArc[begin + 1] as number); arc++) {
-      const end = ends[arc] as number;
-      const node = { begin, end, id: ids[arc] as number, score: scores[arc] as number, best: 0, weight: 0 };
-      starting[begin]?.push(node);
-      ending[end]?.push(node);
+      lattice.add(begin, ends[arc] as number, ids[arc] as number, scores[arc] as number);
     }
   }
-  starting[length]?.push(latticeEdge(length));
-  return bestOfLattice({ starting, ending }, length, 2).map((path) => path.ids);
+  return lattice.nBest(2).map((path) => path.ids);
 }

@@ -4,7 +4,7 @@
  */
 import { makeAgenda } from "./agenda.ts";
 import type { Piece } from "./model_file.ts";
-import type { Path } from "./segmentations.ts";
+import type { Path } from "./segment_lattice.ts";
 import type { Search } from "./viterbi.ts";
 import { symbolLengthAt, textPieces } from "./whole_units.ts";
 import { makeWordSearchBy, type Unit, type WordBounds } from "./word_memory.ts";

@@ -18,6 +18,13 @@ export function makeDecoder(
   const unkSurface = String(proto.trainer_spec?.["unk_surface"] ?? " \u2047 ");
   const dummyPrefix = proto.normalizer_spec?.["add_dummy_prefix"] !== false;
   const removeExtra = proto.normalizer_spec?.["remove_extra_whitespaces"] !== false;
+  const surfaces: (string | undefined)[] = []; // of pieces behind the start, by id; undefined: not asked for yet, or not so simple
+  const surfaceOf = (id: number): string | undefined => {
+    const type = proto.pieces[id]?.type;
+    if (type === undefined || type === "byte" || type === "control" || id === unkId) return undefined;
+    while (surfaces.length < id) surfaces.push(undefined); // no holes, which make an array slow
+    return surfaces[id] = pieceOf(id).replaceAll("\u2581", " ");
+  };
   return (tokens) => {
     let text = "";
     let atStart = true;
@@ -28,6 +35,14 @@ export function makeDecoder(
     };
     for (let k = 0; k < tokens.length; k++) {
       const token = tokens[k] as number | string;
+      const plain = typeof token === "string" || bytes.length > 0 || text === ""
+        ? undefined
+        : surfaces[token] ?? surfaceOf(token);
+      if (plain !== undefined) {
+        atStart = false;
+        text += plain;
+        continue;
+      }
       const id = typeof token === "string" ? idOf(token) : token;
       let piece = typeof token === "string" ? token : pieceOf(token);
       const type = proto.pieces[id]?.type;

@@ -9,7 +9,8 @@ import { makeDecoder } from "./decoder.ts";
 import { type BpeSearch, makeBpeSearch } from "./bpe.ts";
 import { parseModel, type Piece, type SentencePieceModel } from "./model_file.ts";
 import { blankMark, makeNormalizer, type Normalizer } from "./normalizer.ts";
-import { drawIndex, makeSegmentations, type Path } from "./segmentations.ts";
+import { drawIndex, type Path } from "./segment_lattice.ts";
+import { makeSegmentations } from "./segmentations.ts";
 import type { EncodedPiece, SampleOptions, Segmentation, SentencePiece } from "./sentencepiece.ts";
 import { makeSearch, type Search, type SearchOptions, type UnigramSearch } from "./viterbi.ts";
 import { makeCharacterSearch, makeWordSearch } from "./whole_units.ts";
@@ -328,7 +329,7 @@ function makeByteIds({ idOf, unkId }: Known): {
       for (let k = 0; k < count; k++) {
         if (ids[k] === unkId) unknown += (ends[k] as number) - (k === 0 ? 0 : ends[k - 1] as number);
       }
-      const out = new Int32Array(count + 4 * unknown);
+      const out = new Int32Array(count + 4 * unknown); // enough; exact when nothing is unknown
       let size = 0;
       for (let k = 0; k < count; k++) {
         const id = ids[k] as number;
@@ -341,7 +342,7 @@ function makeByteIds({ idOf, unkId }: Known): {
           for (let b = 0; b < written; b++) out[size++] = byteIds[one[b] as number] as number;
         }
       }
-      return out.slice(0, size);
+      return size === out.length ? out : out.slice(0, size);
     },
   };
 }

@@ -51,12 +51,11 @@ export function makeNormalizer(options: NormalizerOptions): Normalizer {
     if (addDummyPrefix && !treatWhitespaceAsSuffix) output.putMark(at);
     while (at < length) {
       const c = text.charCodeAt(at);
-      if (
-        c < 0x80 && plain[c] === 1 && (at + 1 === length || text.charCodeAt(at + 1) < 0x80) &&
-        symbolAt(c, text, at) === 0
-      ) {
-        output.putPlain(c, at);
-        at++;
+      if (c < 0x80 && plain[c] === 1 && (at + 1 === length || text.charCodeAt(at + 1) < 0x80)) {
+        const taken = symbolAt(c, text, at);
+        if (taken <= 1) output.putPlain(c, at);
+        else output.putRange(text, at, taken);
+        at += taken || 1;
         continue;
       }
       match(text, at);
@@ -95,11 +94,12 @@ function makeMatcher({ charsmap, userDefinedSymbols = [] }: NormalizerOptions): 
   const symbolsReach = userDefinedSymbols.some((symbol) => symbol.includes(" "));
   let taken = 0;
   let rule = -1;
-  const starting = new Uint8Array(128);
-  for (const first of symbols.keys()) if (first < 128) starting[first] = 1;
+  const ascii = Array.from({ length: 128 }, (_, first) => symbols.get(first));
   const symbolAt = (first: number, text: string, at: number): number => {
-    if (first < 128 && starting[first] === 0) return 0;
-    return symbols.get(first)?.find((symbol) => text.startsWith(symbol, at))?.length ?? 0;
+    const some = first < 128 ? ascii[first] : symbols.size === 0 ? undefined : symbols.get(first);
+    if (some === undefined) return 0;
+    for (const symbol of some) if (text.startsWith(symbol, at)) return symbol.length;
+    return 0;
   };
   const match = (text: string, at: number): void => {
     rule = -1;
@@ -175,6 +175,8 @@ type Output = Pick<Normalizer, "codePoints" | "starts"> & {
   readonly putMark: (from: number) => void;
   /** Takes an ASCII character that no rule touches. */
   readonly putPlain: (c: number, from: number) => void;
+  /** Takes so many UTF-16 units as they are. */
+  readonly putRange: (text: string, at: number, units: number) => void;
   /** Takes what the matcher found last. */
   readonly putMatch: (text: string, at: number) => void;
   /** Gives the place where the text ends then. */
@@ -195,23 +197,31 @@ function makeOutput({ taken, rule, replacements }: Matcher, mark: number, squeez
     starts[count] = from;
     out[count++] = cp;
   };
+  const putRange = (text: string, at: number, units: number): void => {
+    let stripping = afterBlank;
+    for (let i = at; i < at + units; i++) {
+      const cp = text.codePointAt(i) as number;
+      if (cp > 0xffff) i++;
+      if (stripping && cp === 0x20) continue;
+      stripping = false;
+      afterBlank = squeeze && cp === 0x20;
+      put(cp === 0x20 ? mark : cp >= 0xd800 && cp <= 0xdfff ? 0xfffd : cp, at);
+    }
+  };
   const putMatch = (text: string, at: number): void => {
+    const value = rule();
+    if (value < 0) {
+      putRange(text, at, taken());
+      return;
+    }
     let stripping = afterBlank;
     let blank = afterBlank;
-    const one = (cp: number): void => {
+    eachCodePoint(replacements, value, (cp) => {
       if (stripping && cp === 0x20) return;
       stripping = false;
       blank = cp === 0x20;
       put(blank ? mark : cp, at);
-    };
-    const value = rule();
-    if (value < 0) {
-      for (let i = at; i < at + taken(); i++) {
-        const cp = text.codePointAt(i) as number;
-        if (cp > 0xffff) i++;
-        one(cp >= 0xd800 && cp <= 0xdfff ? 0xfffd : cp);
-      }
-    } else eachCodePoint(replacements, value, one);
+    });
     afterBlank = squeeze && blank;
   };
   return {
@@ -236,6 +246,7 @@ function makeOutput({ taken, rule, replacements }: Matcher, mark: number, squeez
         afterBlank = squeeze;
       }
     },
+    putRange,
     putMatch,
     dropTrailingMarks: (length) => {
       let end = length;

@@ -8,7 +8,8 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { SentencePieceProcessor } from "sentencepiece-js";
 import { loadSentencePiece, readEmbedded, type SpmVersion, trainUnigram } from "../../lib/mod.ts";
-import { inPairs, type Ratio, ratioOf } from "./pairs.ts";
+import { wheelBench } from "./encoder_bench.ts";
+import { inPairs, type Ratio } from "./pairs.ts";
 import { generationOf } from "./tokenizer_matrix_bench.ts";
 
 const flags = {
@@ -21,13 +22,16 @@ const flags = {
   control_symbols: "[CLS],[SEP],[MASK]",
 };
 
-/** Encoding 10,000 verses, and training on 5 and 20 MB; `--train=0.2.2` trains only, against that version. */
+/**
+ * Encoding 10,000 verses, and training on 5 and 20 MB. `--encode=only` leaves training out; `--train=0.2.2` trains only, against
+ * that version, `--megabytes=5` on that much.
+ */
 export async function* tokenizerBench(
-  { train }: { readonly [name: string]: string } = {},
+  { train, encode, megabytes }: { readonly [name: string]: string | undefined } = {},
 ): AsyncGenerator<Ratio | string> {
   const folder = mkdtempSync(join(tmpdir(), "albert-bench-"));
   if (train === undefined) yield* encodingBench(folder);
-  yield* trainingBench(folder, train ?? "");
+  if (encode === undefined) yield* trainingBench(folder, train ?? "", megabytes);
 }
 
 async function* encodingBench(place: string): AsyncGenerator<Ratio | string> {
@@ -43,44 +47,7 @@ async function* encodingBench(place: string): AsyncGenerator<Ratio | string> {
     { name: "ours", run: () => some.forEach((verse) => own.encodeIds(verse)) },
     { name: "sentencepiece-js", run: () => some.forEach((verse) => peer.encodeIds(verse)) },
   );
-  yield* wheelBench(place, own, some);
-}
-
-const wheelLoop = `
-import sys, time, sentencepiece as s
-p = s.SentencePieceProcessor(model_file=sys.argv[1])
-lines = open(sys.argv[2], encoding="utf8").read().split("\\n")
-best = 1e9
-for _ in range(5):
-    begun = time.perf_counter()
-    for line in lines: p.encode(line)
-    best = min(best, time.perf_counter() - begun)
-print(s.__version__, best)
-`;
-
-/** Against the native wheel's loop over lines in Python, one core each: the best of five runs. */
-function* wheelBench(
-  place: string,
-  own: ReturnType<typeof loadSentencePiece>,
-  lines: readonly string[],
-): Generator<Ratio | string> {
-  const python = (process.env["ALBERT_SPM_PYTHON"] ?? "python3").split(",")[0] ?? "python3";
-  writeFileSync(join(place, "lines.txt"), lines.join("\n"));
-  const args = ["-c", wheelLoop, join(place, "m.model"), join(place, "lines.txt")];
-  const { status, stdout } = spawnSync(python, args, { encoding: "utf8" });
-  if (status !== 0) {
-    yield "encode against the Python wheel: skipped, no module sentencepiece (ALBERT_SPM_PYTHON)";
-    return;
-  }
-  const [version = "", seconds = "NaN"] = stdout.trim().split(" ");
-  const times = Array.from({ length: 5 }, () => {
-    const begun = performance.now();
-    for (const line of lines) own.encodeIds(line);
-    return (performance.now() - begun) / 1000;
-  });
-  yield ratioOf(`encode 10,000 verses, sentencepiece ${version} in Python`, [Math.min(...times)], [
-    Number(seconds),
-  ]);
+  yield* wheelBench(place);
 }
 
 /** Embedded prose, then again and again with its letters exchanged, which gives new words of the same kind. */
@@ -125,12 +92,13 @@ function trainers(): Trainer[] {
 }
 
 /** Both programs as processes of their own, in turn: wall time, and peak memory where GNU time is there. */
-async function* trainingBench(place: string, only: string): AsyncGenerator<Ratio | string> {
+async function* trainingBench(place: string, only: string, size?: string): AsyncGenerator<Ratio | string> {
   const peers = trainers().filter(({ name }) => name.includes(only));
   if (peers.length === 0) {
     yield "training: skipped, neither spm_train (Debian: apt-get install sentencepiece) nor a wheel is installed";
   }
   for (const [megabytes, vocab_size, rounds] of [[5, 8000, 3], [20, 25000, 2]] as const) {
+    if (size !== undefined && Number(size) !== megabytes) continue;
     const input = join(place, `${megabytes}.txt`);
     writeFileSync(input, `${longText(megabytes * 1e6).join("\n")}\n`);
     for (const peer of peers) {
