@@ -112,7 +112,7 @@ function convert(name: string, flag: Flag, text: string): string | number | bool
   const wrong = (wish: string): UsageError =>
     new UsageError(`Cannot read --${name}=${text}: it must be ${wish}`);
   if (flag.choices !== undefined && !flag.choices.includes(text)) {
-    throw wrong(`one of ${flag.choices.join(", ")}`);
+    throw wrong(`one of ${flag.choices.map((choice) => choice || "nothing").join(", ")}`);
   }
   if (flag.kind === "string") return text;
   if (flag.kind === "boolean") {

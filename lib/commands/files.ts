@@ -25,7 +25,7 @@ export function readInput(path: string, what: string): Uint8Array {
 export function checkFile(path: string, what: string): void {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) {
-    throw new Error(`Cannot read the ${what} ${path}: there is no such file: check the name`);
+    throw new Error(`Cannot read the ${what} ${path || '""'}: there is no such file: check the name`);
   }
   if (found.isDirectory()) {
     throw new Error(`Cannot read the ${what} ${path}: it is a folder, name the files in it`);

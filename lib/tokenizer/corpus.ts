@@ -93,13 +93,23 @@ export async function collectCorpus(
   return { ...store.finish(), samples: sampler.sample, counts };
 }
 
+/** A line that is no sentence with its frequency. */
+export class TsvError extends SyntaxError {
+  override readonly name = "SyntaxError";
+  /** @param line Its number in `place`, from 1. */
+  constructor(place: string, readonly line: number) {
+    super(
+      `Cannot train the tokenizer on ${place}: line ${line} is no tsv, ` +
+        "expected a sentence, one tab and a whole frequency from 1",
+    );
+  }
+}
+
 function splitTsv(line: string, number: number): [string, number] {
   const fields = line.split("\t");
   const frequency = Number(fields[1]);
   if (fields.length !== 2 || !Number.isInteger(frequency) || frequency < 1) {
-    throw new SyntaxError(
-      `Cannot read line ${number} as tsv: expected a sentence, one tab and a whole frequency from 1`,
-    );
+    throw new TsvError("the lines", number);
   }
   return [fields[0] as string, frequency];
 }

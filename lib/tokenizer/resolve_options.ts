@@ -229,7 +229,7 @@ function checkFlag(name: string, value: unknown, model: unknown): string | undef
   return `${name} is ${number}, expected ${share ? "" : "a whole number "}from ${range[0]} to ${range[1]}`;
 }
 
-/** Splits spm_train's list syntax: commas separate, a field starting with `"` runs to the closing quote, `""` is one. */
+/** Splits spm_train's list syntax: commas separate, a field starting with `"` runs to the closing quote, `""` is one. What follows a closing quote is lost. */
 export function splitList(text: string): string[] {
   const fields: string[] = [];
   let at = 0;
@@ -244,7 +244,7 @@ export function splitList(text: string): string[] {
         }
         field += text[at++];
       }
-      while (at < text.length && text[at] !== ",") field += text[at++];
+      while (at < text.length && text[at] !== ",") at++;
     } else {
       const end = text.indexOf(",", at);
       field = text.slice(at, end < 0 ? text.length : end);

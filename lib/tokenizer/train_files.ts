@@ -4,6 +4,7 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { CorruptFileError, openAtomic } from "../formats/mod.ts";
 import type { OnProgress } from "../progress.ts";
+import { TsvError } from "./corpus.ts";
 import type { UnigramOptions } from "./options.ts";
 import { splitList } from "./resolve_options.ts";
 import { type TrainingReport, trainUnigram } from "./trainer.ts";
@@ -86,8 +87,14 @@ export async function trainUnigramFiles(options: UnigramFileOptions): Promise<Tr
   if (input.length === 0) throw new TypeError("Cannot train the tokenizer: input names no file");
   if (flags.model_prefix === "") throw new TypeError("Cannot train the tokenizer: model_prefix is empty");
   const place = { done: 0, total: input.reduce((sum, path) => sum + sizeOf(path), 0) };
-  const lines = allLines(input, invalid_utf8, (bytes) => place.done += bytes);
-  const trained = await trainUnigram(lines, { ...flags, input, ...inBytes(flags.onProgress, place) });
+  const before: number[] = []; // lines before each file
+  const lines = allLines(input, invalid_utf8, { bytes: (count) => place.done += count, before });
+  const all = { ...flags, input, ...inBytes(flags.onProgress, place) };
+  const trained = await trainUnigram(lines, all).catch((error: unknown) => {
+    if (!(error instanceof TsvError)) throw error;
+    const file = before.length - 1; // the one being read
+    throw new TsvError(input[file] as string, error.line - (before[file] as number));
+  });
   const names = { model: `${flags.model_prefix}.model`, vocab: `${flags.model_prefix}.vocab` };
   const vocab = openAtomic(names.vocab);
   try {
@@ -129,9 +136,16 @@ function inBytes(
 function* allLines(
   paths: readonly string[],
   invalid: "error" | "replace",
-  onBytes: (bytes: number) => void,
+  { bytes, before }: { readonly bytes: (count: number) => void; readonly before: number[] },
 ): Generator<string> {
-  for (const path of paths) yield* fileLines(path, invalid, onBytes);
+  let count = 0;
+  for (const path of paths) {
+    before.push(count);
+    for (const line of fileLines(path, invalid, bytes)) {
+      count++;
+      yield line;
+    }
+  }
 }
 
 /** Lines of one file, split at LF only; a last line without LF counts. */
@@ -140,21 +154,23 @@ function* fileLines(
   invalid: "error" | "replace",
   onBytes: (bytes: number) => void,
 ): Generator<string> {
-  let handle: number;
-  try {
-    handle = openSync(path, "r");
-  } catch (error) {
-    const code = (error as { code?: string }).code;
-    const reason = code === "ENOENT" ? "there is no such file" : (error as Error).message;
-    throw new Error(`Cannot train the tokenizer on ${path}: ${reason}`, { cause: error });
-  }
+  const naming = <Result>(read: () => Result): Result => {
+    try {
+      return read();
+    } catch (error) {
+      const code = (error as { code?: string }).code;
+      const reason = code === "ENOENT" ? "there is no such file" : (error as Error).message;
+      throw new Error(`Cannot train the tokenizer on ${path}: ${reason}`, { cause: error });
+    }
+  };
+  const handle = naming(() => openSync(path, "r"));
   try {
     let pending = new Uint8Array(0);
     let done = 0; // bytes before `pending`
     let line = 1;
     const block = new Uint8Array(1 << 18);
     for (;;) {
-      const got = readSync(handle, block, 0, block.length, null);
+      const got = naming(() => readSync(handle, block, 0, block.length, null));
       onBytes(got);
       const bytes = new Uint8Array(pending.length + got);
       bytes.set(pending);

@@ -151,6 +151,7 @@ Deno.test("digamma() is right to ten digits", () => {
 Deno.test("splitList() follows spm_train's quotes", () => {
   assert.deepEqual(splitList('(,),",-,.,–'), ["(", ")", ",-,.,–"]);
   assert.deepEqual(splitList('a,"b,c",""""'), ["a", "b,c", '"']);
+  assert.deepEqual(splitList('"a"b,c'), ["a", "c"]); // what stands behind a closing quote is lost there
   assert.deepEqual(splitList(""), []);
 });
 

@@ -94,6 +94,26 @@ Deno.test("trainUnigramFiles() says which file is missing or that a name is", as
   await assert.rejects(trainUnigramFiles({ ...options, model_prefix: "" }), /model_prefix is empty/);
 });
 
+Deno.test("trainUnigramFiles() names the file and its line when a line is no tsv", async () => {
+  const at = folder();
+  writeFileSync(`${at}/a.tsv`, "the\t3\nsea\t2\n");
+  writeFileSync(`${at}/b.tsv`, "land\t1\nsand\tmany\n");
+  const input = [`${at}/a.tsv`, `${at}/b.tsv`];
+  await assert.rejects(
+    () => trainUnigramFiles({ ...flags, input, input_format: "tsv", model_prefix: `${at}/t` }),
+    { name: "SyntaxError", message: /b\.tsv: line 2 is no tsv/ },
+  );
+  assert.deepEqual(readdirSync(at).sort(), ["a.tsv", "b.tsv"]);
+});
+
+Deno.test("trainUnigramFiles() names the file that cannot be read to its end", async () => {
+  const at = folder();
+  await assert.rejects(
+    () => trainUnigramFiles({ ...flags, input: at, model_prefix: `${at}/t` }), // opens, but a folder gives no bytes
+    { message: `Cannot train the tokenizer on ${at}: EISDIR: illegal operation on a directory, read` },
+  );
+});
+
 Deno.test("trainUnigramFiles() leaves nothing when the folder cannot be written", async () => {
   const at = folder();
   writeFileSync(`${at}/a.txt`, lines.join("\n"));
