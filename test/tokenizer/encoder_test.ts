@@ -171,6 +171,26 @@ Deno.test("encode() keeps user-defined symbols whole and spells bytes with byte_
   assert.equal(tokenizer.decode(["<0xC3>", "a", "<0xFF>", "<0xFE>"]), "\ufffda\ufffd\ufffd");
 });
 
+Deno.test("encode() drops repeated blanks in front of and inside user-defined symbols as the wheel does", () => {
+  const symbols = ["ab", " b", "b a", "aé"].map((piece): Piece => ({
+    piece,
+    score: 0,
+    type: "user_defined",
+  }));
+  const { normalize, encode } = loadSentencePiece(tiny(symbols));
+  // By SentencePiece 0.2.0 with the same model.
+  const expected = {
+    "b  b": "▁b▁b",
+    "a  b a": "▁a▁b▁a",
+    "b a  a": "▁b▁a▁a",
+    "  b  b ": "▁b▁b",
+    "aéab": "▁aéab",
+  };
+  for (const [text, wished] of Object.entries(expected)) assert.equal(normalize(text), wished);
+  assert.deepEqual(encode(" ab b a "), ["▁", "ab", "▁", "b", "▁", "a"]);
+  assert.deepEqual(encode("aéab"), ["▁", "aé", "ab"]);
+});
+
 Deno.test("decode() undoes encode() for ids and pieces", () => {
   const tokenizer = loadSentencePiece(tiny());
   assert.equal(tokenizer.decode(tokenizer.encodeIds("ab aab")), "ab aab");
