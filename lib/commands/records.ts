@@ -191,8 +191,8 @@ export const records: Command = command({
       choices: ["reference", "stream"],
       default: R.order,
       help:
-        "reference: the corpus and all records stay in memory, in compact form; stream: memory does not grow with the " +
-        "corpus, workers, shards, goes on after a kill; keyed draws",
+        "reference: the corpus and all records stay in memory, in compact form, some 2 bytes per byte of text; stream: " +
+        "memory does not grow with the corpus, workers, shards, goes on after a kill; keyed draws",
     },
     workers: {
       kind: "int",

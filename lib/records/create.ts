@@ -49,7 +49,9 @@ export type RecordsRun = {
 /**
  * Makes the records of a corpus. Outputs and `<first output>.manifest.json` appear only when all is done.
  *
- * Memory: 2 bytes a piece of the corpus (4 above 65,531 pieces), plus some 20 bytes and 2.2 a prediction for every instance.
+ * Memory: 2 bytes a piece of the corpus (4 above 65,531 pieces), plus some 20 bytes and 2.2 a prediction for every instance:
+ * 1.6 bytes per byte of text were measured on 100 MB of English in one pass at 512 pieces, 2.4 on 4 MB in 40 passes. Many
+ * passes at short lengths take more: some 8 at 128 pieces in 40 passes.
  *
  * @param options Files, tokenizer and flags; the reference's defaults.
  * @param run Progress and a signal to stop.
