@@ -10,6 +10,7 @@ export { type CommandLineOptions, runCommandLine } from "./command_line.ts";
 /** Every command by its names, in the order of the stages. */
 const table: readonly (readonly [names: readonly string[], load: () => Promise<Command>])[] = [
   [["environment"], async () => (await import("./environment.ts")).environment],
+  [["plan"], async () => (await import("./plan.ts")).plan],
   [["raws"], async () => (await import("./raws.ts")).raws],
   [["tokenizer", "spm_train"], async () => (await import("./tokenizer.ts")).tokenizer],
   [["encode", "spm_encode"], async () => (await import("./encode.ts")).encode],

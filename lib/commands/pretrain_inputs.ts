@@ -43,18 +43,19 @@ export function openExamples(
 }
 
 /** The architecture that the flags name; a wrong name of a preset is wrong usage, a wrong file is not. */
-function architecture(
+export function architecture(
   flags: { readonly preset?: unknown; readonly albert_config_file?: unknown },
+  command: string = "pretrain",
 ): AlbertConfig {
   if (typeof flags.albert_config_file === "string") return readAlbertConfig(flags.albert_config_file);
-  if (typeof flags.preset === "string") return presetOf(flags.preset);
-  throw new UsageError("Cannot run pretrain: give --albert_config_file or --preset");
+  if (typeof flags.preset === "string") return presetOf(flags.preset, command);
+  throw new UsageError(`Cannot run ${command}: give --albert_config_file or --preset`);
 }
 
 /** The architecture of a name such as base, base_v1 or albert_base_v1; without a version the second one. */
-export function presetOf(name: string): AlbertConfig {
+export function presetOf(name: string, command: string = "pretrain"): AlbertConfig {
   const [, released, version] = /^(?:albert_)?(base|large|xlarge|xxlarge)_v([12])$/.exec(name) ?? [];
-  return asUsage(() => {
+  return asUsage(command, () => {
     if (released !== undefined) return albertPreset(released as "base", { version: version === "1" ? 1 : 2 });
     try {
       return albertPreset(name as "base");
@@ -66,14 +67,14 @@ export function presetOf(name: string): AlbertConfig {
 }
 
 /** Lets the mistakes that a config finds in flags be wrong usage, in one line. */
-function asUsage<T>(read: () => T): T {
+export function asUsage<T>(command: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
     const [, ...listed] = error.message.split("\n- ");
-    const reason = listed.length > 0 ? listed.join("; ") : error.message.replace(/^Cannot use [^:]*: /, "");
-    throw new UsageError(`Cannot run pretrain: ${reason}`);
+    const reason = listed.length > 0 ? listed.join("; ") : error.message.replace(/^Cannot (?:use|plan) [^:]*: /, "");
+    throw new UsageError(`Cannot run ${command}: ${reason}`);
   }
 }
 
@@ -96,7 +97,7 @@ function options(
   given: Readonly<Record<string, unknown>>,
   tokenizer: MaskedTokenizer | undefined,
 ): PretrainingConfig {
-  const read = asUsage(() => parsePretrainingConfig(given));
+  const read = asUsage("pretrain", () => parsePretrainingConfig(given));
   const { mask } = tokenizer ?? {};
   if (mask === undefined || mask === read.mask_token_id) return read;
   if (given["mask_token_id"] === undefined) return { ...read, mask_token_id: mask };

@@ -21,6 +21,7 @@ export {
 export { createRecords, type RecordsRun } from "./create.ts";
 export { expandPatterns } from "./inputs.ts";
 export { checkManifest, piecesHash, readManifest, type RecordsManifest } from "./manifest.ts";
+export { recordBytes } from "./size.ts";
 export { type Shard, shardOf } from "./shard_environment.ts";
 export {
   type InterleaveOptions,

@@ -3,6 +3,8 @@
  *
  * @module
  */
+export { accelerators } from "./accelerators.ts";
+export type { Accelerator } from "./accelerators.ts";
 export { baselines } from "./baselines.ts";
 export type { BaselineOptions, Baselines } from "./baselines.ts";
 export { readBatches } from "./batches.ts";
@@ -24,10 +26,13 @@ export { readInitialWeights } from "./initial_weights.ts";
 export type { InitialWeights } from "./initial_weights.ts";
 export { bestPieces, maskedInput } from "./masked_input.ts";
 export type { FilledPiece, MaskedInput, MaskedOptions, PieceTokenizer } from "./masked_input.ts";
+export { measureRate } from "./measure_rate.ts";
 export { mistakes } from "./mistakes.ts";
 export type { Mistake, Mistakes, MistakesOptions } from "./mistakes.ts";
 export { adamw, clipByGlobalNorm, lamb, learningRate } from "./optimizer.ts";
 export type { Moments, Schedule, Updated, UpdateOptions } from "./optimizer.ts";
+export { planRun, rateOfDevice } from "./plan.ts";
+export type { Plan, PlanOptions, TrainingRate } from "./plan.ts";
 export { pretrain } from "./pretrain.ts";
 export type { PretrainControls, PretrainOptions, PretrainResult, StepMetrics } from "./run_types.ts";
 export * from "./search/mod.ts";

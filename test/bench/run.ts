@@ -10,6 +10,7 @@ import { loopBench } from "./loop_bench.ts";
 import { memoryBench } from "./memory_bench.ts";
 import { describeRatio, type Ratio } from "./pairs.ts";
 import { parityBench } from "./parity_bench.ts";
+import { planBench } from "./plan_bench.ts";
 import { pluginsBench } from "./plugins_bench.ts";
 import { rawsBench } from "./raws_bench.ts";
 import { recordsBench } from "./records_bench.ts";
@@ -38,10 +39,21 @@ const benches: {
   memory: memoryBench,
   parity: parityBench,
   plugins: pluginsBench,
+  plan: planBench,
 };
 
 /** Benches that take many minutes: they run only when they are named. */
-const onRequest = new Set(["finetune", "fuzz", "graphs", "kill", "learn", "matrix", "parity", "plugins"]);
+const onRequest = new Set([
+  "finetune",
+  "fuzz",
+  "graphs",
+  "kill",
+  "learn",
+  "matrix",
+  "parity",
+  "plan",
+  "plugins",
+]);
 
 /** `--name=value` arguments are flags of the benches that read them. */
 async function main(all: readonly string[]): Promise<number> {
