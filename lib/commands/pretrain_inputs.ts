@@ -73,7 +73,9 @@ export function asUsage<T>(command: string, read: () => T): T {
   } catch (error) {
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
     const [, ...listed] = error.message.split("\n- ");
-    const reason = listed.length > 0 ? listed.join("; ") : error.message.replace(/^Cannot (?:use|plan) [^:]*: /, "");
+    const reason = listed.length > 0
+      ? listed.join("; ")
+      : error.message.replace(/^Cannot (?:use|plan) [^:]*: /, "");
     throw new UsageError(`Cannot run ${command}: ${reason}`);
   }
 }

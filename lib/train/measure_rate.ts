@@ -6,6 +6,7 @@
 import type { AlbertConfig, PretrainingConfig } from "../config/mod.ts";
 import { deviceArray, type Engine } from "../tensor/mod.ts";
 import type { Batch } from "./batches.ts";
+import { estimateCost } from "./cost.ts";
 import { initialParameters } from "./initial.ts";
 import type { TrainingRate } from "./plan.ts";
 import { pretrainingObjective } from "./pretraining_objective.ts";
@@ -89,15 +90,31 @@ export async function openTimed(
   };
 }
 
-const median = (values: readonly number[]): number => {
-  const sorted = [...values].sort((a, b) => a - b);
-  return ((sorted[(sorted.length - 1) >> 1] ?? NaN) + (sorted[sorted.length >> 1] ?? NaN)) / 2;
-};
+type Line = { readonly base: number; readonly slope: number };
 
 /** A line through two points: what does not grow, at least 0, and what one more adds. */
-function lineThrough([x1, y1]: readonly [number, number], [x2, y2]: readonly [number, number]) {
+function lineThrough([x1, y1]: readonly [number, number], [x2, y2]: readonly [number, number]): Line {
   const slope = y2 > y1 ? (y2 - y1) / (x2 - x1) : y2 / x2; // the clock may say otherwise of very small steps
   return { base: Math.max(0, y1 - slope * x1), slope };
+}
+
+/**
+ * Holds what two depths say of a deep model within what its arithmetic allows, so that a disturbed measurement cannot
+ * run away: from the deeper one on, seconds grow with operations, the last layer counted wholly or not at all.
+ */
+function within(
+  carried: number,
+  measured: number,
+  config: AlbertConfig,
+  given: PretrainingConfig,
+): number {
+  const run = { ...given, train_batch_size: 1 };
+  const flops = (num_hidden_layers: number): number =>
+    estimateCost({ ...config, num_hidden_layers }, run).flops;
+  const [deep, shallow] = [flops(config.num_hidden_layers), flops(depths[1])];
+  const layer = (shallow - flops(depths[0])) / (depths[1] - depths[0]);
+  const [least, most] = [measured * deep / shallow, measured * (deep - layer) / (shallow - layer)];
+  return Math.min(most, Math.max(least, carried));
 }
 
 /**
@@ -128,7 +145,7 @@ export async function measureRate(
   const layers = config.num_hidden_layers;
   const shallow = config.num_hidden_groups > 1 || layers <= depths[1] ? [layers] : depths;
   const most = Math.max(2, Math.min(run.train_batch_size, Math.floor(positions / run.max_seq_length)));
-  const batches = [Math.max(1, most >> 1), most] as const;
+  const batches = [Math.max(1, most >> 2), most] as const;
   const cases = shallow.flatMap((depth) => batches.map((batch) => ({ depth, batch })));
   const timed: Timed[] = [];
   const times: number[][] = cases.map(() => []);
@@ -146,16 +163,21 @@ export async function measureRate(
   } finally {
     for (const one of timed) one.close();
   }
+  // The least of all: what else runs here only adds, and a difference of two disturbed times tells nothing.
   const lines = shallow.map((_, i) =>
-    lineThrough([batches[0], median(times[2 * i] ?? [])], [batches[1], median(times[2 * i + 1] ?? [])])
+    lineThrough([batches[0], Math.min(...times[2 * i] ?? [])], [
+      batches[1],
+      Math.min(...times[2 * i + 1] ?? []),
+    ])
   );
-  const [first, second = first] = lines as [typeof lines[number], typeof lines[number]?];
+  const [first, second = first] = lines as [Line, Line?];
   const further = shallow.length === 1 ? 0 : (layers - depths[0]) / (depths[1] - depths[0]);
-  const carried = (key: "base" | "slope"): number => first[key] + further * (second[key] - first[key]);
   const processBytes = timed[0]?.processBytes ?? 0; // later ones are compiled in what the first left
   return {
-    secondsPerRecord: Math.max(carried("slope"), first.slope),
-    secondsPerUpdate: Math.max(0, carried("base")),
+    secondsPerRecord: shallow.length === 1
+      ? first.slope
+      : within(first.slope + further * (second.slope - first.slope), second.slope, config, run),
+    secondsPerUpdate: second.base, // layers share their weights: depth adds nothing to the update
     source: `measured on ${engine.name}: ${shallow.join(" and ")} layers, batches of ${
       batches.join(" and ")
     }`,
