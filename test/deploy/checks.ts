@@ -10,11 +10,11 @@ import { type Command, commands, parseArguments } from "../../lib/commands/mod.t
 
 export const root: string = new URL("../..", import.meta.url).pathname;
 
+const known: readonly Command[] = await commands();
+
 /** What our command line says of arguments, from the name of the command on. */
 export function checkAlbert([name = "", ...args]: readonly string[]): string[] {
-  const command: Command | undefined = commands().find((one) =>
-    one.name === name || one.aliases.includes(name)
-  );
+  const command = known.find((one) => one.name === name || one.aliases.includes(name));
   if (command === undefined) return [`there is no command ${name}`];
   try {
     parseArguments(command, args);
