@@ -20,7 +20,8 @@ export const engineFlags: {
   engine: {
     kind: "string",
     default: "auto",
-    help: "auto, xla, xla-cpu, xla-cuda, xla-rocm, xla-tpu, tfjs (wasm), tfjs-cpu, tfjs-webgpu, reference",
+    help: "auto, xla, xla-cpu, xla-cuda, xla-rocm, xla-tpu, tfjs (wasm), tfjs-cpu, tfjs-webgpu, tfjs-node, " +
+      "tfjs-node-gpu, reference",
   },
   plugin: {
     kind: "string",

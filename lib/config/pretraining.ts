@@ -59,7 +59,7 @@ export type PretrainingConfig = {
   readonly init_from_group0: boolean;
   /** Held-out records: comma list of paths or globs; the reference evaluates on its training files [""]. */
   readonly eval_input_file: string;
-  /** `auto`, `reference`, `tfjs`, `tfjs-cpu`, `tfjs-wasm`, `tfjs-webgpu`, `xla` ... ["auto"]. */
+  /** `auto`, `reference`, `tfjs`, `tfjs-cpu`, `tfjs-wasm`, `tfjs-webgpu`, `tfjs-node`, `xla` ... ["auto"]. */
   readonly engine: string;
   /** Device of the engine, "" takes its first [""]. */
   readonly device: string;

@@ -29,6 +29,8 @@ export type EngineName =
   | "tfjs-wasm"
   | "tfjs-cpu"
   | "tfjs-webgpu"
+  | "tfjs-node"
+  | "tfjs-node-gpu"
   | "xla"
   | PluginName;
 
@@ -69,6 +71,8 @@ const table: { readonly [Name in EngineName]: EngineName | Opener } = {
   "tfjs-wasm": () => tfjsEngine({ backend: "wasm" }),
   "tfjs-cpu": () => tfjsEngine({ backend: "cpu" }),
   "tfjs-webgpu": () => tfjsEngine({ backend: "webgpu" }),
+  "tfjs-node": () => tfjsEngine({ backend: "node" }),
+  "tfjs-node-gpu": () => tfjsEngine({ backend: "node-gpu" }),
   "xla": (options) => {
     const plugin = options.plugin ?? findPlugin();
     return openEngine(plugin === undefined ? "xla-cpu" : pluginKind(plugin), options);
@@ -115,7 +119,8 @@ const opened = new Map<string, Promise<Engine>>();
  * Opens an engine by name; the same name gives the same engine.
  *
  * @param name `"auto"` (XLA where a plugin is installed and works, else tfjs on WebAssembly, which runs everywhere),
- * `"reference"`, `"tfjs"` (the same as `"tfjs-wasm"`), `"tfjs-wasm"`, `"tfjs-cpu"`, `"tfjs-webgpu"`, `"xla"` (the fastest
+ * `"reference"`, `"tfjs"` (the same as `"tfjs-wasm"`), `"tfjs-wasm"`, `"tfjs-cpu"`, `"tfjs-webgpu"`, `"tfjs-node"` and
+ * `"tfjs-node-gpu"` once they are installed, `"xla"` (the fastest
  * device that a plugin is installed for), `"xla-cpu"`, `"xla-cuda"`, `"xla-rocm"` or `"xla-tpu"`; these need a plugin.
  * @param options A plugin of one's own.
  * @returns The engine; its `name` tells what was taken.

@@ -29,12 +29,19 @@ export type KernelFunc = (call: {
 }) => TensorInfo | readonly TensorInfo[];
 
 /** Names of the backends. */
-export type BackendName = "wasm" | "cpu" | "webgpu";
+export type BackendName = "wasm" | "cpu" | "webgpu" | "node" | "node-gpu";
+
+/** Those that are a package of tfjs of the same name, without native code. */
+type PortableName = Exclude<BackendName, "node" | "node-gpu">;
 
 /** A backend made ready. */
 export type OpenBackend = {
   readonly name: BackendName;
   readonly backend: Backend;
+  /** What it runs on, in words. */
+  readonly device: string;
+  /** The same values under another shape, where the backend keeps shapes with its memory. */
+  readonly reshape?: (x: TensorInfo, shape: readonly number[]) => TensorInfo;
   /** The kernel of that name; throws where the backend has none. */
   readonly kernel: (name: string) => KernelFunc;
   /** Takes and forgets the last error that the device reported on its own (webgpu), if any. */
@@ -53,7 +60,7 @@ export function storedType(dtype: DType): TensorInfo["dtype"] {
   return dtype === "uint32" ? "int32" : dtype;
 }
 
-const backends: { readonly [Name in BackendName]: () => Promise<unknown> } = {
+const backends: { readonly [Name in PortableName]: () => Promise<unknown> } = {
   wasm: () => import("@tensorflow/tfjs-backend-wasm"),
   cpu: () => import("@tensorflow/tfjs-backend-cpu"),
   webgpu: () => import("@tensorflow/tfjs-backend-webgpu"),
@@ -84,9 +91,13 @@ function watchDevice(backend: Backend): () => string | undefined {
 /**
  * Loads a backend of tfjs.
  *
- * @throws {Error} When the machine has no WebGPU adapter, or tfjs cannot start the backend.
+ * @throws {Error} When the machine has no WebGPU adapter, tfjs-node is not installed, or the backend cannot start.
  */
 export async function openBackend(name: BackendName): Promise<OpenBackend> {
+  if (name === "node" || name === "node-gpu") {
+    const { openNode } = await import("./node/open.ts"); // late: the browser's page has no such packages
+    return openNode(`tfjs-${name}`);
+  }
   if (name === "webgpu" && !await hasWebgpuAdapter()) {
     throw new Error(
       "Cannot open tfjs-webgpu: this machine gives no WebGPU adapter, use tfjs-wasm or install a GPU driver",
@@ -105,6 +116,7 @@ export async function openBackend(name: BackendName): Promise<OpenBackend> {
   return {
     name,
     backend,
+    device: `tfjs ${name}`,
     kernel: (kernelName) => {
       const config = core.getKernel(kernelName, name);
       if (config === undefined || config === null) {

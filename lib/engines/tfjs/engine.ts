@@ -25,7 +25,10 @@ import { compileOwn, downloadOwn, uploadOwn } from "./wasm/program.ts";
  * ```
  */
 export type TfjsOptions = {
-  /** Backend: `"wasm"` (default) runs everywhere, `"webgpu"` on any GPU, `"cpu"` is plain JavaScript. */
+  /**
+   * Backend: `"wasm"` (default) runs everywhere, `"webgpu"` on any GPU, `"cpu"` is plain JavaScript; `"node"` and
+   * `"node-gpu"` are TensorFlow's own kernels, once tfjs-node is installed.
+   */
   readonly backend?: BackendName;
 };
 
@@ -59,8 +62,8 @@ function ownEngine(opened: OpenBackend): Engine {
  * Opens the engine on TensorFlow.js.
  *
  * @param options The backend.
- * @returns The engine, named `tfjs-wasm`, `tfjs-cpu` or `tfjs-webgpu`.
- * @throws {Error} When the backend cannot start, for example without a WebGPU adapter.
+ * @returns The engine, named `tfjs-wasm`, `tfjs-cpu`, `tfjs-webgpu`, `tfjs-node` or `tfjs-node-gpu`.
+ * @throws {Error} When the backend cannot start, for example without a WebGPU adapter or tfjs-node.
  * @example
  * ```ts
  * import { compile, mul, tfjsEngine } from "albert-guide";
@@ -78,7 +81,7 @@ export async function tfjsEngine({ backend = "wasm" }: TfjsOptions = {}): Promis
   return {
     name: `tfjs-${backend}`,
     loops: false,
-    devices: () => [{ name: `tfjs ${backend}`, kind: backend === "webgpu" ? "gpu" : "cpu" }],
+    devices: () => [{ name: opened.device, kind: backend.endsWith("gpu") ? "gpu" : "cpu" }],
     compile: async (graph, options) => {
       checkTypes(graph);
       return await compileStock(opened, graph, options);

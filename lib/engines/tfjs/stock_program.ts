@@ -10,6 +10,7 @@ import type { BackendName, OpenBackend, TensorInfo } from "./backend.ts";
 import { storedType } from "./backend.ts";
 import { toHost } from "./memory.ts";
 import type { TfjsBuffer } from "./memory.ts";
+import { nodeOperations } from "./node/operations.ts";
 import { needsHost, stockKernels } from "./stock_kernels.ts";
 import type { Context, StockKernels } from "./stock_kernels.ts";
 
@@ -22,7 +23,7 @@ type Instruction = {
 };
 
 function makeContext(
-  { backend, kernel }: OpenBackend,
+  { backend, kernel, reshape }: OpenBackend,
   table: HostKernels,
   kept: Map<string, TensorInfo>,
 ): Context {
@@ -47,6 +48,8 @@ function makeContext(
       return write(table(node, values), node);
     },
     alias: (x, shape) => {
+      const same = shape.length === x.shape.length && shape.every((size, axis) => size === x.shape[axis]);
+      if (reshape !== undefined && !same) return reshape(x, shape);
       backend.incRef(x.dataId);
       return { dataId: x.dataId, shape: [...shape], dtype: x.dtype };
     },
@@ -106,7 +109,8 @@ export async function compileStock(
   const { backend } = opened;
   const kept = new Map<string, TensorInfo>();
   const context = makeContext(opened, hostKernels(), kept);
-  const table = stockKernels();
+  const native = opened.name === "node" || opened.name === "node-gpu";
+  const table = native ? { ...stockKernels(), ...nodeOperations() } : stockKernels();
   const { list, slots } = plan(graph);
   const fixed: { readonly slot: number; readonly info: TensorInfo }[] = [];
   for (const [node, slot] of slots) {

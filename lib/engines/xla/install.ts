@@ -147,11 +147,17 @@ const olderPlatforms = [
   ...["manylinux_2_24", "manylinux_2_25", "manylinux_2_28"],
 ];
 
+/** What must be known of a wheel that pip fetches. */
+export type PinnedWheel = Pick<
+  PluginPackage,
+  "name" | "version" | "pipPlatform" | "wheelSha256" | "wheelBytes" | "companions"
+>;
+
 /** Fetches the wheels of a package into a folder: its own first. */
-async function fetchWheels(
-  each: PluginPackage,
+export async function fetchWheels(
+  each: PinnedWheel,
   folder: string,
-  options: InstallOptions & InstallTools,
+  options: InstallOptions & Pick<InstallTools, "python">,
 ): Promise<readonly string[]> {
   const { name, version, pipPlatform, wheelSha256, wheelBytes, companions = [] } = each;
   const wanted = [{ name, version, sha256: wheelSha256 }, ...companions];
