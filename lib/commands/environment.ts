@@ -6,10 +6,16 @@ import {
   chooseEngine,
   describeChoice,
   describeMachine,
+  type EngineState,
+  findNodePackage,
   findPlugin,
   installPlugin,
+  installTfjsNode,
+  measureStep,
+  type NodePackage,
   type PluginName,
   surveyEngines,
+  testNodePackage,
   testPlugin,
 } from "../engines/mod.ts";
 import { type Command, command, type Context } from "./command.ts";
@@ -21,6 +27,13 @@ const installs: Readonly<Record<PluginName, string>> = {
   "xla-rocm": "130 MB, needs ROCm 7",
   "xla-tpu": "130 MB, under the Google Cloud Platform terms",
 };
+
+const nodePackages: Readonly<Record<NodePackage, string>> = {
+  "tfjs-node": "280 MB, built here by a C++ compiler",
+  "tfjs-node-gpu": "some 4 GB, with NVIDIA's libraries; built here by a C++ compiler",
+};
+
+const isNodePackage = (name: string): name is NodePackage => Object.hasOwn(nodePackages, name);
 
 const remedies: Readonly<Record<string, string>> = {
   "xla-cpu": "deno task albert environment --install=xla-cpu fetches its plugin with pip",
@@ -40,7 +53,21 @@ export function runtimeName(): string {
   return deno === undefined ? `Node ${process.versions.node}` : `Deno ${deno.version.deno}`;
 }
 
-async function install(name: PluginName, { print, onProgress, endProgress, signal }: Context): Promise<void> {
+async function install(
+  name: PluginName | NodePackage,
+  { print, onProgress, endProgress, signal }: Context,
+): Promise<void> {
+  if (isNodePackage(name)) {
+    const { folder, verdict } = await installTfjsNode(name, { onProgress, signal });
+    await endProgress();
+    const gpu = name === "tfjs-node-gpu" ? "; its GPU kernels: not run by this project yet" : "";
+    print(
+      `installed ${folder}: its addon is built, ${
+        verdict.works ? `its self-test passes, ${verdict.reason}` : `not run, ${verdict.reason}`
+      }${gpu}`,
+    );
+    return;
+  }
   if (name === "xla-tpu") {
     print("libtpu is not open source: fetching it means to take the Google Cloud Platform Terms of Service");
   }
@@ -67,6 +94,37 @@ async function tellAccelerators(print: Context["print"]): Promise<void> {
   }
 }
 
+/** Lines about tfjs-node: tried in a process of its own first, which a library that does not fit would end. */
+async function surveyNode(print: Context["print"]): Promise<readonly EngineState[]> {
+  const states: EngineState[] = [];
+  for (const [name, size] of Object.entries(nodePackages) as [NodePackage, string][]) {
+    const gpu = name === "tfjs-node-gpu";
+    const folder = findNodePackage(name);
+    if (folder === undefined) {
+      const note = gpu ? "; not run by this project yet, for want of an NVIDIA GPU" : "";
+      print(`engine ${name}: not installed; --install=${name} fetches and builds it (${size})${note}`);
+      continue;
+    }
+    const { works, reason } = await testNodePackage(folder);
+    if (!works || gpu) { // one process holds one TensorFlow
+      print(`engine ${name}: ${works ? "loads" : "not run"}, ${reason}; from ${folder}`);
+      continue;
+    }
+    states.push(...await surveyEngines({ names: [name] }));
+  }
+  return states;
+}
+
+/** ` 4.1 ms a training step`, or why there is none. */
+async function stepOf({ engine }: EngineState): Promise<string> {
+  if (engine === undefined || engine.name === "reference") return "";
+  try {
+    return `, ${(1000 * await measureStep(engine, { seconds: 0.1 })).toFixed(1)} ms a training step`;
+  } catch (error) {
+    return `, no training step: ${(error as Error).message}`;
+  }
+}
+
 /** The command. */
 export const environment: Command = command({
   name: "environment",
@@ -75,25 +133,26 @@ export const environment: Command = command({
   flags: {
     install: {
       kind: "string",
-      choices: Object.keys(installs),
-      help: `fetch by pip what an engine needs: ${
-        Object.entries(installs).map(([name, size]) => `${name} (${size})`).join("; ")
+      choices: Object.keys({ ...installs, ...nodePackages }),
+      help: `fetch what an engine needs, by pip and for tfjs-node by npm: ${
+        Object.entries({ ...installs, ...nodePackages }).map(([name, size]) => `${name} (${size})`).join("; ")
       }`,
     },
     plugin: engineFlags.plugin,
   },
   run: async ({ install: wanted, plugin }, _, context) => {
     const { print } = context;
-    if (wanted !== undefined) await install(wanted as PluginName, context);
+    if (wanted !== undefined) await install(wanted as PluginName | NodePackage, context);
     for (const { what, here } of await describeMachine()) print(`${what}: ${here}`);
     const verdict = plugin === undefined ? undefined : await testPlugin(plugin);
     if (verdict !== undefined) {
       print(`plugin ${plugin}: ${verdict.works ? "works" : "does not work"}, ${verdict.reason}`);
     }
-    for (const { name, engine, state } of await surveyEngines()) {
+    for (const each of [...await surveyEngines(), ...await surveyNode(print)]) {
+      const { name, engine, state } = each;
       const remedy = engine === undefined ? remedies[name] : undefined;
       print(
-        `engine ${name}: ${engine === undefined ? `not here (${state})` : state}` +
+        `engine ${name}: ${engine === undefined ? `not here (${state})` : state}${await stepOf(each)}` +
           (remedy === undefined || state.includes("--install") ? "" : `; ${remedy}`),
       );
     }

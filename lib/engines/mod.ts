@@ -9,8 +9,8 @@ export { openEngine } from "./registry.ts";
 export type { EngineName, OpenOptions } from "./registry.ts";
 export { chooseEngine, describeChoice, type EngineChoice, type EngineSpeed } from "./choose.ts";
 export { referenceEngine } from "./reference/mod.ts";
-export { tfjsEngine } from "./tfjs/mod.ts";
-export type { TfjsOptions } from "./tfjs/mod.ts";
+export { findNodePackage, installTfjsNode, testNodePackage, tfjsEngine } from "./tfjs/mod.ts";
+export type { NodePackage, TfjsOptions } from "./tfjs/mod.ts";
 export {
   ensurePlugin,
   findPlugin,

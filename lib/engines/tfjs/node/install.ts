@@ -34,7 +34,7 @@ export const wheels: Readonly<Record<NodePackage, PinnedWheel>> = {
     version: tensorFlowVersion,
     pipPlatform: "manylinux_2_27_x86_64",
     wheelSha256: "b3b95643c4e70eb925839938fb35cbe142f317ec84af6844ee61513713bb13c0",
-    wheelBytes: 0, // unknown here: its companions are fetched with it, so no total is shown
+    wheelBytes: 572_611_111,
     companions: cudaPackages,
   },
 };
@@ -178,8 +178,17 @@ console.log(JSON.stringify({ values: Array.from(b.tensorDataSync(y.id)), version
  *
  * @param folder The package's folder.
  * @returns Whether its numbers are right, and on what, or why not.
+ * @example
+ * ```ts
+ * import { testNodePackage } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const { works, reason } = await testNodePackage("/no/such/package");
+ * assert.ok(!works && reason.includes("/no/such/package"));
+ * ```
  */
 export async function testNodePackage(folder: string): Promise<Verdict> {
+  mkdirSync(cacheFolder("tfjs"), { recursive: true });
   const scratch = mkdtempSync(join(cacheFolder("tfjs"), "trial-"));
   try {
     const file = join(scratch, "trial.cjs");

@@ -9,7 +9,18 @@ import process from "node:process";
 import { cacheFolder } from "../../xla/mod.ts";
 import type { Binding } from "./binding.ts";
 
-/** The packages: for the processor, and for a GPU of NVIDIA's. */
+/**
+ * The packages: for the processor, and for a GPU of NVIDIA's.
+ *
+ * @example
+ * ```ts
+ * import type { NodePackage } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const name: NodePackage = "tfjs-node-gpu";
+ * assert.ok(name.startsWith("tfjs-node"));
+ * ```
+ */
 export type NodePackage = "tfjs-node" | "tfjs-node-gpu";
 
 /** Version of the npm packages. */
@@ -26,7 +37,21 @@ export function installedFolder(name: NodePackage): string {
 /** The addon in a package's folder; 8 is the version of Node's API that it is built for. */
 export const addonOf = (folder: string): string => join(folder, "lib", "napi-v8", "tfjs_binding.node");
 
-/** The folder of a package: the one that this library installed, else one that the working folder's programs would load. */
+/**
+ * Finds a package of tfjs-node.
+ *
+ * @param name Which of the two.
+ * @returns The folder of the one that this library installed, else of one that the working folder's programs would load,
+ * else undefined.
+ * @example
+ * ```ts
+ * import { findNodePackage } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const folder = findNodePackage("tfjs-node");
+ * assert.ok(folder === undefined || folder.endsWith("tfjs-node"));
+ * ```
+ */
 export function findNodePackage(name: NodePackage): string | undefined {
   const own = join(installedFolder(name), "node_modules", "@tensorflow", name);
   if (existsSync(addonOf(own))) return own;
