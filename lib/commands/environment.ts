@@ -94,9 +94,8 @@ async function tellAccelerators(print: Context["print"]): Promise<void> {
   }
 }
 
-/** Lines about tfjs-node: tried in a process of its own first, which a library that does not fit would end. */
-async function surveyNode(print: Context["print"]): Promise<readonly EngineState[]> {
-  const states: EngineState[] = [];
+/** Lines about tfjs-node, tried in a process of its own: beside a WebGPU driver TensorFlow ended this one. */
+async function tellNode(print: Context["print"]): Promise<void> {
   for (const [name, size] of Object.entries(nodePackages) as [NodePackage, string][]) {
     const gpu = name === "tfjs-node-gpu";
     const folder = findNodePackage(name);
@@ -106,13 +105,8 @@ async function surveyNode(print: Context["print"]): Promise<readonly EngineState
       continue;
     }
     const { works, reason } = await testNodePackage(folder);
-    if (!works || gpu) { // one process holds one TensorFlow
-      print(`engine ${name}: ${works ? "loads" : "not run"}, ${reason}; from ${folder}`);
-      continue;
-    }
-    states.push(...await surveyEngines({ names: [name] }));
+    print(`engine ${name}: ${works ? gpu ? "loads" : "works" : "not run"}, ${reason}; from ${folder}`);
   }
-  return states;
 }
 
 /** ` 4.1 ms a training step`, or why there is none. */
@@ -148,7 +142,7 @@ export const environment: Command = command({
     if (verdict !== undefined) {
       print(`plugin ${plugin}: ${verdict.works ? "works" : "does not work"}, ${verdict.reason}`);
     }
-    for (const each of [...await surveyEngines(), ...await surveyNode(print)]) {
+    for (const each of await surveyEngines()) {
       const { name, engine, state } = each;
       const remedy = engine === undefined ? remedies[name] : undefined;
       print(
@@ -156,6 +150,7 @@ export const environment: Command = command({
           (remedy === undefined || state.includes("--install") ? "" : `; ${remedy}`),
       );
     }
+    await tellNode(print);
     await tellAccelerators(print);
     const refused = verdict?.works === false;
     if (refused) print(`--engine=auto --plugin=${plugin}: refused, since that plugin does not work`);

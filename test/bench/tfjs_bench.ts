@@ -42,7 +42,7 @@ export async function* tfjsBench(): AsyncGenerator<Ratio | string> {
       engine: name === peer.name ? peer : await openEngine(name),
     });
   };
-  for (const name of ["tfjs-wasm", "xla"]) {
+  for (const name of ["tfjs-wasm", "tfjs-node", "xla"]) {
     try {
       await openEngine(name);
     } catch (error) {

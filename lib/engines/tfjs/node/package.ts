@@ -1,6 +1,6 @@
 /**
- * Where `@tensorflow/tfjs-node` and its GPU form lie, and how they are loaded. The published package asks `util` for two
- * functions that Node 23 and Deno no longer have; they are put there first. A process holds one TensorFlow.
+ * Where `@tensorflow/tfjs-node` and its GPU form lie, and how they are loaded. Only the native addon is: the package's
+ * JavaScript would register the kernels of tfjs' other backends a second time. A process holds one TensorFlow.
  */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -63,12 +63,6 @@ export function findNodePackage(name: NodePackage): string | undefined {
   }
 }
 
-/** Puts the functions that the published package asks for where it looks for them. */
-export function addUtilFunctions(util: Record<string, unknown>): void {
-  util["isNullOrUndefined"] ??= (x: unknown): boolean => x === null || x === undefined;
-  util["isArray"] ??= Array.isArray;
-}
-
 let loaded: { readonly folder: string; readonly binding: Binding } | undefined;
 
 /**
@@ -93,12 +87,8 @@ export function loadNodePackage(name: NodePackage): { readonly folder: string; r
   // TensorFlow would take a GPU's whole memory, and tells of its instructions at each start.
   process.env["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true";
   process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "1";
-  const require = createRequire(join(folder, "package.json"));
-  addUtilFunctions(require("node:util"));
   try {
-    const tf = require(folder) as { backend: () => { readonly binding?: Binding } };
-    const { binding } = tf.backend();
-    if (binding === undefined) throw new Error("its backend has no addon");
+    const binding = createRequire(join(folder, "package.json"))(addonOf(folder)) as Binding;
     return loaded = { folder, binding };
   } catch (error) {
     const [reason] = (error as Error).message.split("\n");

@@ -1,0 +1,190 @@
+/** tfjs-node: finding, refusing, building. No test fetches or compiles: npm, pip and the compiler are scripts of the test's own. */
+import assert from "node:assert/strict";
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import {
+  findNodePackage,
+  openEngine,
+  randomBits,
+  reduceSum,
+  reshape,
+  scatterAdd,
+  type Tensor,
+  testNodePackage,
+  tfjsEngine,
+  trace,
+  transpose,
+} from "albert-guide";
+import { openBackend } from "../../lib/engines/tfjs/backend.ts";
+import { type TfjsBuffer, upload } from "../../lib/engines/tfjs/memory.ts";
+import { type Binding, tensorFlowOn } from "../../lib/engines/tfjs/node/binding.ts";
+import { cudaPackages } from "../../lib/engines/tfjs/node/cuda_packages.ts";
+import { buildAddon, installNodeWith, wheels } from "../../lib/engines/tfjs/node/install.ts";
+import { addonOf, installedFolder } from "../../lib/engines/tfjs/node/package.ts";
+import { compileStock } from "../../lib/engines/tfjs/stock_program.ts";
+import { nodeHere, nodeNote } from "./node.ts";
+import { inFolder, withEnvironment } from "./plugin_places.ts";
+
+function script(path: string, text: string): string {
+  writeFileSync(path, `#!/bin/sh\n${text}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+function file(path: string, text: string = ""): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}
+
+Deno.test("every wheel of tfjs-node is pinned by its sum", () => {
+  for (const { version, wheelSha256, companions = [] } of Object.values(wheels)) {
+    for (const each of [{ version, sha256: wheelSha256 }, ...companions]) {
+      assert.match(each.sha256, /^[0-9a-f]{64}$/);
+      assert.match(each.version, /^\d+\./);
+    }
+  }
+  assert.equal(new Set(cudaPackages.map(({ name }) => name)).size, cudaPackages.length);
+});
+
+Deno.test("findNodePackage() takes the installed package, and one without its addon not", async () => {
+  await inFolder(async (folder) => {
+    await withEnvironment({ XDG_CACHE_HOME: folder }, async () => {
+      const own = join(installedFolder("tfjs-node-gpu"), "node_modules/@tensorflow/tfjs-node-gpu");
+      mkdirSync(own, { recursive: true });
+      assert.notEqual(findNodePackage("tfjs-node-gpu"), own);
+      file(addonOf(own));
+      assert.equal(findNodePackage("tfjs-node-gpu"), own);
+      await Promise.resolve();
+    });
+  });
+});
+
+Deno.test("a package that does not load is named, with what builds one that does", async () => {
+  await inFolder(async (folder) => {
+    await withEnvironment({ XDG_CACHE_HOME: folder }, async () => {
+      const remedy = /deno task albert environment --install=tfjs-node-gpu/;
+      if (findNodePackage("tfjs-node-gpu") === undefined) {
+        await assert.rejects(openEngine("tfjs-node-gpu"), remedy);
+        await assert.rejects(tfjsEngine({ backend: "node-gpu" }), /tfjs-node-gpu: it is not installed/);
+      }
+      const own = join(installedFolder("tfjs-node-gpu"), "node_modules/@tensorflow/tfjs-node-gpu");
+      file(addonOf(own));
+      file(join(own, "package.json"), `{"main": "index.js"}`);
+      file(join(own, "index.js"), `throw new Error("libcudart.so.12 is missing");`);
+      if (!nodeHere) { // where one is loaded, no second is
+        await assert.rejects(openEngine("tfjs-node-gpu"), /does not load \(.*tfjs_binding\.node/);
+      }
+      const { works, reason } = await testNodePackage(own);
+      assert.ok(!works);
+      assert.match(reason, /libcudart\.so\.12 is missing/);
+    });
+  });
+});
+
+Deno.test("an installation names the piece that is missing and what brings it, and leaves nothing half done", async () => {
+  await inFolder(async (folder) => {
+    const ok = script(join(folder, "ok"), "exit 0");
+    const fails = script(join(folder, "fails"), "echo 'npm ERR! the registry is away' >&2; exit 1");
+    const none = join(folder, "none");
+    const tools = { python: none, npm: ok, compiler: ok };
+    await withEnvironment({ XDG_CACHE_HOME: folder }, async () => {
+      const refused = (changes: Partial<typeof tools>, message: RegExp): Promise<void> =>
+        assert.rejects(installNodeWith("tfjs-node", { ...tools, ...changes }), message);
+      await refused(
+        { compiler: none },
+        /Cannot install tfjs-node: there is no C\+\+ compiler .*apt-get install g\+\+/,
+      );
+      await refused({ npm: none }, /npm does not start .*install Node 20/);
+      await refused({ npm: fails }, /npm cannot fetch @tensorflow\/tfjs-node@4\.22\.0 .*registry is away/);
+      await refused({}, /python3? does not start/);
+      assert.deepEqual(readdirSync(join(folder, "albert-guide/tfjs")), []);
+    });
+  });
+});
+
+Deno.test("buildAddon() says which headers are missing, and what the compiler said", async () => {
+  await inFolder(async (folder) => {
+    const compiler = script(join(folder, "cc"), "echo 'a.cc:1: error: no such type' >&2; exit 1");
+    const build = (): Promise<void> => buildAddon("tfjs-node", folder, { compiler });
+    await assert.rejects(build(), /TensorFlow's headers are missing: .*c_api\.h/);
+    file(join(folder, "tensorflow/include/tensorflow/c/c_api.h"));
+    await assert.rejects(build(), /Node's headers are missing: .*node_api\.h/);
+    file(join(folder, "node_modules/node-api-headers/include/node_api.h"));
+    await assert.rejects(build(), /cannot build the addon: a\.cc:1: error: no such type/);
+    assert.ok(existsSync(join(folder, "node_modules/@tensorflow/tfjs-node/lib/napi-v8")));
+  });
+});
+
+Deno.test("tensorFlowOn() frees a handle with its last use, and gives attributes their kinds", () => {
+  const [alive, attributes] = [new Set<number>(), [] as unknown[]];
+  let next = 0;
+  const make = (): number => {
+    alive.add(next);
+    return next++;
+  };
+  const binding: Binding = {
+    ...{ TF_FLOAT: 1, TF_INT32: 3, TF_BOOL: 10, TF_ATTR_TYPE: 6, TF_ATTR_BOOL: 4, TF_ATTR_INT: 2 },
+    TF_Version: "0",
+    createTensor: make,
+    deleteTensor: (id) => void alive.delete(id),
+    tensorDataSync: () => Float32Array.of(1),
+    executeOp: (_, given) => {
+      attributes.push(...given);
+      return [{ id: make(), shape: [1], dtype: 10 }];
+    },
+    isUsingGpuDevice: () => false,
+  };
+  const { backend, execute, vector } = tensorFlowOn(binding);
+  const dataId = backend.write(Float32Array.of(1), [1], "float32");
+  const x = { dataId, shape: [1], dtype: "float32" } as const;
+  backend.incRef(dataId);
+  assert.equal(backend.disposeData(dataId), false);
+  const out = execute("Op", [{ ...x, shape: [1] }], {
+    T: "float32",
+    keep: true,
+    N: { count: 2 },
+    to: { type: 22 },
+  });
+  assert.deepEqual(attributes, [
+    { name: "T", type: 6, value: 1 },
+    { name: "keep", type: 4, value: true },
+    { name: "N", type: 2, value: 2 },
+    { name: "to", type: 6, value: 22 },
+  ]);
+  assert.equal(out.dtype, "bool");
+  assert.equal(backend.disposeData(dataId), true);
+  assert.throws(() => execute("Op", [{ ...x, shape: [1] }], {}), /it was released/);
+  assert.equal(vector([1, 2]), vector([1, 2]));
+  assert.deepEqual([...alive], [1, 2], "what was computed, and the vector");
+});
+
+Deno.test({
+  name: `programs leave no memory behind on tfjs-node, whose memory of a GPU grows as needed${nodeNote}`,
+  ignore: !nodeHere,
+}, async () => {
+  const opened = await openBackend("node");
+  const graph = trace((x, i, key) => {
+    const y = transpose(reshape(x as Tensor, [4, 6]));
+    return [reduceSum(y), scatterAdd(i as Tensor, y, 3), randomBits(key as Tensor, [5])];
+  }, [
+    { dtype: "float32", shape: [2, 12] },
+    { dtype: "int32", shape: [6] },
+    { dtype: "uint32", shape: [2] },
+  ]);
+  const program = await compileStock(opened, graph, { donate: [] });
+  const inputs = [
+    upload(opened, new Float32Array(24).fill(1), { dtype: "float32", shape: [2, 12] }),
+    upload(opened, Int32Array.of(0, 1, 2, 3, -1, 0), { dtype: "int32", shape: [6] }),
+    upload(opened, Uint32Array.of(1, 2), { dtype: "uint32", shape: [2] }),
+  ];
+  const once = async (): Promise<number> => {
+    for (const output of await program.run(inputs)) {
+      opened.backend.disposeData((output as TfjsBuffer).info.dataId);
+    }
+    return opened.backend.numDataIds();
+  };
+  const held = await once();
+  for (let i = 0; i < 5; i++) assert.equal(await once(), held);
+  assert.equal(process.env["TF_FORCE_GPU_ALLOW_GROWTH"], "true");
+});
