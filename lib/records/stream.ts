@@ -21,6 +21,19 @@ import { type OutputTask, type PartTask, shardName, streamSetting } from "./stre
 const WORK_BYTES = 16 << 20; // of runs and of buckets in memory, over all workers
 const PART_BLOCKS = 16; // most blocks of a part
 
+/** Megabytes: what a run may take, the process without its threads, a thread, and a thread's tables for 1,000 pieces. */
+const MEMORY = { limit: 500, process: 140, thread: 45, pieces: 0.75 };
+
+/** Threads that stay within the limit together; results do not depend on their number. */
+export const threadsFor = (workers: number, pieces: number): number =>
+  Math.min(
+    workers,
+    Math.max(
+      1,
+      Math.floor((MEMORY.limit - MEMORY.process) / (MEMORY.thread + MEMORY.pieces * pieces / 1000)),
+    ),
+  );
+
 /** Runs a job from plan to manifest. */
 export async function createStream(
   config: RecordsConfig,
@@ -48,10 +61,17 @@ export async function createStream(
   const blocks = plan.blocks.filter((_, index) => index % config.shard_count === config.shard_index);
   if (blocks.length === 0) throw emptyCorpus(inputs, config);
   const partBlocks = openParts(folder, { run_sha256, overwrite, blocks: blocks.length, workers });
-  const share = Math.floor(WORK_BYTES / workers);
+  const threads = threadsFor(workers, tokenizer.size);
+  if (threads < workers) {
+    run.onWarning?.(
+      `${threads} of ${workers} workers run: with a vocabulary of ${tokenizer.size} pieces more would take over 512 MB; ` +
+        "the records are the same, and more processes are had by --shard_count",
+    );
+  }
+  const share = Math.floor(WORK_BYTES / threads);
   const solo = (): Pool =>
     soloPool(streamSetting(config, tokenizer, share), breather(run.signal), run.signal);
-  const pool = workers === 1 ? solo() : workerPool(workers, {
+  const pool = threads === 1 ? solo() : workerPool(threads, {
     task: "albert-guide records",
     config,
     tokenizerFile: options.tokenizer_file ?? "",

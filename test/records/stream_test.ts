@@ -10,6 +10,7 @@ import {
   type RecordsReport,
   shardOf,
 } from "../../lib/records/mod.ts";
+import { threadsFor } from "../../lib/records/stream.ts";
 import { blockLines, planStream, type StreamPlan } from "../../lib/records/stream_plan.ts";
 import { loadSentencePiece } from "../../lib/tokenizer/mod.ts";
 import { goldenAlbert } from "../golden_albert.ts";
@@ -91,6 +92,26 @@ Deno.test("createRecords() in stream order writes the same bytes with 1 and 2 wo
   assert(one.outputs.every(({ records }) => (records ?? 0) > one.instances / 3));
   assert.deepEqual(readdirSync(`${folder}/one`).sort(), ["x", "x.manifest.json", "y"]);
   assert.deepEqual(checkManifest(one.manifest), []);
+});
+
+Deno.test("createRecords() in stream order runs as many threads as stay within its memory, and says so", async () => {
+  assert.deepEqual([1, 2, 8, 256].map((workers) => threadsFor(workers, 30_000)), [1, 2, 5, 5]);
+  assert.deepEqual([8, 256].map((workers) => threadsFor(workers, 4000)), [7, 7]);
+  assert.equal(threadsFor(8, 2_000_000), 1);
+  const folder = place();
+  const one = await make(folder, { output_file: `${folder}/one/x` });
+  const notes: string[] = [];
+  const many = await createRecords({
+    ...flags,
+    order: "stream",
+    input_file: `${folder}/*.txt`,
+    output_file: `${folder}/many/x`,
+    tokenizer,
+    tokenizer_file: `${folder}/tok.model`,
+    workers: 9,
+  }, { onWarning: (line) => void notes.push(line) });
+  assert.ok(notes.some((line) => /^[78] of 9 workers run: .* 512 MB/.test(line)), notes.join("; "));
+  assert.deepEqual(many.outputs.map(({ sha256 }) => sha256), one.outputs.map(({ sha256 }) => sha256));
 });
 
 Deno.test("createRecords() in stream order makes the same set of records with 1 and 3 shards, in a shuffled order", async () => {
