@@ -22,7 +22,7 @@ const WORK_BYTES = 16 << 20; // of runs and of buckets in memory, over all worke
 const PART_BLOCKS = 16; // most blocks of a part
 
 /** Megabytes: what a run may take, the process without its threads, a thread, and a thread's tables for 1,000 pieces. */
-const MEMORY = { limit: 500, process: 140, thread: 45, pieces: 0.75 };
+const MEMORY = { limit: 500, process: 170, thread: 45, pieces: 0.75 };
 
 /** Threads that stay within the limit together; results do not depend on their number. */
 export const threadsFor = (workers: number, pieces: number): number =>
