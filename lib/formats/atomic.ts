@@ -32,8 +32,11 @@ export type AtomicFile = {
   readonly path: string;
   /** Appends bytes. */
   readonly write: (bytes: Uint8Array) => void;
-  /** Flushes to the device and renames to the final name. */
-  readonly commit: () => void;
+  /**
+   * Flushes to the device and renames to the final name. Without `flush` the file survives the end of the process but not
+   * of the machine: for what can be made again.
+   */
+  readonly commit: (options?: { readonly flush?: boolean }) => void;
   /** Closes and removes the temporary file; harmless after `commit`. */
   readonly discard: () => void;
 };
@@ -97,10 +100,10 @@ export function openAtomic(path: string): AtomicFile {
         throw writeError(path, error);
       }
     },
-    commit: () => {
+    commit: ({ flush = true } = {}) => {
       if (handle === undefined) throw new Error(`Cannot finish ${path}: it is already closed`);
       const open = handle;
-      attempt(() => fsyncSync(open));
+      if (flush) attempt(() => fsyncSync(open));
       close();
       try {
         renameSync(temporary, path);
@@ -137,7 +140,8 @@ export function writeFileAtomic(path: string, content: string | Uint8Array): voi
   file.commit();
 }
 
-function writeError(path: string, cause: unknown): Error {
+/** The error of a file that could not be written, in a user's words. */
+export function writeError(path: string, cause: unknown): Error {
   const code = (cause as { code?: string }).code;
   const reason = code === "ENOSPC"
     ? "no space left on the device: free some and run the same command again"

@@ -3,16 +3,18 @@
  *
  * @module
  */
-export * from "./atomic.ts";
+export { type AtomicFile, openAtomic, writeFileAtomic } from "./atomic.ts";
 export * from "./crc32c.ts";
 export * from "./errors.ts";
 export * from "./json.ts";
+export * from "./leftovers.ts";
 export * from "./not_finite.ts";
 export { serializeOnnx } from "./onnx.ts";
 export type { OnnxAttribute, OnnxModel, OnnxNode, OnnxTensor, OnnxType, OnnxValue } from "./onnx.ts";
 export * from "./onnx_read.ts";
 export * from "./protobuf.ts";
 export * from "./protobuf_fields.ts";
+export * from "./ranged.ts";
 export * from "./record_frame.ts";
 export * from "./safetensors.ts";
 export * from "./safetensors_open.ts";

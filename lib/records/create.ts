@@ -4,7 +4,7 @@
  * inputs give the same bytes.
  */
 import { rmSync, statSync } from "node:fs";
-import { writeFileAtomic } from "../formats/mod.ts";
+import { removeLeftovers, writeFileAtomic } from "../formats/mod.ts";
 import type { OnProgress } from "../progress.ts";
 import {
   type Generators,
@@ -104,6 +104,7 @@ export async function createRecords(options: RecordsOptions, run: RecordsRun = {
   const builder = instancesBuilder(tokenizer, random, { ...config, style, keepUnknown: false });
   const inputs = expandPatterns(config.input_file);
   const outputs = outputNames(config.output_file, inputs, { overwrite });
+  outputs.forEach(removeLeftovers);
   const writers: TfrecordWriter[] = [];
   try {
     for (const path of outputs) writers.push(tfrecordWriter(path, config)); // now, so that a bad name fails early
@@ -232,7 +233,7 @@ async function writeInstances(
   writers: readonly TfrecordWriter[],
   { onProgress, signal }: RecordsRun,
 ): Promise<number> {
-  const encode = instanceEncoder(config, made.table);
+  const { encode } = instanceEncoder(config, made.table);
   const breathe = breather(signal);
   let predictions = 0;
   for (let place = 0; place < made.size; place++) {

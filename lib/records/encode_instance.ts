@@ -49,14 +49,22 @@ function headBytes([name, type]: readonly [Uint8Array, number], body: number): U
   return target.slice(0, at);
 }
 
+/** Serializes instances. */
+export type InstanceEncoder = {
+  /** The bytes of the Example; they are overwritten by the next call. */
+  readonly encode: (instance: StoredInstance) => Uint8Array;
+  /** How many bytes that will be. */
+  readonly sizeOf: (instance: StoredInstance) => number;
+};
+
 /**
- * Makes a function that serializes instances; its result is overwritten by the next call. It gives the bytes that
- * `encodeExample` gives, written straight from the instance: this is where record creation spends its time.
+ * Makes the bytes that `encodeExample` gives, written straight from the instance: this is where record creation spends its
+ * time. Without a table the pieces of instances are the ids of records.
  */
 export function instanceEncoder(
   { max_seq_length, max_predictions_per_seq, do_permutation }: TasksConfig,
-  table: PieceTable,
-): (instance: StoredInstance) => Uint8Array {
+  table?: PieceTable,
+): InstanceEncoder {
   const most = max_predictions_per_seq * (do_permutation ? 2 : 1);
   const encoder = new TextEncoder();
   const names = FEATURES.map(([name, type]) => [encoder.encode(name), type] as const);
@@ -64,9 +72,9 @@ export function instanceEncoder(
   const weights = Uint8Array.from({ length: 4 * most }, (_, i) => one[i % 4] ?? 0);
   const target = new Uint8Array(1024 + 8 * max_seq_length + 14 * most);
   const lists = [
-    new Uint8Array(5 * max_seq_length),
-    new Uint8Array(5 * most),
-    new Uint8Array(5 * most),
+    new Uint8Array(5 * max_seq_length + 1),
+    new Uint8Array(5 * most + 1),
+    new Uint8Array(5 * most + 1),
   ] as const;
   const known: (Uint8Array | undefined)[][] = FEATURES.map(() => []);
   /** Everything of feature `k` in front of `body` bytes of values; the sizes of bodies come again and again. */
@@ -74,19 +82,26 @@ export function instanceEncoder(
     const heads = known[k]!; // k is 0 to 7
     return heads[body] ??= headBytes(names[k]!, body); // k is 0 to 7
   };
-  return ({ length, sep, count, pair, tokens, boundary, positions, labels }) => {
-    const bodies = [
-      writeIds(lists[0], tokens, length, max_seq_length, table),
-      max_seq_length,
-      writeIds(lists[1], labels, count, most, table),
-      writeIds(lists[2], positions, count, most),
-      4 * most,
-      1,
-      max_seq_length,
-      max_seq_length,
-    ] as const;
+  const bodies = new Float64Array([0, max_seq_length, 0, 0, 4 * most, 1, max_seq_length, max_seq_length]);
+  /** Bytes behind the tag and the size of the Example, of the bodies that are set. */
+  const innerSize = (): number => {
     let inner = 0;
     for (let k = 0; k < 8; k++) inner += headOf(k, bodies[k]!).length + bodies[k]!; // 8 of each
+    return inner;
+  };
+  const sizeOf = ({ length, count, tokens, positions, labels }: StoredInstance): number => {
+    bodies[0] = idsSize(tokens, length, max_seq_length, table);
+    bodies[2] = idsSize(labels, count, most, table);
+    bodies[3] = idsSize(positions, count, most);
+    return delimited(innerSize());
+  };
+  const encode = (
+    { length, sep, count, pair, tokens, boundary, positions, labels }: StoredInstance,
+  ): Uint8Array => {
+    bodies[0] = writeIds(lists[0], tokens, length, max_seq_length, table);
+    bodies[2] = writeIds(lists[1], labels, count, most, table);
+    bodies[3] = writeIds(lists[2], positions, count, most);
+    const inner = innerSize();
     let at = 0;
     const head = (k: number): void => {
       const bytes = headOf(k, bodies[k]!); // k is 0 to 7
@@ -121,6 +136,19 @@ export function instanceEncoder(
     target.fill(0, at + length, at += max_seq_length);
     return target.subarray(0, at);
   };
+  return { encode, sizeOf };
+}
+
+/** Bytes that `writeIds` would write. */
+function idsSize(numbers: Int32Array, count: number, padded: number, table?: PieceTable): number {
+  const size = table?.size ?? Infinity;
+  let bytes = padded;
+  for (let i = 0; i < count; i++) {
+    let id = numbers[i]!; // in range: below count
+    if (id >= size) id = table?.recordId(id) ?? 0;
+    bytes += id < 16384 ? (127 - id) >>> 31 : varintSize(id) - 1;
+  }
+  return bytes;
 }
 
 /**
@@ -139,10 +167,11 @@ function writeIds(
   for (let i = 0; i < count; i++) {
     let id = numbers[i]!; // in range: below count
     if (id >= size) id = table?.recordId(id) ?? 0;
-    if (id < 128) target[at++] = id;
-    else if (id < 16384) {
-      target[at++] = id & 127 | 128;
-      target[at++] = id >>> 7;
+    if (id < 16384) { // one byte or two, without a branch that would be guessed wrong every other time
+      const more = (127 - id) >>> 31;
+      target[at] = id & 127 | more << 7;
+      target[at + 1] = id >>> 7;
+      at += 1 + more;
     } else at = writeVarint(target, at, id);
   }
   const end = at + padded - count;

@@ -3,6 +3,7 @@
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { resolve } from "node:path";
+import { setImmediate } from "node:timers";
 import { maskedCrc32c } from "../formats/mod.ts";
 import type { RecordsConfig, RecordsTokenizer } from "./config.ts";
 import { kindOfPath } from "./inputs.ts";
@@ -72,7 +73,7 @@ export function breather(signal: AbortSignal | undefined): () => Promise<void> |
     const now = performance.now();
     if (now - last < 40) return undefined;
     last = now;
-    return new Promise((done, stop) => setTimeout(() => signal?.aborted ? stop(signal.reason) : done(), 0));
+    return new Promise((done, stop) => setImmediate(() => signal?.aborted ? stop(signal.reason) : done()));
   };
 }
 

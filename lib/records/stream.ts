@@ -7,16 +7,17 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
-import { writeFileAtomic } from "../formats/mod.ts";
+import { removeLeftovers, writeFileAtomic } from "../formats/mod.ts";
 import type { RecordsConfig, RecordsOptions, RecordsReport, ReportedFile } from "./config.ts";
 import type { RecordsRun } from "./create.ts";
 import { expandPatterns } from "./inputs.ts";
 import { manifestOf, piecesHash, plainFlags, readManifest } from "./manifest.ts";
 import { breather, emptyCorpus, outputNames, warnings } from "./outputs.ts";
 import { type Block, planStream, type StreamPlan } from "./stream_plan.ts";
-import { type PartCounts, partReader, SLOTS } from "./stream_runs.ts";
-import { type Pool, soloPool, workerPool } from "./stream_workers.ts";
-import { type OutputTask, type PartTask, shardName, streamSetting } from "./stream_work.ts";
+import { writeOutputs } from "./stream_outputs.ts";
+import { isWholePart, type PartCounts, partReader, SLOTS } from "./stream_runs.ts";
+import { type Pool, workerPool } from "./stream_workers.ts";
+import { type PartTask, shardName, streamSetting } from "./stream_work.ts";
 
 const WORK_BYTES = 16 << 20; // of runs and of buckets in memory, over all workers
 const PART_BLOCKS = 16; // most blocks of a part
@@ -57,10 +58,10 @@ export async function createStream(
   const manifest = `${outputs[0]}.manifest.json`;
   const finished = overwrite ? undefined : finishedRun(manifest, run_sha256, outputs);
   if (finished !== undefined) return finished;
+  outputs.forEach(removeLeftovers);
   const folder = `${outputs[0]}.parts`;
   const blocks = plan.blocks.filter((_, index) => index % config.shard_count === config.shard_index);
   if (blocks.length === 0) throw emptyCorpus(inputs, config);
-  const partBlocks = openParts(folder, { run_sha256, overwrite, blocks: blocks.length, workers });
   const threads = threadsFor(workers, tokenizer.size);
   if (threads < workers) {
     run.onWarning?.(
@@ -68,10 +69,20 @@ export async function createStream(
         "the records are the same, and more processes are had by --shard_count",
     );
   }
+  const cut = openParts(folder, {
+    run_sha256,
+    overwrite,
+    passes: config.dupe_factor,
+    blocks: blocks.length,
+    threads,
+  });
   const share = Math.floor(WORK_BYTES / threads);
-  const solo = (): Pool =>
-    soloPool(streamSetting(config, tokenizer, share), breather(run.signal), run.signal);
-  const pool = threads === 1 ? solo() : workerPool(threads, {
+  const own = {
+    setting: streamSetting(config, tokenizer, share),
+    breathe: breather(run.signal),
+    signal: run.signal,
+  };
+  const pool = workerPool(own, threads - 1, {
     task: "albert-guide records",
     config,
     tokenizerFile: options.tokenizer_file ?? "",
@@ -80,16 +91,20 @@ export async function createStream(
     piecesSha256: piecesHash(tokenizer),
     runBytes: share,
     pieces: tokenizer.size,
-  }, run.signal);
+  });
   try {
-    const counts = await makeParts(pool, partTasks(folder, inputs, blocks, partBlocks), run);
+    const tasks = partTasks({ folder, inputs, blocks, passes: config.dupe_factor }, cut);
+    const counts = await makeParts(pool, tasks, run);
     if (counts.documents === 0) throw emptyCorpus(inputs, config);
     const { documents, sentences, longSentences: long } = counts;
     warnings({ documents, sentences, long, cuts: plan.cuts }, config).forEach((line) =>
       run.onWarning?.(line)
     );
     rmSync(manifest, { force: true }); // an old one must not vouch for half new files
-    const files = await writeOutputs(pool, { folder, outputs, share, total: counts.instances }, run);
+    const compressed = config.compression !== "none";
+    const bucketBytes = Math.floor(share / 2);
+    const total = counts.instances;
+    const files = await writeOutputs(pool, { folder, outputs, bucketBytes, total, compressed, threads }, run);
     const report = reportOf(counts, plan.inputs, files, manifest);
     const model_sha256 = tokenizer_sha256;
     writeFileAtomic(manifest, manifestOf(report, config, tokenizer, { model_sha256, run_sha256 }));
@@ -160,20 +175,24 @@ function finishedRun(
   return whole ? { ...counts, inputs, outputs: files, manifest: path } as RecordsReport : undefined;
 }
 
-/** Makes or takes up the folder of parts; returns the number of blocks of a part. */
+/** How the work on blocks is cut into parts: blocks of a part, and parts that share the passes over a block. */
+type PartCut = { readonly part_blocks: number; readonly pass_parts: number };
+
+/** Makes or takes up the folder of parts; returns how its work is cut. */
 function openParts(
   folder: string,
-  { run_sha256, overwrite, blocks, workers }: {
+  { run_sha256, overwrite, ...work }: {
     readonly run_sha256: string;
     readonly overwrite: boolean;
+    readonly passes: number;
     readonly blocks: number;
-    readonly workers: number;
+    readonly threads: number;
   },
-): number {
+): PartCut {
   const path = join(folder, "plan.json");
   if (existsSync(path)) {
-    const found = JSON.parse(readFileSync(path, "utf8")) as { run_sha256: string; part_blocks: number };
-    if (found.run_sha256 === run_sha256) return found.part_blocks;
+    const found = JSON.parse(readFileSync(path, "utf8")) as PartCut & { run_sha256: string };
+    if (found.run_sha256 === run_sha256) return found;
     if (!overwrite) {
       throw new Error(
         `Cannot create records: ${folder} holds the unfinished work of another run (other flags, inputs or tokenizer); ` +
@@ -183,26 +202,51 @@ function openParts(
   }
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const part_blocks = Math.max(1, Math.min(PART_BLOCKS, Math.ceil(blocks / (4 * workers))));
-  writeFileAtomic(path, JSON.stringify({ run_sha256, part_blocks }));
-  return part_blocks;
+  const cut = partCut(work);
+  writeFileAtomic(path, JSON.stringify({ run_sha256, ...cut }));
+  return cut;
+}
+
+/** Work of reading and encoding a block, in passes over it. */
+const ENCODING = 3;
+
+/** Enough parts that all threads end together; where blocks are few, threads share the passes over one and each encodes it. */
+export function partCut(
+  { passes, blocks, threads }: { readonly passes: number; readonly blocks: number; readonly threads: number },
+): PartCut {
+  const part_blocks = Math.max(1, Math.min(PART_BLOCKS, Math.ceil(blocks / (4 * threads))));
+  let pass_parts = 1;
+  const cost = (parts: number): number =>
+    Math.ceil(parts * blocks / threads) * (ENCODING + Math.ceil(passes / parts));
+  for (let parts = 2; part_blocks === 1 && parts <= Math.min(passes, 4 * threads); parts++) {
+    if (cost(parts) < cost(pass_parts)) pass_parts = parts;
+  }
+  return { part_blocks, pass_parts };
 }
 
 function partTasks(
-  folder: string,
-  inputs: readonly string[],
-  blocks: readonly Block[],
-  size: number,
+  { folder, inputs, blocks, passes }: {
+    readonly folder: string;
+    readonly inputs: readonly string[];
+    readonly blocks: readonly Block[];
+    readonly passes: number;
+  },
+  { part_blocks: size, pass_parts: parts }: PartCut,
 ): PartTask[] {
-  return Array.from({ length: Math.ceil(blocks.length / size) }, (_, i) => ({
-    kind: "part",
-    path: join(folder, `part-${String(i).padStart(6, "0")}`),
-    inputs,
-    blocks: blocks.slice(i * size, (i + 1) * size),
-  }));
+  return Array.from({ length: Math.ceil(blocks.length / size) * parts }, (_, i) => {
+    const [group, part] = [Math.floor(i / parts), i % parts];
+    return {
+      kind: "part",
+      path: join(folder, `part-${String(i).padStart(6, "0")}`),
+      inputs,
+      blocks: blocks.slice(group * size, (group + 1) * size),
+      passes: { from: Math.floor(part * passes / parts), to: Math.floor((part + 1) * passes / parts) },
+    };
+  });
 }
 
-const bytesOf = ({ blocks }: PartTask): number =>
+const bytesOf = ({ blocks, passes }: PartTask): number =>
+  (passes.to - passes.from) *
   blocks.reduce((sum, { parts }) => sum + parts.reduce((all, { from, to }) => all + to - from, 0), 0);
 
 /** Makes the part files that are missing and returns the counts of all. */
@@ -211,7 +255,7 @@ async function makeParts(
   tasks: readonly PartTask[],
   { onProgress }: RecordsRun,
 ): Promise<PartCounts> {
-  const missing = tasks.filter(({ path }) => !existsSync(path));
+  const missing = tasks.filter(({ path }) => !isWholePart(path));
   const total = tasks.reduce((sum, task) => sum + bytesOf(task), 0);
   let done = total - missing.reduce((sum, task) => sum + bytesOf(task), 0);
   await pool.run(missing, () => {}, (bytes) => {
@@ -224,44 +268,6 @@ async function makeParts(
     for (const key of Object.keys(sum) as (keyof PartCounts)[]) sum[key] += counts[key];
   }
   return sum;
-}
-
-/** Writes the outputs that are missing; each is noted beside the parts as soon as it stands. */
-async function writeOutputs(
-  pool: Pool,
-  { folder, outputs, share, total }: {
-    readonly folder: string;
-    readonly outputs: readonly string[];
-    readonly share: number;
-    readonly total: number;
-  },
-  { onProgress }: RecordsRun,
-): Promise<ReportedFile[]> {
-  const note = (i: number): string => join(folder, `output-${i}.json`);
-  const files: (ReportedFile | undefined)[] = outputs.map((path, i) => {
-    if (!existsSync(note(i))) return undefined;
-    const found = JSON.parse(readFileSync(note(i), "utf8")) as ReportedFile;
-    return statSync(path, { throwIfNoEntry: false })?.size === found.bytes ? found : undefined;
-  });
-  const missing = outputs.map((_, i) => i).filter((i) => files[i] === undefined);
-  const tasks = missing.map((i): OutputTask => ({
-    kind: "output",
-    path: outputs[i] ?? "",
-    folder,
-    from: Math.floor(i * SLOTS / outputs.length),
-    to: Math.floor((i + 1) * SLOTS / outputs.length),
-    bucketBytes: Math.floor(share / 2),
-  }));
-  let done = files.reduce((sum, file) => sum + (file?.records ?? 0), 0);
-  await pool.run(tasks, (task, made) => {
-    const i = missing[task] ?? 0;
-    files[i] = made as ReportedFile;
-    writeFileAtomic(note(i), JSON.stringify(made));
-  }, (records) => {
-    done += records;
-    onProgress?.({ stage: "records: write", done, total, unit: "records" });
-  });
-  return files.filter((file) => file !== undefined);
 }
 
 function reportOf(

@@ -4,15 +4,16 @@
  * one from each run. The order of all records follows from the keys alone, so it does not depend on how many part files
  * there are or who wrote them.
  */
-import { closeSync, openSync, readSync, statSync } from "node:fs";
-import { CorruptFileError, openAtomic } from "../formats/mod.ts";
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
+import { CorruptFileError, crc32c, openAtomic } from "../formats/mod.ts";
 import type { InstanceKey } from "../tasks/mod.ts";
 import { type Scratch, scratchOf } from "./stream_plan.ts";
 
 /** Slots of the index of a run, by the upper bits of the key. */
 export const SLOTS: number = 1 << 14;
 const SLOT_SHIFT = 32 - 14;
-const HEAD = 28; // high, low, document (8), pass, index, length
+const HEAD = 32; // high, low, document (8), pass, index, length, bytes in its output
+const INDEX = 16 * (SLOTS + 1); // bytes of the index of a run
 const WRITE = 1 << 20; // bytes written at a time
 const RUN_RECORDS = 100_000; // most records of a run
 
@@ -32,6 +33,8 @@ export type PartCounts = {
 /** Where the runs of a part file lie, and what it holds. */
 type PartIndex = {
   readonly runs: readonly { readonly from: number; readonly records: number }[];
+  /** Lengths and checksums of what was written at a time, in front of this index. */
+  readonly checks: readonly (readonly [bytes: number, crc32c: number])[];
   readonly counts: PartCounts;
 };
 
@@ -52,8 +55,8 @@ export function shuffleKey(seed: number, { document, pass, index }: InstanceKey,
 
 /** A part file under construction. */
 export type PartWriter = {
-  /** Copies a record. */
-  readonly add: (key: InstanceKey, data: Uint8Array) => void;
+  /** Copies a record that will take so many bytes in its output. */
+  readonly add: (key: InstanceKey, data: Uint8Array, outputBytes: number) => void;
   /** Writes what is left and the index, and gives the file its name. */
   readonly commit: (counts: PartCounts) => void;
   readonly discard: () => void;
@@ -75,6 +78,7 @@ export function runBuffer(runBytes: number): RunBuffer {
 export function partWriter(path: string, { seed, run }: { seed: number; run: RunBuffer }): PartWriter {
   const file = openAtomic(path);
   const runs: { from: number; records: number }[] = [];
+  const checks: [number, number][] = [];
   const words = new Uint32Array(2);
   const { starts } = run; // of records in the buffer
   let view = new DataView(run.bytes.buffer);
@@ -83,6 +87,7 @@ export function partWriter(path: string, { seed, run }: { seed: number; run: Run
   let written = 0;
   const write = (bytes: Uint8Array): void => {
     file.write(bytes);
+    checks.push([bytes.length, crc32c(bytes)]);
     written += bytes.length;
   };
   const flush = (): void => {
@@ -92,7 +97,7 @@ export function partWriter(path: string, { seed, run }: { seed: number; run: Run
     records = used = 0;
   };
   return {
-    add: ({ document, pass, index }, data) => {
+    add: ({ document, pass, index }, data, outputBytes) => {
       const needed = HEAD + data.length;
       if (used + needed > run.bytes.length || records === starts.length) flush();
       if (needed > run.bytes.length) { // one record is larger than a run
@@ -106,18 +111,19 @@ export function partWriter(path: string, { seed, run }: { seed: number; run: Run
       view.setUint32(used + 16, pass);
       view.setUint32(used + 20, index);
       view.setUint32(used + 24, data.length);
+      view.setUint32(used + 28, outputBytes);
       run.bytes.set(data, used + HEAD);
       starts[records++] = used;
       used += needed;
     },
     commit: (counts) => {
       flush();
-      const index = new TextEncoder().encode(JSON.stringify({ runs, counts }));
+      const index = new TextEncoder().encode(JSON.stringify({ runs, checks, counts }));
       const size = new Uint8Array(4);
       new DataView(size.buffer).setUint32(0, index.length);
-      write(index);
-      write(size);
-      file.commit();
+      file.write(index);
+      file.write(size);
+      file.commit({ flush: false }); // one that a crash of the machine damaged is made again: see isWholePart
     },
     discard: file.discard,
   };
@@ -130,7 +136,7 @@ function compareAt(a: DataView, atA: number, b: DataView, atB: number): number {
     a.getUint32(atA + 20) - b.getUint32(atB + 20);
 }
 
-/** The index of the run (SLOTS + 1 offsets behind it), then its records in order. */
+/** The index of the run (sums of bytes in front of each slot: here, then in the outputs), then its records in order. */
 function writeRun(
   view: DataView,
   starts: Uint32Array,
@@ -140,17 +146,21 @@ function writeRun(
   const sizeAt = (at: number): number => HEAD + view.getUint32(at + 24);
   const slotAt = (at: number): number => view.getUint32(at) >>> SLOT_SHIFT;
   const offsets = new Float64Array(SLOTS + 1);
+  const outputs = new Float64Array(SLOTS + 1);
   const places = new Uint32Array(SLOTS + 1);
   for (const at of starts) {
     const slot = slotAt(at) + 1;
     offsets[slot]! += sizeAt(at); // in range: slot is 1 to SLOTS
+    outputs[slot]! += view.getUint32(at + 28); // in range: slot is 1 to SLOTS
     places[slot]! += 1; // in range: slot is 1 to SLOTS
   }
   for (let slot = 1; slot <= SLOTS; slot++) {
     offsets[slot]! += offsets[slot - 1]!; // in range
+    outputs[slot]! += outputs[slot - 1]!; // in range
     places[slot]! += places[slot - 1]!; // in range
   }
   write(new Uint8Array(offsets.buffer));
+  write(new Uint8Array(outputs.buffer));
   const order = new Uint32Array(starts.length);
   const next = places.slice();
   for (const at of starts) order[next[slotAt(at)]!++] = at; // in range: below SLOTS
@@ -175,11 +185,15 @@ function writeRun(
   write(out.subarray(0, filled));
 }
 
+/** Bytes of the records of each slot: in the part files, and in the outputs. */
+export type SlotSizes = { readonly bytes: Float64Array; readonly outputBytes: Float64Array };
+
 /** A part file for reading. */
 export type PartReader = {
   readonly counts: PartCounts;
-  /** Bytes of the records of each slot, added to `sums`. */
-  readonly addSizes: (sums: Float64Array) => void;
+  readonly checks: PartIndex["checks"];
+  /** Bytes of the records of each slot, here and in the outputs, added to `sizes`. */
+  readonly addSizes: (sizes: SlotSizes) => void;
   /** Where the records whose keys are in the slots `from` to `to - 1` stand, run by run. */
   readonly ranges: (from: number, to: number) => readonly { readonly at: number; readonly length: number }[];
   /** Reads such a range into bytes of its length. */
@@ -216,6 +230,30 @@ const damaged = (path: string): CorruptFileError =>
     },
   );
 
+/** Whether a part file is there and undamaged: it was not flushed, so a crash of the machine may have left half of it. */
+export function isWholePart(path: string): boolean {
+  if (!existsSync(path)) return false;
+  try {
+    let at = 0;
+    for (const [bytes, sum] of partReader(path).checks) {
+      if (crc32c(readAt(path, at, bytes)) !== sum) return false;
+      at += bytes;
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof CorruptFileError) return false;
+    throw error;
+  }
+}
+
+function indexIn(path: string, bytes: Uint8Array): PartIndex {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as PartIndex;
+  } catch {
+    throw damaged(path);
+  }
+}
+
 /** Opens a part file that was committed. */
 export function partReader(path: string): PartReader {
   const { size } = statSync(path);
@@ -223,17 +261,16 @@ export function partReader(path: string): PartReader {
   const tail = readAt(path, size - 4, 4);
   const length = new DataView(tail.buffer).getUint32(0);
   if (length + 4 > size) throw damaged(path);
-  const { runs, counts } = JSON.parse(
-    new TextDecoder().decode(readAt(path, size - 4 - length, length)),
-  ) as PartIndex;
-  const dataOf = (from: number): number => from + 8 * (SLOTS + 1);
+  const { runs, checks, counts } = indexIn(path, readAt(path, size - 4 - length, length));
   return {
     counts,
-    addSizes: (sums) => {
+    checks,
+    addSizes: ({ bytes, outputBytes }) => {
       for (const { from } of runs) {
-        const offsets = new Float64Array(readAt(path, from, 8 * (SLOTS + 1)).buffer);
+        const sums = new Float64Array(readAt(path, from, INDEX).buffer);
         for (let slot = 0; slot < SLOTS; slot++) {
-          sums[slot] = (sums[slot] ?? 0) + (offsets[slot + 1] ?? 0) - (offsets[slot] ?? 0);
+          bytes[slot]! += sums[slot + 1]! - sums[slot]!; // in range
+          outputBytes[slot]! += sums[SLOTS + slot + 2]! - sums[SLOTS + slot + 1]!; // in range
         }
       }
     },
@@ -242,7 +279,7 @@ export function partReader(path: string): PartReader {
         const offset = (slot: number): number =>
           new Float64Array(readAt(path, run.from + 8 * slot, 8).buffer)[0] ?? 0;
         const [start, end] = [offset(from), offset(to)];
-        return { at: dataOf(run.from) + start, length: end - start };
+        return { at: run.from + INDEX + start, length: end - start };
       }).filter(({ length }) => length > 0),
     readInto: (at, bytes) => readInto(path, at, bytes),
   };

@@ -1,27 +1,27 @@
 /**
- * The two kinds of work of `order: "stream"`: a part (blocks of text to a sorted part file) and an output (a range of keys
- * out of all part files to a TFRecord file). Both are generators that yield progress, so that one process can breathe
- * between steps and a worker can run them through.
+ * The kinds of work of `order: "stream"`: a part (blocks of text to a sorted part file), an output (a range of keys out of
+ * all part files to a TFRecord file) and a segment (a range of bytes of such a file, for threads that share one). All are
+ * generators that yield progress, so that one process can breathe between steps and a worker can run them through.
  */
 import { basename, dirname, join } from "node:path";
 import { readdirSync } from "node:fs";
-import { keyedBlock, type PieceTable, pieceTable } from "../tasks/mod.ts";
+import { openRange, type RangedPlace } from "../formats/mod.ts";
+import { keyedBlock, type PassRange, type PieceTable, pieceTable } from "../tasks/mod.ts";
 import type { RecordsConfig, RecordsTokenizer, ReportedFile } from "./config.ts";
-import { instanceEncoder } from "./encode_instance.ts";
+import { type InstanceEncoder, instanceEncoder } from "./encode_instance.ts";
 import { linesIn } from "./inputs.ts";
 import { type LineEncoder, lineEncoder } from "./line_encoder.ts";
+import { type InstancePacking, instancePacking } from "./packed_instance.ts";
 import { type Block, blockLines, type Scratch } from "./stream_plan.ts";
 import {
   type PartCounts,
-  type PartReader,
   partReader,
   partWriter,
   readBucket,
   type RunBuffer,
   runBuffer,
-  SLOTS,
 } from "./stream_runs.ts";
-import { tfrecordWriter } from "./tfrecord.ts";
+import { FRAME, recordFrames, tfrecordWriter } from "./tfrecord.ts";
 
 /** Blocks to make a part file of. */
 export type PartTask = {
@@ -29,27 +29,43 @@ export type PartTask = {
   readonly path: string;
   readonly inputs: readonly string[];
   readonly blocks: readonly Block[];
+  /** Passes of the blocks that belong to this part. */
+  readonly passes: PassRange;
 };
+
+/** Ranges of slots, each to be read into memory at once, in their order. */
+export type Buckets = readonly (readonly [from: number, to: number])[];
 
 /** A TFRecord file to write from the part files of a folder. */
 export type OutputTask = {
   readonly kind: "output";
   readonly path: string;
   readonly folder: string;
-  /** Slots of keys that belong to this file. */
-  readonly from: number;
-  readonly to: number;
-  /** Bytes of part files that are in memory at a time. */
-  readonly bucketBytes: number;
+  readonly buckets: Buckets;
 };
 
-export type StreamTask = PartTask | OutputTask;
+/** A range of a TFRecord file without compression, to write from the part files of a folder. */
+export type SegmentTask = RangedPlace & {
+  readonly kind: "segment";
+  readonly folder: string;
+  readonly buckets: Buckets;
+  /** Where it begins in the file. */
+  readonly at: number;
+};
+
+export type StreamTask = PartTask | OutputTask | SegmentTask;
+
+/** What a task made: a part file, a TFRecord file, or so many records of one. */
+export type StreamResult = PartCounts | ReportedFile | number;
 
 /** What all work shares. */
 export type StreamSetting = {
   readonly config: RecordsConfig;
   readonly encoder: LineEncoder;
   readonly table: PieceTable;
+  readonly packing: InstancePacking;
+  /** For instances out of the packing. */
+  readonly example: InstanceEncoder;
   readonly run: RunBuffer;
   /** Text of a block while parts are made, records of a bucket while outputs are written. */
   readonly scratch: Scratch;
@@ -64,7 +80,15 @@ export function streamSetting(
   const { style = "sentencepiece" } = tokenizer;
   const table = pieceTable(tokenizer, { style, keepUnknown: false, word_starts: config.word_starts });
   const encoder = lineEncoder(tokenizer, table, { lower: config.do_lower_case });
-  return { config, encoder, table, run: runBuffer(runBytes), scratch: { bytes: new Uint8Array(0) } };
+  return {
+    config,
+    encoder,
+    table,
+    packing: instancePacking(config, table),
+    example: instanceEncoder(config),
+    run: runBuffer(runBytes),
+    scratch: { bytes: new Uint8Array(0) },
+  };
 }
 
 /** Names of part files, sorted; temporary ones of a killed run are left out. */
@@ -81,13 +105,16 @@ const lowBits = (seed: number | bigint): number => Number(BigInt.asIntN(32, BigI
 export function streamSteps(
   setting: StreamSetting,
   task: StreamTask,
-): Generator<number, PartCounts | ReportedFile> {
-  return task.kind === "part" ? partSteps(setting, task) : outputSteps(task, setting);
+): Generator<number, StreamResult> {
+  if (task.kind === "part") return partSteps(setting, task);
+  return task.kind === "output" ? outputSteps(task, setting) : segmentSteps(task, setting);
 }
 
 function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, PartCounts> {
-  const { config, encoder, table, run, scratch } = setting;
-  const encode = instanceEncoder(config, table);
+  const { config, encoder, table, packing, run, scratch } = setting;
+  const { passes } = task;
+  const first = passes.from === 0; // the part that counts what all passes have in common
+  const { sizeOf } = instanceEncoder(config, table);
   const writer = partWriter(task.path, { seed: lowBits(config.random_seed), run });
   const counts: PartCounts = {
     documents: 0,
@@ -110,21 +137,23 @@ function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, P
           const pieces = encoder.line(raw.bytes, start, end, () => raw.decode(start, end));
           if (pieces < 0) block.endDocument();
           else block.numbers(encoder.numbers().subarray(0, pieces));
-          if (pieces > config.max_seq_length - 3) counts.longSentences++;
+          if (first && pieces > config.max_seq_length - 3) counts.longSentences++;
           if ((++lines & 63) === 0) yield 0;
         }
       }
-      counts.documents += block.documents();
-      counts.sentences += block.sentences();
-      counts.pieces += block.pieces();
+      if (first) {
+        counts.documents += block.documents();
+        counts.sentences += block.sentences();
+        counts.pieces += block.pieces();
+      }
       const steps = block.steps((instance, key) => {
         counts.instances++;
         counts.predictions += instance.count;
         counts[instance.pair]++;
-        writer.add(key, encode(instance));
-      });
+        writer.add(key, packing.pack(instance), FRAME + sizeOf(instance));
+      }, passes);
       for (const _ of steps) yield 0;
-      yield bytes;
+      yield bytes * (passes.to - passes.from);
     }
     writer.commit(counts);
   } catch (error) {
@@ -136,37 +165,42 @@ function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, P
   return counts;
 }
 
-/** Groups of slots of about `bytes` each. */
-function buckets(sizes: Float64Array, from: number, to: number, bytes: number): [number, number][] {
-  const found: [number, number][] = [];
-  for (let start = from; start < to;) {
-    let end = start + 1;
-    let sum = sizes[start] ?? 0;
-    while (end < to && sum + (sizes[end] ?? 0) <= bytes) sum += sizes[end++] ?? 0;
-    found.push([start, end]);
-    start = end;
-  }
-  return found;
-}
-
 function* outputSteps(
-  { path, folder, from, to, bucketBytes }: OutputTask,
-  { config: { compression }, scratch }: StreamSetting,
+  { path, folder, buckets }: OutputTask,
+  { config: { compression }, packing, example, scratch }: StreamSetting,
 ): Generator<number, ReportedFile> {
-  const readers: PartReader[] = partFiles(folder).map(partReader);
-  const sizes = new Float64Array(SLOTS);
-  for (const reader of readers) reader.addSizes(sizes);
+  const readers = partFiles(folder).map(partReader);
   const writer = tfrecordWriter(path, { compression });
   try {
-    for (const [start, end] of buckets(sizes, from, to, bucketBytes)) {
+    for (const [start, end] of buckets) {
       const entries = readBucket(readers, start, end, scratch);
-      for (const { data } of entries) writer.write(data);
+      for (const { data } of entries) writer.write(example.encode(packing.unpack(data)));
       yield entries.length;
     }
     const sha256 = writer.commit();
     return { path, bytes: writer.bytes(), sha256, records: writer.records() };
   } finally {
     writer.discard();
+  }
+}
+
+function* segmentSteps(
+  task: SegmentTask,
+  { packing, example, scratch }: StreamSetting,
+): Generator<number, number> {
+  const readers = partFiles(task.folder).map(partReader);
+  const range = openRange(task, task.at);
+  try {
+    const frames = recordFrames(range.write);
+    for (const [start, end] of task.buckets) {
+      const entries = readBucket(readers, start, end, scratch);
+      for (const { data } of entries) frames.write(example.encode(packing.unpack(data)));
+      yield entries.length;
+    }
+    frames.flush();
+    return frames.records();
+  } finally {
+    range.close();
   }
 }
 

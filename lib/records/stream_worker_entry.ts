@@ -8,8 +8,14 @@ import { CorruptFileError } from "../formats/mod.ts";
 import { loadSentencePiece, loadWordPiece } from "../tokenizer/mod.ts";
 import type { RecordsTokenizer } from "./config.ts";
 import { piecesHash } from "./manifest.ts";
-import { type StreamSetting, streamSetting, streamSteps, type StreamTask } from "./stream_work.ts";
-import type { WorkerReply, WorkerStart } from "./stream_workers.ts";
+import {
+  type StreamResult,
+  type StreamSetting,
+  streamSetting,
+  streamSteps,
+  type StreamTask,
+} from "./stream_work.ts";
+import { takeTask, type WorkerJob, type WorkerReply, type WorkerStart } from "./stream_workers.ts";
 
 function loadTokenizer(
   { tokenizerFile, style, spm_version, config, piecesSha256 }: WorkerStart,
@@ -30,18 +36,25 @@ function serve(start: WorkerStart): void {
   const reply = (message: WorkerReply): void => port.postMessage(message);
   let setting: StreamSetting | undefined;
   const stop = new Int32Array(start.stop);
-  port.on("message", (task: StreamTask) => {
+  const work = (own: StreamSetting, task: StreamTask): StreamResult => {
+    const steps = streamSteps(own, task);
+    let step = steps.next();
+    for (; !step.done; step = steps.next()) {
+      if (step.value > 0) reply({ kind: "progress", done: step.value });
+      if (Atomics.load(stop, 0) === 0) continue;
+      steps.return(undefined as never); // its temporary file goes
+      throw new Error("Cannot finish: the run was stopped");
+    }
+    return step.value;
+  };
+  port.on("message", (job: WorkerJob) => {
     try {
-      setting ??= streamSetting(start.config, loadTokenizer(start), start.runBytes);
-      const steps = streamSteps(setting, task);
-      let step = steps.next();
-      for (; !step.done; step = steps.next()) {
-        if (step.value > 0) reply({ kind: "progress", done: step.value });
-        if (Atomics.load(stop, 0) === 0) continue;
-        steps.return(undefined as never); // its temporary file goes
-        throw new Error("Cannot finish: the run was stopped");
+      setting ??= streamSetting(start.config, loadTokenizer(start), start.runBytes); // a wrong file is told of in any case
+      for (let number = takeTask(job); number < job.tasks.length; number = takeTask(job)) {
+        reply({ kind: "begin", task: number });
+        reply({ kind: "done", task: number, result: work(setting, job.tasks[number]!) }); // in range
       }
-      reply({ kind: "done", result: step.value });
+      reply({ kind: "empty" });
     } catch (error) {
       const { name, message } = error instanceof Error ? error : new Error(String(error));
       const place = error instanceof CorruptFileError ? { place: error.place } : {};

@@ -1,15 +1,14 @@
 /**
- * Work spread over threads. `node:worker_threads` exists in Deno and Node alike, and a thread loads the same sources, or
- * the same CommonJS copy, as its parent. A thread that fails or dies ends the run with a clear error; what was finished
- * stays on disk.
+ * Work spread over threads. The thread that starts a run takes tasks as well; `node:worker_threads` exists in Deno and Node
+ * alike, and a thread loads the same sources, or the same CommonJS copy, as its parent. A thread that fails or dies ends
+ * the run with a clear error; what was finished stays on disk.
  */
 import { Worker } from "node:worker_threads";
 import { CorruptFileError } from "../formats/mod.ts";
 import { ownFile } from "../own_file.ts";
 import type { SpmVersion } from "../tokenizer/mod.ts";
-import type { RecordsConfig, ReportedFile } from "./config.ts";
-import { type StreamSetting, streamSteps, type StreamTask } from "./stream_work.ts";
-import type { PartCounts } from "./stream_runs.ts";
+import type { RecordsConfig } from "./config.ts";
+import { type StreamResult, type StreamSetting, streamSteps, type StreamTask } from "./stream_work.ts";
 
 /** What a thread is started with. */
 export type WorkerStart = {
@@ -26,10 +25,15 @@ export type WorkerStart = {
   readonly stop: SharedArrayBuffer;
 };
 
+/** Tasks for all threads; each takes the next one by counting up the one word of `taken`. */
+export type WorkerJob = { readonly tasks: readonly StreamTask[]; readonly taken: SharedArrayBuffer };
+
 /** What a thread says. */
 export type WorkerReply =
+  | { readonly kind: "begin"; readonly task: number }
   | { readonly kind: "progress"; readonly done: number }
-  | { readonly kind: "done"; readonly result: PartCounts | ReportedFile }
+  | { readonly kind: "done"; readonly task: number; readonly result: StreamResult }
+  | { readonly kind: "empty" }
   | {
     readonly kind: "failed";
     readonly name: string;
@@ -41,50 +45,57 @@ export type WorkerReply =
 export type Pool = {
   readonly run: (
     tasks: readonly StreamTask[],
-    onDone: (task: number, result: PartCounts | ReportedFile) => void,
+    onDone: (task: number, result: StreamResult) => void,
     onProgress: (done: number) => void,
   ) => Promise<void>;
   readonly close: () => Promise<void>;
 };
 
-/** The tasks of one process, one after the other. */
-export function soloPool(
-  setting: StreamSetting,
-  breathe: () => Promise<void> | undefined,
-  signal: AbortSignal | undefined,
-): Pool {
+/** How this thread takes part. */
+export type OwnPart = {
+  readonly setting: StreamSetting;
+  readonly breathe: () => Promise<void> | undefined;
+  readonly signal: AbortSignal | undefined;
+};
+
+type Callbacks = {
+  readonly onDone: (task: number, result: StreamResult) => void;
+  readonly onProgress: (done: number) => void;
+};
+
+/** The next task of a job, or none when all are taken. */
+export const takeTask = ({ taken }: WorkerJob): number => Atomics.add(new Int32Array(taken), 0, 1);
+
+/** This thread and `others` more. */
+export function workerPool(own: OwnPart, others: number, start: Omit<WorkerStart, "stop">): Pool {
+  const stop = new SharedArrayBuffer(4);
+  const workers = Array.from({ length: others }, () => startWorker({ ...start, stop }));
+  let busy: Promise<unknown> = Promise.resolve();
   return {
     run: async (tasks, onDone, onProgress) => {
-      for (const [number, task] of tasks.entries()) {
-        const steps = streamSteps(setting, task);
-        try {
-          for (;;) {
-            const step = steps.next();
-            if (step.done) {
-              onDone(number, step.value);
-              break;
-            }
-            if (step.value > 0) onProgress(step.value);
-            if (signal?.aborted) throw signal.reason;
-            const pause = breathe();
-            if (pause !== undefined) await pause;
-          }
-        } finally {
-          steps.return(undefined as never); // stopped: its temporary file goes
-        }
-      }
+      own.signal?.throwIfAborted();
+      const job = { tasks, taken: new SharedArrayBuffer(4) };
+      const calls = { onDone, onProgress };
+      const theirs = workers.map((worker) => giveJob(worker, job, calls));
+      busy = Promise.allSettled(theirs);
+      let failed = false;
+      const all = Promise.all(theirs);
+      all.catch(() => failed = true);
+      await takePart(own, job, calls, () => failed);
+      await Promise.race([all, aborted(own.signal)]);
     },
-    close: () => Promise.resolve(),
+    /** Lets threads leave their tasks, so that none still writes when the next run begins. */
+    close: async () => {
+      Atomics.store(new Int32Array(stop), 0, 1);
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      await Promise.race([busy, new Promise((late) => timer = setTimeout(late, 10_000))]);
+      clearTimeout(timer);
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    },
   };
 }
 
-/** Threads that take the next task when they are free. */
-export function workerPool(
-  count: number,
-  start: Omit<WorkerStart, "stop">,
-  signal: AbortSignal | undefined,
-): Pool {
-  const stop = new SharedArrayBuffer(4);
+function startWorker(start: WorkerStart): Worker {
   const file = new URL(
     ownFile("stream_workers").replace(/stream_workers(\.[jt]s)$/, "stream_worker_entry$1"),
   );
@@ -93,72 +104,64 @@ export function workerPool(
     maxYoungGenerationSizeMb: 4,
     maxOldGenerationSizeMb: 24 + Math.ceil(start.pieces / 500),
   };
-  const workers = Array.from(
-    { length: count },
-    () => new Worker(file, { workerData: { ...start, stop }, resourceLimits }),
-  );
-  const busy = new Map<Worker, () => void>(); // how to tell `close` that the thread is free
-  /** Lets threads leave their tasks, so that none still writes when the next run begins. */
-  const close = async (): Promise<void> => {
-    Atomics.store(new Int32Array(stop), 0, 1);
-    await Promise.all([...busy.keys()].map((worker) =>
-      new Promise<void>((free) => {
-        const timer = setTimeout(free, 10_000);
-        busy.set(worker, () => {
-          clearTimeout(timer);
-          free();
-        });
-      })
-    ));
-    await Promise.all(workers.map((worker) => worker.terminate()));
-  };
-  return {
-    close,
-    run: (tasks, onDone, onProgress) =>
-      new Promise((resolve, reject) => {
-        let next = 0;
-        let open = tasks.length;
-        const abort = (): void => reject(signal?.reason);
-        if (signal?.aborted) return abort();
-        if (open === 0) return resolve();
-        signal?.addEventListener("abort", abort, { once: true });
-        for (const worker of workers) {
-          let number = -1;
-          const give = (): void => {
-            number = next++;
-            const task = tasks[number];
-            if (task === undefined) return;
-            busy.set(worker, () => {});
-            worker.postMessage(task);
-          };
-          const free = (): void => {
-            busy.get(worker)?.();
-            busy.delete(worker);
-          };
-          worker.removeAllListeners();
-          worker.on("message", (reply: WorkerReply) => {
-            if (reply.kind === "progress") return onProgress(reply.done);
-            free();
-            if (reply.kind === "failed") return reject(failure(reply));
-            onDone(number, reply.result);
-            if (--open === 0) {
-              signal?.removeEventListener("abort", abort);
-              resolve();
-            } else give();
-          });
-          worker.on("error", (error) => {
-            free();
-            reject(died(tasks[number], error.message));
-          });
-          worker.on("exit", (code) => {
-            free();
-            reject(died(tasks[number], `it ended with code ${code}`));
-          });
-          give();
-        }
-      }),
-  };
+  return new Worker(file, { workerData: start, resourceLimits });
 }
+
+/** Rejects when the run is stopped, and never else. */
+const aborted = (signal: AbortSignal | undefined): Promise<never> =>
+  new Promise((_, reject) => {
+    if (signal?.aborted) reject(signal.reason);
+    signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+
+/** Works through tasks in this thread, with pauses, until none is left or another thread failed. */
+async function takePart(
+  { setting, breathe, signal }: OwnPart,
+  job: WorkerJob,
+  { onDone, onProgress }: Callbacks,
+  failed: () => boolean,
+): Promise<void> {
+  for (let number = takeTask(job); number < job.tasks.length; number = takeTask(job)) {
+    const steps = streamSteps(setting, job.tasks[number]!); // in range
+    try {
+      for (;;) {
+        const step = steps.next();
+        if (step.done) {
+          onDone(number, step.value);
+          break;
+        }
+        if (step.value > 0) onProgress(step.value);
+        if (signal?.aborted) throw signal.reason;
+        if (failed()) return;
+        const pause = breathe();
+        if (pause !== undefined) await pause;
+      }
+    } finally {
+      steps.return(undefined as never); // stopped: its temporary file goes
+    }
+  }
+}
+
+/** Gives a thread a job; settles when it finds no more task, fails or dies. */
+const giveJob = (worker: Worker, job: WorkerJob, { onDone, onProgress }: Callbacks): Promise<void> =>
+  new Promise((resolve, reject) => {
+    let task: StreamTask | undefined;
+    worker.removeAllListeners();
+    worker.on("message", (reply: WorkerReply) => {
+      try {
+        if (reply.kind === "begin") task = job.tasks[reply.task];
+        else if (reply.kind === "progress") onProgress(reply.done);
+        else if (reply.kind === "done") onDone(reply.task, reply.result);
+        else if (reply.kind === "failed") reject(failure(reply));
+        else resolve();
+      } catch (error) {
+        reject(error);
+      }
+    });
+    worker.on("error", (error) => reject(died(task, error.message)));
+    worker.on("exit", (code) => reject(died(task, `it ended with code ${code}`)));
+    worker.postMessage(job);
+  });
 
 function failure({ name, message, place }: Extract<WorkerReply, { kind: "failed" }>): Error {
   if (name === "CorruptFileError" && place !== undefined) return new CorruptFileError(message, place);

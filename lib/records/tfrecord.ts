@@ -7,7 +7,8 @@ import { createHash } from "node:crypto";
 import { openAtomic, putRecordFrame } from "../formats/mod.ts";
 import { blockCompressor, type RecordCompression } from "./compression.ts";
 
-const FRAME = 16; // header and the 4 bytes checksum of the payload
+/** Bytes of a frame around its payload: 12 in front of it, 4 behind. */
+export const FRAME = 16;
 const BLOCK = 1 << 20; // bytes written at a time
 
 /**
@@ -76,10 +77,6 @@ export function tfrecordWriter(
   const compressor = blockCompressor(compression);
   const file = openAtomic(path);
   const hash = createHash("sha256");
-  let buffer = new Uint8Array(BLOCK);
-  let view = new DataView(buffer.buffer);
-  let used = 0;
-  let records = 0;
   let flushed = 0;
   let digest: string | undefined;
   const put = (bytes: Uint8Array): void => {
@@ -87,13 +84,10 @@ export function tfrecordWriter(
     hash.update(bytes);
     flushed += bytes.length;
   };
-  const flush = (): void => {
-    if (used > 0) put(compressor.block(buffer.subarray(0, used)));
-    used = 0;
-  };
+  const frames = recordFrames((bytes) => put(compressor.block(bytes)));
   const finish = (): string => {
     if (digest === undefined) {
-      flush();
+      frames.flush();
       put(compressor.end());
       digest = hash.digest("hex");
     }
@@ -103,6 +97,43 @@ export function tfrecordWriter(
     path,
     write: (data) => {
       if (digest !== undefined) throw new Error(`Cannot write ${path}: it is already finished`);
+      frames.write(data);
+    },
+    records: frames.records,
+    bytes: () => flushed + frames.waiting(),
+    finish,
+    commit: () => {
+      const sha256 = finish();
+      file.commit();
+      return sha256;
+    },
+    discard: file.discard,
+  };
+}
+
+/** Records on their way into their frames. */
+export type RecordFrames = {
+  readonly write: (data: Uint8Array) => void;
+  /** Puts what is buffered. */
+  readonly flush: () => void;
+  /** Records so far. */
+  readonly records: () => number;
+  /** Bytes that are buffered. */
+  readonly waiting: () => number;
+};
+
+/** Frames records and puts them a mebibyte at a time; the bytes that `put` gets are overwritten after it returns. */
+export function recordFrames(put: (bytes: Uint8Array) => void): RecordFrames {
+  let buffer = new Uint8Array(BLOCK);
+  let view = new DataView(buffer.buffer);
+  let used = 0;
+  let records = 0;
+  const flush = (): void => {
+    if (used > 0) put(buffer.subarray(0, used));
+    used = 0;
+  };
+  return {
+    write: (data) => {
       const size = FRAME + data.length;
       if (used + size > buffer.length) {
         flush();
@@ -114,14 +145,8 @@ export function tfrecordWriter(
       used = putRecordFrame(buffer, view, used, data);
       records++;
     },
+    flush,
     records: () => records,
-    bytes: () => flushed + used,
-    finish,
-    commit: () => {
-      const sha256 = finish();
-      file.commit();
-      return sha256;
-    },
-    discard: file.discard,
+    waiting: () => used,
   };
 }

@@ -54,9 +54,29 @@ export type KeyedBlock = {
   readonly pieces: () => number;
   /** Documents with a sentence so far. */
   readonly documents: () => number;
-  /** Makes instances document by document and pass by pass; yields after each document of a pass. */
-  readonly steps: (emit: (instance: StoredInstance, key: InstanceKey) => void) => Generator<void>;
+  /**
+   * Makes instances document by document and pass by pass, of all passes or of `passes`; yields after each document of a
+   * pass.
+   */
+  readonly steps: (
+    emit: (instance: StoredInstance, key: InstanceKey) => void,
+    passes?: PassRange,
+  ) => Generator<void>;
 };
+
+/**
+ * Passes over the documents: `from` to `to - 1` of 0 to dupe_factor - 1.
+ *
+ * @example
+ * ```ts
+ * import type { PassRange } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * const second: PassRange = { from: 1, to: 2 };
+ * assert.equal(second.to - second.from, 1);
+ * ```
+ */
+export type PassRange = { readonly from: number; readonly to: number };
 
 /**
  * Which instance of the corpus one is.
@@ -150,7 +170,10 @@ export function keyedBlock(
     before = documents.sentences();
     next++;
   };
-  function* steps(emit: (instance: StoredInstance, key: InstanceKey) => void): Generator<void> {
+  function* steps(
+    emit: (instance: StoredInstance, key: InstanceKey) => void,
+    { from, to }: PassRange = { from: 0, to: config.dupe_factor },
+  ): Generator<void> {
     endDocument();
     const { random, turn } = keyedGenerators(seeds);
     let key = { document: 0, pass: 0, index: 0 };
@@ -161,7 +184,7 @@ export function keyedBlock(
       key = { ...key, index: key.index + 1 };
     }, { shuffle: false });
     for (let place = 0; place < maker.count; place++) {
-      for (let pass = 0; pass < config.dupe_factor; pass++) {
+      for (let pass = from; pass < to; pass++) {
         key = { document: documentNumbers[place] ?? 0, pass, index: 0 };
         turn(key.document, pass);
         maker.make(place);

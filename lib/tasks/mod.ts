@@ -18,4 +18,4 @@ export { createInstances, type Instance } from "./instances.ts";
 export { type InstancesBuilder, instancesBuilder, type PackedInstances } from "./builder.ts";
 export type { SegmentPair } from "./maker.ts";
 export type { StoredInstance } from "./packed.ts";
-export { type InstanceKey, type KeyedBlock, keyedBlock, type KeyedSeeds } from "./keyed.ts";
+export { type InstanceKey, type KeyedBlock, keyedBlock, type KeyedSeeds, type PassRange } from "./keyed.ts";

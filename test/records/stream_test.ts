@@ -10,7 +10,7 @@ import {
   type RecordsReport,
   shardOf,
 } from "../../lib/records/mod.ts";
-import { threadsFor } from "../../lib/records/stream.ts";
+import { partCut, threadsFor } from "../../lib/records/stream.ts";
 import { blockLines, planStream, type StreamPlan } from "../../lib/records/stream_plan.ts";
 import { loadSentencePiece } from "../../lib/tokenizer/mod.ts";
 import { goldenAlbert } from "../golden_albert.ts";
@@ -92,6 +92,65 @@ Deno.test("createRecords() in stream order writes the same bytes with 1 and 2 wo
   assert(one.outputs.every(({ records }) => (records ?? 0) > one.instances / 3));
   assert.deepEqual(readdirSync(`${folder}/one`).sort(), ["x", "x.manifest.json", "y"]);
   assert.deepEqual(checkManifest(one.manifest), []);
+});
+
+Deno.test("createRecords() in stream order writes the same file when two threads share it, and its passes", async () => {
+  const folder = place();
+  const large = { dupe_factor: 151, block_bytes: 1 << 20, max_seq_length: 128 }; // one block, several segments
+  const one = await make(folder, { ...large, output_file: `${folder}/one` });
+  assert.ok((one.outputs[0]?.bytes ?? 0) > 4e6);
+  const stop = new AbortController();
+  const seen = new Set<string>();
+  const again = {
+    ...flags,
+    ...large,
+    order: "stream",
+    workers: 2,
+    tokenizer,
+    tokenizer_file: `${folder}/tok.model`,
+  } as const;
+  const files = { input_file: `${folder}/*.txt`, output_file: `${folder}/two` };
+  await assert.rejects(
+    createRecords({ ...again, ...files }, {
+      signal: stop.signal,
+      onProgress: ({ stage, done, total = 0 }) => {
+        if (stage === "records: write" && done > total / 2) stop.abort(new Error("stopped"));
+      },
+    }),
+    /stopped/,
+  );
+  assert.deepEqual(readdirSync(folder).filter((name) => name.startsWith("two")), ["two.parts"]);
+  const parts = readdirSync(`${folder}/two.parts`);
+  assert.deepEqual(parts.sort(), ["part-000000", "part-000001", "plan.json"]);
+  const damaged = readFileSync(`${folder}/two.parts/part-000001`);
+  damaged[damaged.length >> 1]! ^= 1; // in range
+  writeFileSync(`${folder}/two.parts/part-000001`, damaged);
+  writeFileSync(`${folder}/two.tmp-${2 ** 30}`, "of a process that was killed");
+  const two = await createRecords({ ...again, ...files }, { onProgress: ({ stage }) => seen.add(stage) });
+  assert.deepEqual([...seen], ["records: scan", "records: instances", "records: write"]);
+  assert.equal(two.outputs[0]?.sha256, one.outputs[0]?.sha256);
+  assert.equal(
+    createHash("sha256").update(readFileSync(`${folder}/two`)).digest("hex"),
+    one.outputs[0]?.sha256,
+  );
+  assert.deepEqual({ ...two, outputs: 0, manifest: 0 }, { ...one, outputs: 0, manifest: 0 });
+  assert.deepEqual(readdirSync(folder).filter((name) => name.startsWith("two")), [
+    "two",
+    "two.manifest.json",
+  ]);
+});
+
+Deno.test("partCut() lets threads end together: few blocks are shared by their passes, many are gathered", () => {
+  const cut = (blocks: number, threads: number, passes: number): number[] =>
+    Object.values(partCut({ blocks, threads, passes }));
+  assert.deepEqual(cut(1, 1, 40), [1, 1]);
+  assert.deepEqual(cut(1, 2, 40), [1, 2]);
+  assert.deepEqual(cut(1, 2, 1), [1, 1]); // one pass is one thread's
+  assert.deepEqual(cut(5, 2, 5), [1, 1]); // encoding each twice would take longer
+  assert.deepEqual(cut(5, 2, 40), [1, 2]);
+  assert.deepEqual(cut(4, 2, 40), [1, 1]);
+  assert.deepEqual(cut(3, 4, 40), [1, 4]);
+  assert.deepEqual(cut(1000, 2, 40), [16, 1]);
 });
 
 Deno.test("createRecords() in stream order runs as many threads as stay within its memory, and says so", async () => {
