@@ -12,6 +12,8 @@ import { crc32c, type EmbeddedCorpus, readEmbedded, trainUnigram } from "../../l
 import { inPairs, type Ratio, ratioOf } from "./pairs.ts";
 import type { RecordsRun } from "./records_run.ts";
 
+const LONG = 16; // times the passes: work of many seconds, beside which the start of a thread is little
+
 const corpora: readonly EmbeddedCorpus[] = ["kjv", "handbuch"];
 
 type Files = { readonly name: string; readonly place: string; readonly raw: string; readonly model: string };
@@ -28,9 +30,7 @@ export async function* recordsBench(
       const one = measure(files, { order, workers: 1, dupe_factor });
       yield describe(files, `${name} x ${dupe}, ${order}, 1 worker`, dupe_factor, one);
       if (order === "stream") {
-        const two = measure(files, { order, workers: 2, dupe_factor });
-        yield describe(files, `${name} x ${dupe}, stream, 2 workers`, dupe_factor, two);
-        yield `${name}: 2 workers make ${(one.seconds / two.seconds).toFixed(2)} times as much as 1`;
+        for (const passes of [dupe_factor, LONG * dupe_factor]) yield* workersBench(files, passes);
       } else {
         const unmasked = measure(files, { order, workers: 1, dupe_factor, masked_lm_prob: 0 });
         const share = 1 - (unmasked.stages["instances"] ?? 0) / (one.stages["instances"] ?? 1);
@@ -39,6 +39,23 @@ export async function* recordsBench(
     }
     yield* againstReference(files, dupe_factor);
   }
+}
+
+/** One worker and two in turn, one output. */
+function* workersBench(files: Files, dupe_factor: number): Generator<Ratio | string> {
+  const rounds = [0, 1, 2].map(() =>
+    [1, 2].map((workers) =>
+      measure(files, { order: "stream", workers, dupe_factor }, { runs: 1, outputs: 1 })
+    )
+  );
+  const seconds = (k: number): number[] => rounds.map((runs) => runs[k]?.seconds ?? NaN);
+  const two = rounds[0]?.[1];
+  if (two !== undefined) {
+    yield describe(files, `${files.name} x ${dupe_factor}, stream, 2 workers`, dupe_factor, two);
+  }
+  const ratio = ratioOf(`2 workers / 1 on ${files.name} x ${dupe_factor}`, seconds(1), seconds(0));
+  yield ratio;
+  yield `${files.name} x ${dupe_factor}: 2 workers make ${(1 / ratio.ratio).toFixed(2)} times as much as 1`;
 }
 
 async function prepare(name: EmbeddedCorpus): Promise<Files> {
@@ -58,12 +75,16 @@ async function prepare(name: EmbeddedCorpus): Promise<Files> {
   return { name, place, raw, model };
 }
 
-/** The median of three runs, each in a process of its own. */
-function measure({ place, raw, model }: Files, flags: Readonly<Record<string, unknown>>): RecordsRun {
+/** The median of some runs, each in a process of its own. */
+function measure(
+  { place, raw, model }: Files,
+  flags: Readonly<Record<string, unknown>>,
+  { runs: rounds = 3, outputs: files = 2 } = {},
+): RecordsRun {
   const script = fileURLToPath(new URL("records_run.ts", import.meta.url));
-  const outputs = [0, 1].map((i) => join(place, `o${i}.tfrecord`)).join(",");
+  const outputs = Array.from({ length: files }, (_, i) => join(place, `o${i}.tfrecord`)).join(",");
   const given = JSON.stringify({ ...flags, model, input_file: raw, output_file: outputs });
-  const runs = [0, 1, 2].map(() => {
+  const runs = Array.from({ length: rounds }, () => {
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
       ["run", "-A", "--no-check", script, given],
@@ -74,7 +95,7 @@ function measure({ place, raw, model }: Files, flags: Readonly<Record<string, un
     if (status !== 0) throw new Error(`Cannot measure records: ${stderr}`);
     return JSON.parse(stdout) as RecordsRun;
   });
-  return runs.sort((a, b) => a.seconds - b.seconds)[1] ?? runs[0]!; // there are three
+  return runs.sort((a, b) => a.seconds - b.seconds)[rounds >> 1]!; // in range
 }
 
 function describe({ raw }: Files, what: string, dupe: number, run: RecordsRun): string {
