@@ -199,7 +199,7 @@ export const records: Command = command({
       default: 1,
       help:
         "threads of --order=stream, some 45 MB each (65 MB with 30,000 pieces), as many as stay under 512 MB together; " +
-        "give as many output files, since one file is written by one thread",
+        "they share the text and every output",
     },
     shard_index: {
       kind: "int",

@@ -75,7 +75,8 @@ export type RecordsConfig = TasksConfig & {
   /**
    * Take NumPy's seed from `random_seed` (its first 32 bits, the stream itself does not move) instead of `numpy_seed`, so
    * that one number names the run. Default false. On the
-   * KJV corpus the n-gram lengths are others, and no count, share or rate of the records changes in four digits.
+   * KJV corpus and on the German one the n-gram lengths are others, and no count, share or rate of the records changes in
+   * four digits.
    */
   readonly derive_numpy_seed: boolean;
   /** Number of runs that share a corpus, each for its part of the documents and with less memory; ours. Default 1. */
