@@ -80,21 +80,26 @@ const wholeFiles: WriteFiles = (pool, plan, missing, onFile, onProgress) => {
 const inSegments: WriteFiles = async (pool, plan, missing, onFile, onProgress) => {
   const sizes = slotSizes(plan.folder);
   const files: ReturnType<typeof segmentedFile>[] = [];
+  const commits: Promise<void>[] = [];
+  const keep = (commit: Promise<void>): void => {
+    commit.catch(() => {}); // whoever waits for all is told
+    commits.push(commit);
+  };
   try {
     for (const i of missing) files.push(segmentedFile(plan, i, sizes));
     const places = files.flatMap(({ tasks }, file) => tasks.map((_, segment) => ({ file, segment })));
-    const commits: Promise<void>[] = [];
     await pool.run(
       files.flatMap(({ tasks }) => tasks),
       (task, records) => {
         const { file = 0, segment = 0 } = places[task] ?? {};
         const made = files[file]?.written(segment, records as number);
-        if (made !== undefined) commits.push(made.then((report) => onFile(missing[file] ?? 0, report)));
+        if (made !== undefined) keep(made.then((report) => onFile(missing[file] ?? 0, report)));
       },
       onProgress,
     );
     await Promise.all(commits);
   } finally {
+    await Promise.allSettled(commits);
     await Promise.all(files.map(({ discard }) => discard()));
   }
 };

@@ -36,10 +36,12 @@ function serve(start: WorkerStart): void {
   const reply = (message: WorkerReply): void => port.postMessage(message);
   let setting: StreamSetting | undefined;
   const stop = new Int32Array(start.stop);
+  const beats = new Int32Array(start.beats);
   const work = (own: StreamSetting, task: StreamTask): StreamResult => {
     const steps = streamSteps(own, task);
     let step = steps.next();
     for (; !step.done; step = steps.next()) {
+      Atomics.add(beats, 0, 1);
       if (step.value > 0) reply({ kind: "progress", done: step.value });
       if (Atomics.load(stop, 0) === 0) continue;
       steps.return(undefined as never); // its temporary file goes

@@ -23,6 +23,8 @@ export type WorkerStart = {
   readonly pieces: number;
   /** One 32-bit word; a thread ends its task early when it is 1. */
   readonly stop: SharedArrayBuffer;
+  /** One 32-bit word that the thread counts up while it works. */
+  readonly beats: SharedArrayBuffer;
 };
 
 /** Tasks for all threads; each takes the next one by counting up the one word of `taken`. */
@@ -66,10 +68,21 @@ type Callbacks = {
 /** The next task of a job, or none when all are taken. */
 export const takeTask = ({ taken }: WorkerJob): number => Atomics.add(new Int32Array(taken), 0, 1);
 
-/** This thread and `others` more. */
-export function workerPool(own: OwnPart, others: number, start: Omit<WorkerStart, "stop">): Pool {
+/**
+ * This thread and `others` more. One that is busy and silent for `silence` ms counts as dead: Deno does not tell of a thread
+ * that it ended because its heap was full.
+ */
+export function workerPool(
+  own: OwnPart,
+  others: number,
+  start: Omit<WorkerStart, "stop" | "beats">,
+  { silence = 60_000 }: { readonly silence?: number } = {},
+): Pool {
   const stop = new SharedArrayBuffer(4);
-  const workers = Array.from({ length: others }, () => startWorker({ ...start, stop }));
+  const workers = Array.from({ length: others }, () => {
+    const beats = new SharedArrayBuffer(4);
+    return { thread: startWorker({ ...start, stop, beats }), beats: new Int32Array(beats), silence };
+  });
   let busy: Promise<unknown> = Promise.resolve();
   return {
     run: async (tasks, onDone, onProgress) => {
@@ -90,7 +103,7 @@ export function workerPool(own: OwnPart, others: number, start: Omit<WorkerStart
       let timer: ReturnType<typeof setTimeout> | undefined;
       await Promise.race([busy, new Promise((late) => timer = setTimeout(late, 10_000))]);
       clearTimeout(timer);
-      await Promise.all(workers.map((worker) => worker.terminate()));
+      await Promise.all(workers.map(({ thread }) => thread.terminate()));
     },
   };
 }
@@ -142,10 +155,27 @@ async function takePart(
   }
 }
 
+type Helper = { readonly thread: Worker; readonly beats: Int32Array; readonly silence: number };
+
 /** Gives a thread a job; settles when it finds no more task, fails or dies. */
-const giveJob = (worker: Worker, job: WorkerJob, { onDone, onProgress }: Callbacks): Promise<void> =>
-  new Promise((resolve, reject) => {
+const giveJob = (
+  { thread: worker, beats, silence }: Helper,
+  job: WorkerJob,
+  { onDone, onProgress }: Callbacks,
+): Promise<void> => {
+  let watch: ReturnType<typeof setInterval> | undefined;
+  return new Promise<void>((resolve, reject) => {
     let task: StreamTask | undefined;
+    let [beat, since] = [-1, 0];
+    watch = setInterval(() => {
+      const now = performance.now();
+      if (Atomics.load(beats, 0) !== beat) [beat, since] = [Atomics.load(beats, 0), now];
+      else if (now - since > silence) {
+        reject(
+          died(task, `it did nothing for ${Math.round(silence / 1000)} s; its memory may have been full`),
+        );
+      }
+    }, Math.min(1000, silence / 4));
     worker.removeAllListeners();
     worker.on("message", (reply: WorkerReply) => {
       try {
@@ -161,7 +191,8 @@ const giveJob = (worker: Worker, job: WorkerJob, { onDone, onProgress }: Callbac
     worker.on("error", (error) => reject(died(task, error.message)));
     worker.on("exit", (code) => reject(died(task, `it ended with code ${code}`)));
     worker.postMessage(job);
-  });
+  }).finally(() => clearInterval(watch));
+};
 
 function failure({ name, message, place }: Extract<WorkerReply, { kind: "failed" }>): Error {
   if (name === "CorruptFileError" && place !== undefined) return new CorruptFileError(message, place);
