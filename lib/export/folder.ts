@@ -4,7 +4,8 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { kill, pid } from "node:process";
+import { pid } from "node:process";
+import { isAlive } from "../formats/mod.ts";
 
 /** Names that an export may have left in a folder. */
 const known =
@@ -32,15 +33,6 @@ const reasons: { readonly [code: string]: string } = {
   ENOSPC: "no space left on the device: free some and run the same command again",
 };
 
-/** Whether a process of that id runs here. */
-function runs(id: number): boolean {
-  try {
-    return kill(id, 0);
-  } catch (error) {
-    return (error as { readonly code?: string }).code === "EPERM";
-  }
-}
-
 /**
  * Removes what a killed export left beside the folder. One that was killed between its two renames has set the earlier
  * export aside: it gets its name back.
@@ -51,7 +43,7 @@ function recover(final: string): void {
   for (const name of readdirSync(parent)) {
     if (!name.startsWith(`${basename(final)}.`)) continue;
     const [, ending, id] = /^\.(tmp|old)-(\d+)$/.exec(name.slice(basename(final).length)) ?? [];
-    if (id === undefined || runs(Number(id))) continue;
+    if (id === undefined || isAlive(Number(id))) continue;
     if (ending === "old" && !existsSync(final)) renameSync(join(parent, name), final);
     else rmSync(join(parent, name), { recursive: true, force: true });
   }

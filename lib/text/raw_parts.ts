@@ -6,8 +6,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import process from "node:process";
-import { type AtomicFile, openAtomic } from "../formats/mod.ts";
+import { type AtomicFile, isAlive, openAtomic } from "../formats/mod.ts";
 
 /** Bytes that gather before they go to the device. */
 const BLOCK = 1 << 18;
@@ -81,16 +80,6 @@ export function existingShards(path: string): string[] {
 export function removeStale(path: string): void {
   for (const { file, rest } of shardFiles(path, "\\.tmp-(\\d+)")) {
     if (!isAlive(Number(rest))) rmSync(file, { force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  if (pid === process.pid) return true;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as { code?: string }).code === "EPERM";
   }
 }
 

@@ -5,17 +5,9 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { kill, pid } from "node:process";
+import { pid } from "node:process";
+import { isAlive } from "../formats/mod.ts";
 import { failedWrite } from "./checkpoint_files.ts";
-
-function alive(process: number): boolean {
-  try {
-    kill(process, 0);
-    return true;
-  } catch (error) {
-    return (error as { code?: string }).code === "EPERM";
-  }
-}
 
 /** When a process began, in ticks since the machine did; "" where nobody says so. Source: proc(5), field 22 of stat. */
 function beginOf(process: number): string {
@@ -45,7 +37,7 @@ function holderOf(path: string): Holder {
 function isLive({ process, host, begin }: Holder, path: string): boolean {
   if (host !== hostname()) return true; // nobody can know from here
   if (Number(process) === pid) return held.has(path);
-  return alive(Number(process)) && (begin === "" || begin === beginOf(Number(process)));
+  return isAlive(Number(process)) && (begin === "" || begin === beginOf(Number(process)));
 }
 
 function makeFolder(folder: string): void {
