@@ -118,7 +118,7 @@ export const stages: readonly Stage[] = [
   },
   {
     name: "pages",
-    args: ["check", "-q", "--config", "web/deno.json", "web"],
+    args: [...run, "web/check.ts"],
     quick: false,
     counts: false,
     cores: 1,

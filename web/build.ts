@@ -1,8 +1,10 @@
 /**
- * Makes the page: bundles its scripts, lays ONNX Runtime's WebAssembly, an exported model and the library's documentation
- * beside them, and serves the folder on this machine when asked. The result is static files that any server can give out.
+ * Makes a page: bundles its scripts, lays WebAssembly, the embedded corpus or an exported model, and the library's
+ * documentation beside them, and serves the folder on this machine when asked. The result is static files that any server
+ * can give out.
  *
- *     deno task web --model=build/bible-albert --serve
+ *     deno task web --serve                              pretrain in a browser tab
+ *     deno task web --model=build/bible-albert --serve   fill masks with a model
  */
 import { build } from "esbuild";
 import {
@@ -22,6 +24,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { writeDocs } from "../lib/notebook/docs.ts";
 import type { ModelIndex } from "./fill_mask.ts";
+import { nodeModules } from "./builtins.ts";
 import { serveFolder } from "./serve.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -32,10 +35,10 @@ const kinds = [["model.onnx", "fp32"], ["model_fp16.onnx", "fp16"], [
   "int8",
 ]] as const;
 
-/** Bundles `page.ts`; a builtin of Node in the result is an error, for no browser has it. */
-async function bundle(output: string): Promise<void> {
+/** Bundles a script of a page; with `node` the library's modules of Node are those of `node/`, else one is an error. */
+async function bundle(entry: string, file: string, { node = false } = {}): Promise<void> {
   const { outputFiles, metafile } = await build({
-    entryPoints: [join(here, "page.ts")],
+    entryPoints: [join(here, entry)],
     bundle: true,
     format: "esm",
     target: "es2023",
@@ -44,8 +47,9 @@ async function bundle(output: string): Promise<void> {
     metafile: true,
     absWorkingDir: here,
     conditions: ["onnxruntime-web-use-extern-wasm"],
+    define: { global: "globalThis" },
     logLevel: "error",
-    plugins: [{
+    plugins: node ? [nodeModules(here)] : [{
       name: "no builtins",
       setup: ({ onResolve }) =>
         onResolve(
@@ -62,7 +66,7 @@ async function bundle(output: string): Promise<void> {
       `Cannot build the page: its script imports ${builtin?.path}, which no browser has`,
     );
   }
-  writeFileSync(join(output, "page.js"), script.contents);
+  writeFileSync(file, script.contents);
 }
 
 /** Copies what the page needs of an exported folder, and says what that is. */
@@ -100,35 +104,51 @@ function layModel(model: string, output: string): void {
   );
 }
 
+/** Files of a package of npm, copied beside the page. */
+function layFiles(entry: string, names: readonly string[], output: string): void {
+  const folder = dirname(createRequire(import.meta.url).resolve(entry));
+  for (const name of names) copyFileSync(join(folder, name), join(output, name));
+}
+
+/** The page that fills masks with an exported model. */
+async function layFillPage(model: string, output: string): Promise<void> {
+  layModel(model, join(output, "model"));
+  await bundle("page.ts", join(output, "page.js"));
+  copyFileSync(join(here, "index.html"), join(output, "index.html"));
+  const runtime = "ort-wasm-simd-threaded";
+  layFiles(`onnxruntime-web/${runtime}.wasm`, [`${runtime}.wasm`, `${runtime}.mjs`], output);
+}
+
+/** The page that pretrains, with the embedded corpus and tfjs' WebAssembly beside it. */
+async function layPretrainPage(output: string): Promise<void> {
+  await bundle("pretrain/page.ts", join(output, "page.js"));
+  await bundle("pretrain/worker.ts", join(output, "worker.js"), { node: true });
+  for (const name of ["index.html", "pretrain.css"]) {
+    copyFileSync(join(here, "pretrain", name), join(output, name));
+  }
+  const corpus = join("data", "kjv");
+  mkdirSync(join(output, corpus), { recursive: true });
+  for (const name of ["card.json", "documents.json", "kjv.txt.gz"]) {
+    copyFileSync(join(dirname(here), corpus, name), join(output, corpus, name));
+  }
+  const kinds = ["", "-simd", "-threaded-simd"].map((kind) => `tfjs-backend-wasm${kind}.wasm`);
+  layFiles("@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.wasm", kinds, output);
+}
+
 /**
- * Builds the page into a folder, which is made anew.
+ * Builds a page into a folder, which is made anew.
  *
- * @param model An exported folder with `onnx/`.
+ * @param model An exported folder with `onnx/`, whose masks the page fills; without one the page pretrains.
  * @param output Where to; what stands there is replaced.
  */
-export async function buildPage(model: string, output: string): Promise<void> {
+export async function buildPage(model: string | undefined, output: string): Promise<void> {
   const temporary = `${output}.tmp-${process.pid}`;
   rmSync(temporary, { recursive: true, force: true });
   mkdirSync(temporary, { recursive: true });
   try {
-    layModel(model, join(temporary, "model"));
-    await bundle(temporary);
-    for (const name of ["index.html", "page.css"]) {
-      copyFileSync(join(here, name), join(temporary, name));
-    }
-    const runtime = dirname(
-      createRequire(import.meta.url).resolve(
-        "onnxruntime-web/ort-wasm-simd-threaded.wasm",
-      ),
-    );
-    for (
-      const name of [
-        "ort-wasm-simd-threaded.wasm",
-        "ort-wasm-simd-threaded.mjs",
-      ]
-    ) {
-      copyFileSync(join(runtime, name), join(temporary, name));
-    }
+    if (model === undefined) await layPretrainPage(temporary);
+    else await layFillPage(model, temporary);
+    copyFileSync(join(here, "page.css"), join(temporary, "page.css"));
     writeDocs({ root: dirname(here), output: join(temporary, "docs") });
     rmSync(output, { recursive: true, force: true });
     renameSync(temporary, output);
@@ -141,7 +161,7 @@ if (import.meta.main) {
   try {
     const { values } = parseArgs({
       options: {
-        model: { type: "string", default: "build/bible-albert" },
+        model: { type: "string" },
         output_dir: { type: "string", default: "build/web" },
         serve: { type: "boolean", default: false },
         port: { type: "string", default: "8000" },
@@ -149,7 +169,9 @@ if (import.meta.main) {
     });
     await buildPage(values.model, values.output_dir);
     process.stdout.write(
-      `${values.output_dir}: the page with ${values.model}; any static server can give it out\n`,
+      `${values.output_dir}: the page ${
+        values.model === undefined ? "that pretrains" : `with ${values.model}`
+      }; any static server can give it out\n`,
     );
     if (values.serve) {
       const { url } = await serveFolder(values.output_dir, Number(values.port));

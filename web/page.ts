@@ -3,32 +3,11 @@
  * `#panels`; each is a function that is given its section.
  */
 import { type BrowserModel, type Filled, type ModelIndex, openModel, readIndex } from "./fill_mask.ts";
+import { made, part } from "./elements.ts";
 import type { MaskedInput } from "../lib/train/masked_input.ts";
 
 const folder = new URL("model/", document.baseURI);
 const topK = 5;
-
-function part<Kind extends HTMLElement>(id: string): Kind {
-  const found = document.getElementById(id);
-  if (found === null) {
-    throw new Error(`Cannot show the page: it has no element ${id}`);
-  }
-  return found as Kind;
-}
-
-/** An element with text or children. */
-function made(
-  tag: string,
-  content: string | readonly Node[],
-  attributes: Record<string, string> = {},
-): HTMLElement {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    element.setAttribute(name, value);
-  }
-  element.append(...typeof content === "string" ? [content] : content);
-  return element;
-}
 
 const words = (error: unknown): string => error instanceof Error ? error.message : String(error);
 

@@ -39,8 +39,25 @@ type Thread = {
   readonly end: () => Promise<void>;
 };
 
+/** The file of this module; none in a bundle, from which no thread can be started. */
+function ownFileIfAny(): string | undefined {
+  try {
+    return ownFile("saver");
+  } catch {
+    return undefined;
+  }
+}
+
+/** The thread, or in a bundle this one: saving then holds up the training. */
 function startThread(): Thread {
-  const file = new URL(ownFile("saver").replace(/saver(\.[jt]s)$/, "save_worker_entry$1"));
+  const own = ownFileIfAny();
+  if (own === undefined) {
+    return {
+      send: (packed) => new Promise((path) => path(writeCheckpoint(packed))),
+      end: () => Promise.resolve(),
+    };
+  }
+  const file = new URL(own.replace(/saver(\.[jt]s)$/, "save_worker_entry$1"));
   const worker = new Worker(file, { workerData: { task: saveTask } });
   let waiting: { readonly path: (path: string) => void; readonly error: (error: Error) => void } | undefined;
   let death: Error | undefined;

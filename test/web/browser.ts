@@ -13,6 +13,11 @@ export type Page = {
   readonly goto: (url: string) => Promise<unknown>;
   readonly on: (event: "request" | "pageerror" | "console", listener: (what: unknown) => void) => void;
   readonly evaluate: (fn: string) => Promise<unknown>;
+  readonly reload: () => Promise<unknown>;
+  readonly setInputFiles: (
+    selector: string,
+    file: { readonly name: string; readonly mimeType: string; readonly buffer: Uint8Array },
+  ) => Promise<void>;
   readonly keyboard: {
     readonly press: (key: string) => Promise<void>;
     readonly type: (text: string) => Promise<void>;
@@ -21,7 +26,10 @@ export type Page = {
   readonly emulateMedia: (media: { readonly colorScheme: "light" | "dark" }) => Promise<void>;
   readonly screenshot: (options: { readonly path: string; readonly fullPage: boolean }) => Promise<unknown>;
 };
-type Browser = { readonly newPage: () => Promise<Page>; readonly close: () => Promise<void> };
+type Browser = {
+  readonly newContext: () => Promise<{ readonly newPage: () => Promise<Page> }>;
+  readonly close: () => Promise<void>;
+};
 type Playwright = {
   readonly chromium: { readonly launch: (options: object) => Promise<Browser> };
 };
@@ -37,12 +45,26 @@ export const lacking: string = chromium === undefined
   ? ""
   : " (not installed: deno install --config web/deno.json)";
 
+/** Waits until an expression is true in the page, whose policy forbids the waiting of Playwright itself. */
+export async function until(
+  page: Page,
+  expression: string,
+  { seconds = 20 }: { readonly seconds?: number } = {},
+): Promise<void> {
+  for (let tries = 0; tries < 20 * seconds; tries++) {
+    if (await page.evaluate(expression) === true) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const status = await page.evaluate(`document.querySelector("#status")?.textContent`);
+  assert.fail(`the page did not come to ${expression}; its status is ${JSON.stringify(status)}`);
+}
+
 /** Builds the page as `deno task web` does; the bundler belongs to web/deno.json. */
-export function build(model: string, output: string): string {
+export function build(model: string | undefined, output: string): string {
   const args = ["run", "-A", `--config=${join(web, "deno.json")}`, join(web, "build.ts")];
   const { status, stdout, stderr } = spawnSync(Deno.execPath(), [
     ...args,
-    `--model=${model}`,
+    ...(model === undefined ? [] : [`--model=${model}`]),
     `--output_dir=${output}`,
   ], {
     encoding: "utf8",
@@ -70,15 +92,17 @@ export async function inBrowser(
 /** What a page asked for and complained about. */
 export type PageLog = { readonly requests: string[]; readonly errors: string[] };
 
-/** A page at an address. */
+/** A page at an address; `more` opens a second tab there. */
 export async function openPage(
   address: string,
-  test: (page: Page, log: PageLog) => Promise<void>,
+  test: (page: Page, log: PageLog, more: () => Promise<Page>) => Promise<void>,
+  flags: readonly string[] = [],
 ): Promise<void> {
   const { chromium: kind } = createRequire(join(web, "_.js"))("playwright-core") as Playwright;
-  const browser = await kind.launch({ executablePath: chromium, args: ["--no-sandbox"] });
+  const browser = await kind.launch({ executablePath: chromium, args: ["--no-sandbox", ...flags] });
   try {
-    const page = await browser.newPage();
+    const context = await browser.newContext();
+    const page = await context.newPage();
     const log: PageLog = { requests: [], errors: [] };
     page.on("request", (request) => void log.requests.push((request as { url: () => string }).url()));
     page.on("pageerror", (error) => void log.errors.push(String(error)));
@@ -87,7 +111,11 @@ export async function openPage(
       if (type.call(message) === "error") log.errors.push(text.call(message));
     });
     await page.goto(address);
-    await test(page, log);
+    await test(page, log, async () => {
+      const another = await context.newPage();
+      await another.goto(address);
+      return another;
+    });
   } finally {
     await browser.close();
   }

@@ -7,20 +7,11 @@ import { join } from "node:path";
 import process from "node:process";
 import { exportModel } from "../../lib/export/mod.ts";
 import { loadSentencePiece } from "../../lib/tokenizer/mod.ts";
-import { build, inBrowser, lacking, type Page, ready } from "./browser.ts";
+import { build, inBrowser, lacking, type Page, ready, until } from "./browser.ts";
 import { sampleModel } from "../export/samples.ts";
 import { exportSample, ourAnswers, web } from "./exported.ts";
 
 const status = `document.querySelector("#status").textContent`;
-
-/** Waits until an expression is true in the page, whose policy forbids the waiting of Playwright itself. */
-async function until(page: Page, expression: string): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (await page.evaluate(expression) === true) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.fail(`the page did not come to ${expression}`);
-}
 
 const settled = (page: Page) => until(page, `/^(Filled|Cannot)/.test(${status})`);
 const answers = `[...document.querySelectorAll("#answers tr")].map((row) => ({

@@ -1,0 +1,35 @@
+/** `node:fs` of the page: a file system in memory, which `storage.ts` keeps in the browser. */
+import { fs } from "memfs";
+
+export { fs as default };
+export const {
+  appendFileSync,
+  closeSync,
+  copyFileSync,
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  fdatasync,
+  fstatSync,
+  fsync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  promises,
+  readFileSync,
+  readSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  rmdirSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  watch,
+  writeFileSync,
+  writeSync,
+}: typeof fs = fs;
