@@ -2,8 +2,6 @@
 import type { Baselines } from "../../lib/train/mod.ts";
 import type { Point } from "./stages.ts";
 
-const WIDTH = 640;
-const HEIGHT = 320;
 const EDGE = { left: 44, right: 12, top: 12, bottom: 32 };
 
 function drawn(tag: string, attributes: Readonly<Record<string, string | number>>, text = ""): SVGElement {
@@ -22,8 +20,14 @@ function markStep(range: number): number {
 /** The picture of a run so far. */
 export function drawCurve(
   points: readonly Point[],
-  { steps, baselines }: { readonly steps: number; readonly baselines: Baselines | undefined },
+  { steps, baselines, width }: {
+    readonly steps: number;
+    readonly baselines: Baselines | undefined;
+    /** Pixels of the place it has, so that letters are as large as those around it. */
+    readonly width: number;
+  },
 ): SVGElement {
+  const height = Math.max(220, Math.min(360, width / 2));
   const lines = baselines === undefined ? [] : [
     { name: "unigram: no context", value: baselines.unigram_mask_loss },
     { name: "bigram: both neighbours", value: baselines.bigram_mask_loss },
@@ -36,16 +40,16 @@ export function drawCurve(
     Math.min(...values) - 0.15,
     Math.min(Math.max(...values), (lines[0]?.value ?? 9) + 2) + 0.15,
   ];
-  const x = (step: number): number => EDGE.left + step / steps * (WIDTH - EDGE.left - EDGE.right);
+  const x = (step: number): number => EDGE.left + step / steps * (width - EDGE.left - EDGE.right);
   const y = (loss: number): number =>
-    EDGE.top + (high - Math.min(loss, high)) / (high - low) * (HEIGHT - EDGE.top - EDGE.bottom);
+    EDGE.top + (high - Math.min(loss, high)) / (high - low) * (height - EDGE.top - EDGE.bottom);
   const held = points.filter(({ heldOut }) => heldOut !== undefined);
   const last = held.at(-1)?.heldOut;
   const label = `Loss on [MASK] in nats: ${points.length} points to step ${points.at(-1)?.step ?? 0}` +
     (last === undefined ? "" : `, held out ${last.toFixed(2)}`) +
     lines.map(({ name, value }) => `, ${name} ${value.toFixed(2)}`).join("");
-  const svg = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label });
-  const bottom = HEIGHT - EDGE.bottom;
+  const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
+  const bottom = height - EDGE.bottom;
   for (
     let loss = Math.ceil(low / markStep(high - low)) * markStep(high - low);
     loss <= high;
@@ -55,7 +59,7 @@ export function drawCurve(
       drawn("line", {
         class: "axis",
         x1: EDGE.left,
-        x2: WIDTH - EDGE.right,
+        x2: width - EDGE.right,
         y1: y(loss),
         y2: y(loss),
         opacity: 0.4,
@@ -78,10 +82,10 @@ export function drawCurve(
   }
   for (const [i, { name, value }] of lines.entries()) {
     svg.append(
-      drawn("line", { class: "base", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y(value), y2: y(value) }),
+      drawn("line", { class: "base", x1: EDGE.left, x2: width - EDGE.right, y1: y(value), y2: y(value) }),
       drawn("text", {
         class: "base",
-        x: WIDTH - EDGE.right - 4,
+        x: width - EDGE.right - 4,
         y: y(value) + (i === 0 ? -6 : 14),
         "text-anchor": "end",
       }, `${name} ${value.toFixed(2)}`),
@@ -98,7 +102,7 @@ export function drawCurve(
       drawn("circle", { class: "held-out", cx: x(end.step), cy: y(end.heldOut), r: 4 }),
       drawn(
         "text",
-        { class: "held-out", x: Math.min(x(end.step) + 8, WIDTH - 130), y: y(end.heldOut) + 18 },
+        { class: "held-out", x: Math.min(x(end.step) + 8, width - 130), y: y(end.heldOut) + 18 },
         `held out ${end.heldOut.toFixed(2)}`,
       ),
     );

@@ -77,7 +77,11 @@ function showMasks(views: readonly MaskView[]): void {
 function showCurve(): void {
   cancelAnimationFrame(drawing);
   drawing = requestAnimationFrame(() => {
-    if (points.length > 0) part("curve").replaceChildren(drawCurve(points, { steps, baselines }));
+    if (points.length > 0) {
+      part("curve").replaceChildren(
+        drawCurve(points, { steps, baselines, width: part("curve").clientWidth }),
+      );
+    }
   });
 }
 
@@ -299,6 +303,7 @@ button("pause").addEventListener("click", () => {
 button("reset").addEventListener("click", () => {
   if (confirm("Remove this run: its text, tokenizer, records and model?")) ask({ kind: "reset" });
 });
+new ResizeObserver(showCurve).observe(part("curve"));
 part("fill").addEventListener("submit", (event) => {
   event.preventDefault();
   say("answer", "…");
