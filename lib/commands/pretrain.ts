@@ -18,6 +18,8 @@ import {
   type StepMetrics,
   type TrainingStage,
 } from "../train/mod.ts";
+import { sourceHash } from "./stages.ts";
+import { describeTogether, joinOthers, requireSame, type Together } from "./together.ts";
 import { type Command, command, type Context } from "./command.ts";
 import { commandFile, commandLine, defaultsOf } from "./command_note.ts";
 import { describeFirstSteps, describeSeconds, describeStages, openPace, type Pace, stepsOf } from "./pace.ts";
@@ -192,9 +194,34 @@ async function run(
   _: readonly string[],
   context: Context,
 ): Promise<void> {
+  const together = await joinOthers(context.print, context.signal);
+  if (together === undefined) return await runHere(flags, context);
+  const { world, speaks, controls: { signal } } = together;
+  const quiet: Partial<Context> = speaks ? {} : { print: () => {}, onProgress: () => {} };
+  try {
+    if (speaks) context.print(describeTogether(together));
+    await runHere(flags, { ...context, ...quiet, signal }, together);
+    world.finalize();
+  } catch (error) {
+    // The others wait in a sum for this process: nothing but the end of all frees them.
+    const reason = error instanceof Error ? error.message : String(error);
+    context.print(`process ${world.rank} failed: ${reason}; all processes end, the last checkpoint stands`);
+    await context.endProgress();
+    await new Promise((resolve) => setTimeout(resolve, 200)); // so that the words get through the launcher
+    world.abort(1);
+    throw error;
+  }
+}
+
+async function runHere(
+  flags: { readonly [name: string]: unknown },
+  context: Context,
+  together?: Together,
+): Promise<void> {
   const { print, onProgress, endProgress, signal } = context;
-  const opened = await openRun(flags, print);
+  const opened = await openRun(flags, print, together);
   const { config, options, engine, tokenizer } = opened;
+  if (together !== undefined) requireSame(together.world, sameEverywhere(opened));
   if (!options.do_train) return await evaluateOnly(opened, context);
   const stages = opened.stages.map(openStage);
   let pace: ReturnType<typeof openPace> | undefined;
@@ -202,12 +229,18 @@ async function run(
     engine,
     onProgress,
     signal,
+    ...together?.controls,
     onNote: (note) => print(note),
     onMemory: (need) => print(describeMemory(need)),
     // Not before: what is refused is refused without a list of what would have been done.
     onStart: async ({ step, checkpoint }) => {
       if (pace !== undefined) return; // a later stage
-      const peak = await tellRun(opened, stages, flags["measure_peak"] !== false, print);
+      const peak = await tellRun(
+        opened,
+        stages,
+        flags["measure_peak"] !== false && together === undefined,
+        print,
+      );
       pace = openPace(config, stages.map((stage) => stage.run), peak);
       if (step > 0) print(`going on from step ${step}: ${checkpoint}`);
     },
@@ -236,11 +269,22 @@ async function run(
     : early === undefined
     ? "finished"
     : `stopped early, best at step ${early},`;
-  if (options.do_eval && !result.interrupted && result.evaluation !== undefined) {
+  if (
+    options.do_eval && !result.interrupted && result.evaluation !== undefined && together?.speaks !== false
+  ) {
     tellResults({ global_step: result.step, ...result.evaluation }, options, print);
   }
   print(`${how} at step ${result.step}: ${result.checkpoint ?? join(options.output_dir)}`);
 }
+
+/** What every process of several must have in common. */
+const sameEverywhere = ({ config, options, engine, stages }: Opened): Readonly<Record<string, string>> => ({
+  "version of the library": sourceHash(),
+  "architecture": JSON.stringify(config),
+  "flags": JSON.stringify([options, stages.map(({ run }) => run)]),
+  "records or tokenizer": JSON.stringify(stages.map(({ hashes }) => hashes)),
+  "engine": engine.name,
+});
 
 /** The command. */
 export const pretrain: Command = command({

@@ -16,6 +16,7 @@ import type { Engine } from "../tensor/mod.ts";
 import { loadSentencePiece } from "../tokenizer/mod.ts";
 import type { TrainingExamples, TrainingStage } from "../train/mod.ts";
 import { type Context, UsageError } from "./command.ts";
+import type { Together } from "./together.ts";
 import { openWished } from "./engine.ts";
 import { readInput } from "./files.ts";
 import { tpuFlags } from "./pretrain_flags.ts";
@@ -124,6 +125,7 @@ export type Opened = {
 export async function openRun(
   flags: { readonly [name: string]: unknown },
   print: Context["print"],
+  together?: Together,
 ): Promise<Opened> {
   const { preset, spm_model_file, plugin, devices, measure_peak: _, ...rest } = flags;
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
@@ -150,10 +152,15 @@ export async function openRun(
         "make them again with one",
     );
   }
-  refuseUnevenBatches(runs.map((stage) => stage.run), Number(devices ?? 1));
+  refuseUnevenBatches(runs.map((stage) => stage.run), Number(devices ?? 1), together?.world.size ?? 1);
   const said: string[] = [];
   const wish = { engine: run.engine, plugin, devices: Number(devices ?? 1) };
-  const engine = await openWished(wish, (line = "") => void said.push(line));
+  // Processes that measured would choose each for itself.
+  const own = await openWished(
+    wish,
+    together === undefined ? (line = "") => void said.push(line) : undefined,
+  );
+  const engine = together?.over(own) ?? own;
   checkDevice(run.device, engine);
   if (engine.name.startsWith("tfjs") && stages.some((stage) => stage.run.compute_dtype === "bfloat16")) {
     throw new UsageError(
@@ -172,12 +179,22 @@ export async function openRun(
 }
 
 /** Every device takes the same number of records. */
-function refuseUnevenBatches(runs: readonly PretrainingConfig[], devices: number): void {
+function refuseUnevenBatches(runs: readonly PretrainingConfig[], devices: number, processes: number): void {
+  if (processes > 1 && devices > 1) {
+    throw new UsageError(
+      `Cannot run pretrain: --devices=${devices} is for one process, and ${processes} were started; start more of them instead`,
+    );
+  }
+  const where = processes > 1 ? `${processes} processes` : `--devices=${devices}`;
+  refuseUneven(runs, devices * processes, where);
+}
+
+function refuseUneven(runs: readonly PretrainingConfig[], devices: number, where: string): void {
   const uneven = runs.find(({ train_batch_size }) => train_batch_size % devices !== 0);
   if (uneven === undefined || !(devices >= 1)) return;
   const { train_batch_size: batch } = uneven;
   throw new UsageError(
-    `Cannot run pretrain: --train_batch_size=${batch} cannot be shared by --devices=${devices} in equal parts; ` +
+    `Cannot run pretrain: --train_batch_size=${batch} cannot be shared by ${where} in equal parts; ` +
       `give ${devices * Math.max(1, Math.floor(batch / devices))} or ${devices * Math.ceil(batch / devices)}`,
   );
 }

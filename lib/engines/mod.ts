@@ -5,6 +5,7 @@
  */
 export { describeMachine, type EngineState, type MachineFact, surveyEngines } from "./machine.ts";
 export { measurePeak, measureStep } from "./measure.ts";
+export { alone, type Communicator, isLaunched, joinMpi, mpiEngine, type MpiSignals } from "./mpi/mod.ts";
 export { openEngine } from "./registry.ts";
 export type { EngineName, OpenOptions } from "./registry.ts";
 export { chooseEngine, describeChoice, type EngineChoice, type EngineSpeed } from "./choose.ts";

@@ -2,7 +2,7 @@
  * What killed processes leave behind: files under construction are named `<name>.tmp-<pid>`, so whoever writes the same file
  * next can tell whether somebody is still at work on one. Like locks, this sees the processes of one machine alone.
  */
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { kill, pid } from "node:process";
 
@@ -24,9 +24,19 @@ export function isAlive(id: number): boolean {
   if (id === pid) return true;
   try {
     kill(id, 0);
-    return true;
+    return !isZombie(id);
   } catch (error) {
     return (error as { readonly code?: string }).code === "EPERM";
+  }
+}
+
+/** Whether a process has ended and only its parent has not asked how. Source: proc(5), field 3 of stat. */
+function isZombie(id: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${id}/stat`, "utf8");
+    return /^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+  } catch {
+    return false; // no such system
   }
 }
 

@@ -72,6 +72,8 @@ export {
   randomUniform,
   splitKey,
 } from "./random_bits.ts";
+export { cutAtSums, ownReplica } from "./cut.ts";
+export type { CutGraph, CutStage, CutValue } from "./cut.ts";
 export { unroll, withoutAllReduce } from "./rebuild.ts";
 export type { OnCopy } from "./rebuild.ts";
 export { scan } from "./scan.ts";

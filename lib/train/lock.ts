@@ -6,8 +6,10 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { pid } from "node:process";
+import type { PretrainingConfig } from "../config/mod.ts";
 import { isAlive } from "../formats/mod.ts";
 import { failedWrite } from "./checkpoint_files.ts";
+import { written } from "./stepping.ts";
 
 /** When a process began, in ticks since the machine did; "" where nobody says so. Source: proc(5), field 22 of stat. */
 function beginOf(process: number): string {
@@ -91,3 +93,12 @@ const taken = (folder: string, { process, host }: Holder): Error =>
     `Cannot train in ${folder}: process ${process} on ${host} is training there; wait for it, choose another ` +
       "output_dir, or remove train.lock if it is gone",
   );
+
+/** The lock of a run's folder, where this process writes to one. */
+export function lockFor(
+  run: Pick<PretrainingConfig, "output_dir">,
+  controls: Parameters<typeof written>[1],
+): () => void {
+  const { output_dir } = written(run, controls);
+  return output_dir === "" ? () => {} : lockFolder(output_dir);
+}

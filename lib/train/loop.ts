@@ -15,7 +15,7 @@ import type { PretrainControls, RunOptions, StepMetrics } from "./run_types.ts";
 import type { Saver } from "./saver.ts";
 import { hashOf, type StagePlace, type Start } from "./start.ts";
 import { downloadAll, stateTotals, type TrainStep } from "./step.ts";
-import { breathe, type Moving, oneStep, rateOf } from "./stepping.ts";
+import { breathe, type Moving, oneStep, rateOf, written } from "./stepping.ts";
 
 /** What a run works with. */
 export type Machinery<M extends HasLoss = HasLoss> = {
@@ -61,15 +61,18 @@ export async function loop<M extends HasLoss>(
   { now, files, log, saver }: Outputs<M>,
 ): Promise<void> {
   const { run } = options;
-  const { onStep, onProgress, onFirstSteps, signal } = controls;
+  const { onStep, onProgress, onFirstSteps, signal, together } = controls;
+  const saves = written(run, controls).output_dir !== "";
   const measure = onFirstSteps && watchFirstSteps(onFirstSteps);
   const target = targetOf(run, now);
   let [breathed, reported] = [performance.now(), 0];
   let open = start.pending; // the step is done, what follows it is not
   let last = (now.step >= target && !open) || now.stopped || signal?.aborted === true;
   while (!last) {
-    if (!open && !await oneStep(options, now, trainStep, batches, signal)) {
-      if (run.output_dir !== "" && now.step !== now.saved) await save(options, now, saver, true);
+    if (
+      !open && !await oneStep(options, now, trainStep, batches, together === undefined ? signal : undefined)
+    ) {
+      if (saves && now.step !== now.saved) await save(options, now, saver, true);
       return; // the step is dropped
     }
     if (!open) await measure?.(now.step, () => now.device.totals.data());
@@ -89,7 +92,7 @@ export async function loop<M extends HasLoss>(
       files.state(stateOf(now, run, "running"));
       await onStep?.(line);
     }
-    if (run.output_dir !== "" && !open && (last || best || due(run.save_checkpoints_steps, now.step))) {
+    if (saves && !open && (last || best || due(run.save_checkpoints_steps, now.step))) {
       files.flush();
       await save(options, now, saver, last);
     }
@@ -230,14 +233,14 @@ const stageState = (
 /** Saves a run that an error of its input ended; the error itself counts more than whether that works. */
 export async function saveAfter(
   options: RunOptions,
-  { onNote }: Pick<PretrainControls, "onNote">,
+  controls: Pick<PretrainControls, "onNote" | "together">,
   now: Moving,
   saver: Saver,
 ): Promise<void> {
-  if (options.run.output_dir === "" || now.step === now.saved) return;
+  if (written(options.run, controls).output_dir === "" || now.step === now.saved) return;
   try {
     await save(options, now, saver, true);
-    onNote?.(`step ${now.step} is saved: ${now.checkpoint}`);
+    controls.onNote?.(`step ${now.step} is saved: ${now.checkpoint}`);
   } catch {
     // The checkpoint before it stays.
   }

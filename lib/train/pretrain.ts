@@ -6,7 +6,7 @@
 import { CorruptFileError } from "../formats/mod.ts";
 import type { NamedValues } from "./checkpoint.ts";
 import { type FailedRun, locateNaN } from "./find_nan.ts";
-import { lockFolder } from "./lock.ts";
+import { lockFor } from "./lock.ts";
 import { openLog, type RunLog } from "./log.ts";
 import { isOver, loop, type Machinery, saveAfter, stateOf, targetOf } from "./loop.ts";
 import { NotFinite } from "./not_finite.ts";
@@ -23,7 +23,7 @@ import type {
 import { openSaver } from "./saver.ts";
 import { type StagePlace, startOf } from "./start.ts";
 import { downloadAll } from "./step.ts";
-import { batchesOf, beginning, describeEngine, type Moving, release } from "./stepping.ts";
+import { batchesOf, beginning, describeEngine, type Moving, release, written } from "./stepping.ts";
 import type { Metrics } from "./totals.ts";
 
 /**
@@ -78,8 +78,7 @@ export async function train<M extends HasLoss>(
   options: RunOptions<M>,
   controls: PretrainControls<M>,
 ): Promise<PretrainResult<M>> {
-  const { run } = options;
-  const unlock = run.output_dir === "" ? () => {} : lockFolder(run.output_dir);
+  const unlock = lockFor(options.run, controls);
   try {
     return (await trainLocked(options, controls)).result;
   } finally {
@@ -140,7 +139,7 @@ async function runSteps<M extends HasLoss>(
   const { start, stage, evaluator } = machinery;
   const now = await beginning(start, stage, options, controls.engine);
   now.stopped = isOver(now.early, run);
-  const files = openLog(run, start.pending ? start.step - 1 : start.step);
+  const files = openLog(written(run, controls), start.pending ? start.step - 1 : start.step);
   const saver = openSaver((path) => now.checkpoint = path);
   const log: StepMetrics<M>[] = [];
   const began = performance.now();

@@ -107,6 +107,12 @@ export type PretrainControls<M extends HasLoss = Metrics> = {
   readonly onNote?: (note: string) => void;
   /** Stops after the current step, with a checkpoint; an accumulated step that would take long is dropped. */
   readonly signal?: AbortSignal;
+  /**
+   * How this process takes part in a run of several, whose engine is `mpiEngine`: only the writer locks the folder and
+   * writes checkpoints and logs, all read where to start, and steps are never dropped halfway, since all must stop at the
+   * same one. Default: a process alone.
+   */
+  readonly together?: { readonly writes: boolean };
 };
 
 /**

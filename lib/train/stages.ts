@@ -6,7 +6,7 @@
 import type { AlbertConfig, StageConfig } from "../config/mod.ts";
 import type { TrainingExamples } from "./batches.ts";
 import { type FinishedStage, latestCheckpoint, readCheckpoint, type RunState } from "./checkpoint.ts";
-import { lockFolder } from "./lock.ts";
+import { lockFor } from "./lock.ts";
 import { trainLocked } from "./pretrain.ts";
 import { withPretraining } from "./pretraining_objective.ts";
 import type { PretrainControls, PretrainResult, StepMetrics } from "./run_types.ts";
@@ -120,7 +120,7 @@ export async function pretrainStages(
   const first = options.stages[0];
   if (first === undefined) throw new RangeError("Cannot train in stages: there is none; give at least one");
   const folder = first.run.output_dir;
-  const unlock = folder === "" ? () => {} : lockFolder(folder);
+  const unlock = lockFor(first.run, controls);
   try {
     // A warm start is for the first stage; the others have one before them.
     const stages = options.stages.map(({ run, ...stage }, i) => ({

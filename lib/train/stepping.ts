@@ -211,6 +211,12 @@ export async function oneStep(
   return true;
 }
 
+/** The run with the folder that this process writes to: none for one of several that does not write. */
+export const written = <Run extends Pick<PretrainingConfig, "output_dir">>(
+  run: Run,
+  { together }: { readonly together?: { readonly writes: boolean } },
+): Run => together?.writes === false ? { ...run, output_dir: "" } : run;
+
 /** The rate of the next step. */
 export const rateOf = (
   { step, firstStep }: Pick<Moving, "step" | "firstStep">,
