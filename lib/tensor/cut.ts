@@ -69,7 +69,7 @@ function stagesOf(nodes: readonly Tensor[], outputs: readonly Tensor[]): Map<Ten
   }
   const last = Math.max(0, ...outputs.map((output) => levels.get(output) ?? 0));
   const stages = new Map<Tensor, number>(outputs.map((output) => [output, last]));
-  for (const tensor of nodes.toReversed()) {
+  for (const tensor of [...nodes].reverse()) {
     const own = stages.get(tensor) ?? last;
     stages.set(tensor, own);
     for (const input of tensor.inputs) {

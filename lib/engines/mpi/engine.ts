@@ -190,5 +190,5 @@ async function compileCut(
 /** What the stage needs that needs most. */
 function memoryOf(stages: readonly Compiled[]): MemoryNeed | undefined {
   const needs = stages.flatMap(({ program }) => program?.memory === undefined ? [] : [program.memory]);
-  return needs.toSorted((a, b) => b.peak - a.peak)[0];
+  return [...needs].sort((a, b) => b.peak - a.peak)[0];
 }
