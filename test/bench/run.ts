@@ -8,6 +8,7 @@ import { killBench } from "./kill_bench.ts";
 import { learnBench } from "./learn_bench.ts";
 import { loopBench } from "./loop_bench.ts";
 import { memoryBench } from "./memory_bench.ts";
+import { mpiBench } from "./mpi_bench.ts";
 import { describeRatio, type Ratio } from "./pairs.ts";
 import { parityBench } from "./parity_bench.ts";
 import { planBench } from "./plan_bench.ts";
@@ -40,6 +41,7 @@ const benches: {
   parity: parityBench,
   plugins: pluginsBench,
   plan: planBench,
+  mpi: mpiBench,
 };
 
 /** Benches that take many minutes: they run only when they are named. */
@@ -50,6 +52,7 @@ const onRequest = new Set([
   "kill",
   "learn",
   "matrix",
+  "mpi",
   "parity",
   "plan",
   "plugins",
