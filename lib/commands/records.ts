@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import process from "node:process";
 import {
   createRecords,
+  finishRecords,
   RECORDS_DEFAULTS,
   type RecordsConfig,
   type RecordsReport,
@@ -206,6 +207,12 @@ export const records: Command = command({
       help: "part of the corpus to make, from 0; Slurm, Kubernetes or MPI tell it",
     },
     shard_count: { kind: "int", help: "number of parts; Slurm or MPI tell it" },
+    finish: {
+      kind: "boolean",
+      default: false,
+      help:
+        "check the shards that --shard_count tasks made with the same flags, and merge them into one set with one manifest",
+    },
     block_bytes: {
       kind: "int",
       default: R.block_bytes,
@@ -244,13 +251,15 @@ export const records: Command = command({
   run: async (flags, _, { print, onProgress, endProgress, signal }) => {
     const random_seed = seedOf(flags.random_seed);
     const { tokenizer, sha256 } = openTokenizer({ ...flags, spm_version: flags.spm_version as SpmVersion });
-    const { spm_model_file, vocab_file, spm_version: _version, shard_index, shard_count, ...given } = flags;
+    const { spm_model_file, vocab_file, spm_version: _version, shard_index, shard_count, finish, ...given } =
+      flags;
     const config = given as typeof given & Choices; // parseArguments allows no other words
     const shard = config.order === "stream"
       ? shardOf(process.env, { shard_index, shard_count })
       : { shard_index: shard_index ?? 0, shard_count: shard_count ?? 1 };
     const warned: string[] = [];
-    const report = await createRecords({
+    const make = finish ? finishRecords : createRecords;
+    const report = await make({
       ...config,
       random_seed,
       shard_index: shard.shard_index,

@@ -19,6 +19,7 @@ export {
   type ReportedFile,
 } from "./config.ts";
 export { createRecords, type RecordsRun } from "./create.ts";
+export { finishRecords } from "./finish.ts";
 export { expandPatterns } from "./inputs.ts";
 export { checkManifest, piecesHash, readManifest, type RecordsManifest } from "./manifest.ts";
 export { recordBytes } from "./size.ts";

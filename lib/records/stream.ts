@@ -15,7 +15,7 @@ import { manifestOf, piecesHash, plainFlags, readManifest } from "./manifest.ts"
 import { breather, emptyCorpus, outputNames, warnings } from "./outputs.ts";
 import { type Block, planStream, type StreamPlan } from "./stream_plan.ts";
 import { writeOutputs } from "./stream_outputs.ts";
-import { isWholePart, type PartCounts, partReader, SLOTS } from "./stream_runs.ts";
+import { isWholePart, noCounts, type PartCounts, partReader, SLOTS } from "./stream_runs.ts";
 import { type Pool, workerPool } from "./stream_workers.ts";
 import { type PartTask, shardName, streamSetting } from "./stream_work.ts";
 
@@ -61,7 +61,8 @@ export async function createStream(
   outputs.forEach(removeLeftovers);
   const folder = `${outputs[0]}.parts`;
   const blocks = plan.blocks.filter((_, index) => index % config.shard_count === config.shard_index);
-  if (blocks.length === 0) throw emptyCorpus(inputs, config);
+  const keys = config.shard_count > 1; // for the shuffle over all shards
+  if (blocks.length === 0 && !keys) throw emptyCorpus(inputs, config);
   const threads = threadsFor(workers, tokenizer.size);
   if (threads < workers) {
     run.onWarning?.(
@@ -95,7 +96,7 @@ export async function createStream(
   try {
     const tasks = partTasks({ folder, inputs, blocks, passes: config.dupe_factor }, cut);
     const counts = await makeParts(pool, tasks, run);
-    if (counts.documents === 0) throw emptyCorpus(inputs, config);
+    if (counts.documents === 0 && !keys) throw emptyCorpus(inputs, config); // a shard may be without
     const { documents, sentences, longSentences: long } = counts;
     warnings({ documents, sentences, long, cuts: plan.cuts }, config).forEach((line) =>
       run.onWarning?.(line)
@@ -104,7 +105,11 @@ export async function createStream(
     const compressed = config.compression !== "none";
     const bucketBytes = Math.floor(share / 2);
     const total = counts.instances;
-    const files = await writeOutputs(pool, { folder, outputs, bucketBytes, total, compressed, threads }, run);
+    const files = await writeOutputs(
+      pool,
+      { folder, outputs, bucketBytes, total, compressed, keys, threads },
+      run,
+    );
     const report = reportOf(counts, plan.inputs, files, manifest);
     const model_sha256 = tokenizer_sha256;
     writeFileAtomic(manifest, manifestOf(report, config, tokenizer, { model_sha256, run_sha256 }));
@@ -262,8 +267,8 @@ async function makeParts(
     done += bytes;
     onProgress?.({ stage: "records: instances", done, total, unit: "bytes" });
   });
-  const sum = partReader(tasks[0]?.path ?? "").counts;
-  for (const { path } of tasks.slice(1)) {
+  const sum = noCounts();
+  for (const { path } of tasks) {
     const { counts } = partReader(path);
     for (const key of Object.keys(sum) as (keyof PartCounts)[]) sum[key] += counts[key];
   }

@@ -6,12 +6,12 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { openRanged, type RangedFile, writeFileAtomic } from "../formats/mod.ts";
+import { openAtomic, openRanged, type RangedFile, writeFileAtomic } from "../formats/mod.ts";
 import type { ReportedFile } from "./config.ts";
 import type { RecordsRun } from "./create.ts";
 import { partReader, SLOTS, type SlotSizes } from "./stream_runs.ts";
 import type { Pool } from "./stream_workers.ts";
-import { type Buckets, partFiles, type SegmentTask } from "./stream_work.ts";
+import { type Buckets, keysFile, partFiles, type SegmentMade, type SegmentTask } from "./stream_work.ts";
 
 const SEGMENT = { least: 1 << 20, most: 1 << 26 }; // bytes
 const HASHED = 1 << 20; // bytes hashed at a time
@@ -27,6 +27,8 @@ export type OutputsPlan = {
   readonly total: number;
   /** Whether the files are compressed: such a one is written by one thread from its beginning to its end. */
   readonly compressed: boolean;
+  /** Whether the keys of records are written beside each file. */
+  readonly keys: boolean;
   /** Threads that share the work; each file is one thread's where there is 1, or many files. */
   readonly threads: number;
 };
@@ -73,6 +75,7 @@ const wholeFiles: WriteFiles = (pool, plan, missing, onFile, onProgress) => {
     path: plan.outputs[i] ?? "",
     folder: plan.folder,
     buckets: bucketsOf(sizes, slotsOf(i, plan), plan.bucketBytes),
+    keys: plan.keys,
   }));
   return pool.run(tasks, (task, made) => onFile(missing[task] ?? 0, made as ReportedFile), onProgress);
 };
@@ -90,10 +93,10 @@ const inSegments: WriteFiles = async (pool, plan, missing, onFile, onProgress) =
     const places = files.flatMap(({ tasks }, file) => tasks.map((_, segment) => ({ file, segment })));
     await pool.run(
       files.flatMap(({ tasks }) => tasks),
-      (task, records) => {
+      (task, made) => {
         const { file = 0, segment = 0 } = places[task] ?? {};
-        const made = files[file]?.written(segment, records as number);
-        if (made !== undefined) keep(made.then((report) => onFile(missing[file] ?? 0, report)));
+        const whole = files[file]?.written(segment, made as SegmentMade);
+        if (whole !== undefined) keep(whole.then((report) => onFile(missing[file] ?? 0, report)));
       },
       onProgress,
     );
@@ -107,10 +110,10 @@ const inSegments: WriteFiles = async (pool, plan, missing, onFile, onProgress) =
 /** An output in segments: `written` tells of one and returns the file's report when it was the last. */
 function segmentedFile(plan: OutputsPlan, output: number, sizes: SlotSizes): {
   readonly tasks: readonly SegmentTask[];
-  readonly written: (segment: number, records: number) => Promise<ReportedFile> | undefined;
+  readonly written: (segment: number, made: SegmentMade) => Promise<ReportedFile> | undefined;
   readonly discard: () => Promise<void>;
 } {
-  const { folder, bucketBytes, threads } = plan;
+  const { folder, bucketBytes, threads, keys } = plan;
   const path = plan.outputs[output] ?? "";
   const slots = slotsOf(output, plan);
   const bytes = outputBytesOf(sizes, slots);
@@ -122,24 +125,33 @@ function segmentedFile(plan: OutputsPlan, output: number, sizes: SlotSizes): {
   for (const [from, to] of groups(slots, share, (slot) => sizes.outputBytes[slot]!)) {
     const at = ends.at(-1) ?? 0;
     const buckets = bucketsOf(sizes, [from, to], bucketBytes);
-    tasks.push({ kind: "segment", path, temporary, folder, buckets, at });
+    tasks.push({ kind: "segment", path, temporary, folder, buckets, at, keys });
     ends.push(at + outputBytesOf(sizes, [from, to]));
   }
   const hash = createHash("sha256");
-  const done = new Set<number>();
+  const keyFile = keys ? openAtomic(keysFile(path)) : undefined;
+  const done = new Map<number, SegmentMade>();
   let [hashed, records] = [0, 0];
   return {
     tasks,
-    written: (segment, count) => {
-      records += count;
-      done.add(segment);
-      for (; done.has(hashed); hashed++) hashRange(hash, file, ends[hashed - 1] ?? 0, ends[hashed] ?? 0);
+    written: (segment, made) => {
+      records += made.records;
+      done.set(segment, made);
+      for (; done.has(hashed); hashed++) {
+        hashRange(hash, file, ends[hashed - 1] ?? 0, ends[hashed] ?? 0);
+        for (const some of done.get(hashed)?.keys ?? []) keyFile?.write(some);
+        done.set(hashed, { records: 0, keys: [] }); // its memory may go
+      }
       file.flush();
       if (hashed < tasks.length) return undefined;
+      keyFile?.commit();
       const report = { path, bytes, sha256: hash.digest("hex"), records };
       return file.commit().then(() => report);
     },
-    discard: file.discard,
+    discard: async () => {
+      keyFile?.discard();
+      await file.discard();
+    },
   };
 }
 
@@ -166,7 +178,7 @@ function slotSizes(folder: string): SlotSizes {
 type Slots = readonly [from: number, to: number];
 
 /** Slots of keys that belong to an output. */
-const slotsOf = (output: number, { outputs: { length } }: OutputsPlan): Slots => [
+export const slotsOf = (output: number, { outputs: { length } }: Pick<OutputsPlan, "outputs">): Slots => [
   Math.floor(output * SLOTS / length),
   Math.floor((output + 1) * SLOTS / length),
 ];

@@ -12,7 +12,9 @@ import { type Scratch, scratchOf } from "./stream_plan.ts";
 /** Slots of the index of a run, by the upper bits of the key. */
 export const SLOTS: number = 1 << 14;
 const SLOT_SHIFT = 32 - 14;
-const HEAD = 32; // high, low, document (8), pass, index, length, bytes in its output
+const HEAD = 32; // key, length, bytes in its output
+/** Bytes of a key: high, low, document (8), pass, index. It decides a record's place, and no two records have the same. */
+export const KEY = 24;
 const INDEX = 16 * (SLOTS + 1); // bytes of the index of a run
 const WRITE = 1 << 20; // bytes written at a time
 const RUN_RECORDS = 100_000; // most records of a run
@@ -29,6 +31,19 @@ export type PartCounts = {
   random: number;
   longSentences: number;
 };
+
+/** Counts of nothing yet. */
+export const noCounts = (): PartCounts => ({
+  documents: 0,
+  sentences: 0,
+  pieces: 0,
+  instances: 0,
+  predictions: 0,
+  next: 0,
+  swapped: 0,
+  random: 0,
+  longSentences: 0,
+});
 
 /** Where the runs of a part file lie, and what it holds. */
 type PartIndex = {
@@ -129,8 +144,8 @@ export function partWriter(path: string, { seed, run }: { seed: number; run: Run
   };
 }
 
-/** Which of two records comes first: by key, then by document, pass and index, as they stand in front of the data. */
-function compareAt(a: DataView, atA: number, b: DataView, atB: number): number {
+/** Which of two records comes first, by their keys: random words, then document, pass and index. */
+export function compareKeys(a: DataView, atA: number, b: DataView, atB: number): number {
   return a.getUint32(atA) - b.getUint32(atB) || a.getUint32(atA + 4) - b.getUint32(atB + 4) ||
     a.getFloat64(atA + 8) - b.getFloat64(atB + 8) || a.getUint32(atA + 16) - b.getUint32(atB + 16) ||
     a.getUint32(atA + 20) - b.getUint32(atB + 20);
@@ -144,7 +159,7 @@ function writeRun(
   write: (bytes: Uint8Array) => void,
 ): void {
   const sizeAt = (at: number): number => HEAD + view.getUint32(at + 24);
-  const slotAt = (at: number): number => view.getUint32(at) >>> SLOT_SHIFT;
+  const slotAt = (at: number): number => slotOf(view, at);
   const offsets = new Float64Array(SLOTS + 1);
   const outputs = new Float64Array(SLOTS + 1);
   const places = new Uint32Array(SLOTS + 1);
@@ -168,7 +183,7 @@ function writeRun(
   let filled = 0;
   for (let slot = 0; slot < SLOTS; slot++) {
     const those = order.subarray(places[slot], places[slot + 1]);
-    if (those.length > 1) those.sort((a, b) => compareAt(view, a, view, b));
+    if (those.length > 1) those.sort((a, b) => compareKeys(view, a, view, b));
     for (const at of those) {
       const record = bytes.subarray(at, at + sizeAt(at));
       if (filled + record.length > out.length) {
@@ -202,6 +217,16 @@ export type PartReader = {
 
 /** A record of a bucket: where in its bytes the key stands, and what follows it. */
 export type BucketEntry = { readonly at: number; readonly data: Uint8Array };
+
+/** The keys of records that `readBucket` gave, one after the other. */
+export function keysOf(entries: readonly BucketEntry[]): Uint8Array {
+  const keys = new Uint8Array(KEY * entries.length);
+  entries.forEach(({ at, data }, i) => keys.set(new Uint8Array(data.buffer, at, KEY), KEY * i));
+  return keys;
+}
+
+/** The slot of a key. */
+export const slotOf = (view: DataView, at: number): number => view.getUint32(at) >>> SLOT_SHIFT;
 
 function readAt(path: string, from: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
@@ -304,5 +329,5 @@ export function readBucket(
     entries.push({ at, data: bytes.subarray(start, next) });
     at = next;
   }
-  return entries.sort((a, b) => compareAt(view, a.at, view, b.at));
+  return entries.sort((a, b) => compareKeys(view, a.at, view, b.at));
 }

@@ -5,7 +5,7 @@
  */
 import { basename, dirname, join } from "node:path";
 import { readdirSync } from "node:fs";
-import { openRange, type RangedPlace } from "../formats/mod.ts";
+import { openAtomic, openRange, type RangedPlace } from "../formats/mod.ts";
 import { keyedBlock, type PassRange, type PieceTable, pieceTable } from "../tasks/mod.ts";
 import type { RecordsConfig, RecordsTokenizer, ReportedFile } from "./config.ts";
 import { type InstanceEncoder, instanceEncoder } from "./encode_instance.ts";
@@ -14,6 +14,8 @@ import { type LineEncoder, lineEncoder } from "./line_encoder.ts";
 import { type InstancePacking, instancePacking } from "./packed_instance.ts";
 import { type Block, blockLines, type Scratch } from "./stream_plan.ts";
 import {
+  keysOf,
+  noCounts,
   type PartCounts,
   partReader,
   partWriter,
@@ -42,6 +44,8 @@ export type OutputTask = {
   readonly path: string;
   readonly folder: string;
   readonly buckets: Buckets;
+  /** Whether the keys of its records are written beside it, for `finishRecords`. */
+  readonly keys: boolean;
 };
 
 /** A range of a TFRecord file without compression, to write from the part files of a folder. */
@@ -51,12 +55,20 @@ export type SegmentTask = RangedPlace & {
   readonly buckets: Buckets;
   /** Where it begins in the file. */
   readonly at: number;
+  /** Whether the keys of its records are wanted. */
+  readonly keys: boolean;
 };
+
+/** What a segment made. */
+export type SegmentMade = { readonly records: number; readonly keys: readonly Uint8Array[] };
 
 export type StreamTask = PartTask | OutputTask | SegmentTask;
 
-/** What a task made: a part file, a TFRecord file, or so many records of one. */
-export type StreamResult = PartCounts | ReportedFile | number;
+/** What a task made: a part file, a TFRecord file, or a segment of one. */
+export type StreamResult = PartCounts | ReportedFile | SegmentMade;
+
+/** The file of keys beside an output of one shard of several. */
+export const keysFile = (path: string): string => `${path}.keys`;
 
 /** What all work shares. */
 export type StreamSetting = {
@@ -116,17 +128,7 @@ function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, P
   const first = passes.from === 0; // the part that counts what all passes have in common
   const { sizeOf } = instanceEncoder(config, table);
   const writer = partWriter(task.path, { seed: lowBits(config.random_seed), run });
-  const counts: PartCounts = {
-    documents: 0,
-    sentences: 0,
-    pieces: 0,
-    instances: 0,
-    predictions: 0,
-    next: 0,
-    swapped: 0,
-    random: 0,
-    longSentences: 0,
-  };
+  const counts = noCounts();
   try {
     for (const from of task.blocks) {
       const bytes = from.parts.reduce((sum, part) => sum + part.to - part.from, 0);
@@ -166,28 +168,33 @@ function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, P
 }
 
 function* outputSteps(
-  { path, folder, buckets }: OutputTask,
+  { path, folder, buckets, keys }: OutputTask,
   { config: { compression }, packing, example, scratch }: StreamSetting,
 ): Generator<number, ReportedFile> {
   const readers = partFiles(folder).map(partReader);
   const writer = tfrecordWriter(path, { compression });
+  const keyFile = keys ? openAtomic(keysFile(path)) : undefined;
   try {
     for (const [start, end] of buckets) {
       const entries = readBucket(readers, start, end, scratch);
       for (const { data } of entries) writer.write(example.encode(packing.unpack(data)));
+      keyFile?.write(keysOf(entries));
       yield entries.length;
     }
+    keyFile?.commit();
     const sha256 = writer.commit();
     return { path, bytes: writer.bytes(), sha256, records: writer.records() };
   } finally {
     writer.discard();
+    keyFile?.discard();
   }
 }
 
 function* segmentSteps(
   task: SegmentTask,
   { packing, example, scratch }: StreamSetting,
-): Generator<number, number> {
+): Generator<number, SegmentMade> {
+  const keys: Uint8Array[] = [];
   const readers = partFiles(task.folder).map(partReader);
   const range = openRange(task, task.at);
   try {
@@ -195,10 +202,11 @@ function* segmentSteps(
     for (const [start, end] of task.buckets) {
       const entries = readBucket(readers, start, end, scratch);
       for (const { data } of entries) frames.write(example.encode(packing.unpack(data)));
+      if (task.keys) keys.push(keysOf(entries));
       yield entries.length;
     }
     frames.flush();
-    return frames.records();
+    return { records: frames.records(), keys };
   } finally {
     range.close();
   }
