@@ -38,7 +38,7 @@ function holds(
 
 Deno.test("every file of deploy opens with the one command that starts it", () => {
   const started = [...named(".yaml"), ...named(".sbatch"), "Dockerfile"];
-  assert.equal(started.length, 6);
+  assert.equal(started.length, 7);
   for (const name of started) {
     const [comment = ""] = /^(#.*\n)+/.exec(read(name)) ?? [];
     const path = `deploy/${name}`.replace(".", "\\.");
