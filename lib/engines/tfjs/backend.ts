@@ -74,15 +74,28 @@ export async function hasWebgpuAdapter(): Promise<boolean> {
   return await gpu.requestAdapter().catch(() => null) !== null;
 }
 
+/** What tfjs' webgpu backend has of its device. */
+type GpuDevice = {
+  onuncapturederror: ((event: { readonly error: Error }) => void) | null;
+  readonly lost?: Promise<{ readonly reason: string; readonly message: string }>;
+};
+
 function watchDevice(backend: Backend): () => string | undefined {
   let last: string | undefined;
-  const { device } = backend as unknown as {
-    readonly device?: { onuncapturederror: ((event: { readonly error: Error }) => void) | null };
-  };
-  // One invalid shader voids a whole batch and everything reads as zeros: such errors must never pass silently.
-  if (device !== undefined) device.onuncapturederror = ({ error }) => last ??= error.message;
+  let gone: string | undefined;
+  const { device } = backend as unknown as { readonly device?: GpuDevice };
+  if (device !== undefined) {
+    // One invalid shader voids a whole batch and everything reads as zeros: such errors must never pass silently.
+    device.onuncapturederror = ({ error }) => last ??= error.message;
+    void device.lost?.then(({ reason, message }) => {
+      const why = [reason, message].filter((text) => text !== "" && text !== "unknown").join(": ");
+      gone = `the GPU device was lost${
+        why === "" ? "" : ` (${why})`
+      }: start again, or take another engine such as tfjs-wasm`;
+    });
+  }
   return () => {
-    const taken = last;
+    const taken = gone ?? last;
     last = undefined;
     return taken;
   };

@@ -39,8 +39,16 @@ export function upload(
 
 /** Copies a value to host memory. */
 export async function download({ backend, takeError }: OpenBackend, buffer: Buffer): Promise<HostArray> {
-  const read = await backend.read((buffer as TfjsBuffer).info.dataId);
-  const error = takeError();
-  if (error !== undefined) throw new Error(`Cannot read a value from tfjs: ${error}`);
+  let read: ArrayBufferView | undefined;
+  let failed: unknown;
+  try {
+    read = await backend.read((buffer as TfjsBuffer).info.dataId);
+  } catch (cause) {
+    failed = cause;
+  }
+  const error = takeError() ?? (failed instanceof Error ? failed.message : failed);
+  if (error !== undefined || read === undefined) {
+    throw new Error(`Cannot read a value from tfjs: ${error}`, { cause: failed });
+  }
   return toHost(read, buffer.dtype).slice() as HostArray;
 }

@@ -132,7 +132,14 @@ export async function compileStock(
     });
     fixed.forEach(({ slot, info }) => hold(slot, info));
     for (const instruction of list) {
-      known[instruction.out] = await compute(instruction, known, context, table, opened.name);
+      try {
+        known[instruction.out] = await compute(instruction, known, context, table, opened.name);
+      } catch (cause) {
+        // What the device says of itself explains more than what a kernel stumbled over.
+        const reason = opened.takeError();
+        if (reason === undefined) throw cause;
+        throw new Error(`Cannot compute ${instruction.node.op} on tfjs: ${reason}`, { cause });
+      }
       for (const slot of instruction.dead) {
         context.free(known[slot] as TensorInfo);
         known[slot] = undefined;

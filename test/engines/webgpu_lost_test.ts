@@ -1,0 +1,48 @@
+// A GPU that goes away in the middle, in a process of its own: drivers do not always survive it.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { hasWebgpuAdapter } from "../../lib/engines/tfjs/backend.ts";
+
+const adapter = await hasWebgpuAdapter();
+const lib = (path: string): string => new URL(`../../lib/${path}`, import.meta.url).href;
+
+/** Computes, loses the device, computes again, and says what that told. */
+const script = `
+import { findBackend } from "@tensorflow/tfjs-core";
+import { tfjsEngine } from "${lib("engines/mod.ts")}";
+import { add, compile } from "${lib("tensor/mod.ts")}";
+const engine = await tfjsEngine({ backend: "webgpu" });
+const program = await compile(({ x }) => ({ y: add(x, 1) }), { x: { dtype: "float32", shape: [2] } }, { engine });
+const run = async () => [...await (await program.run({ x: Float32Array.of(1, 2) })).y.data()];
+console.log(JSON.stringify(await run()));
+findBackend("webgpu").device.destroy();
+await new Promise((resolve) => setTimeout(resolve, 200));
+for (let i = 0; i < 2; i++) console.log(await run().then(String, (error) => error.message));
+Deno.exit(0);
+`;
+
+Deno.test({
+  name: `a lost GPU device is said in words, again and again${adapter ? "" : " (no WebGPU adapter)"}`,
+  ignore: !adapter,
+  fn: () => {
+    const { stdout, stderr } = spawnSync(Deno.execPath(), [
+      "run",
+      "-A",
+      "--no-check",
+      "--unstable-webgpu",
+      "-",
+    ], {
+      input: script,
+      encoding: "utf8",
+      cwd: fileURLToPath(new URL("../..", import.meta.url)),
+      timeout: 60_000,
+    });
+    const [before, ...after] = stdout.trim().split("\n");
+    assert.equal(before, "[2,3]", stderr);
+    assert.equal(after.length, 2, stdout + stderr);
+    for (const line of after) {
+      assert.match(line, /^Cannot .*tfjs: the GPU device was lost .*take another engine/);
+    }
+  },
+});
