@@ -27,6 +27,7 @@ export function checkAlbert([name = "", ...args]: readonly string[]): string[] {
 /** Types of the package kubernetes-types, made from Kubernetes' OpenAPI, by apiVersion and kind. */
 const kinds: Readonly<Record<string, readonly [module: string, name: string]>> = {
   "batch/v1 Job": ["kubernetes-types/batch/v1", "Job"],
+  "kubeflow.org/v2beta1 MPIJob": ["./mpi_job.ts", "MPIJob"],
 };
 
 type Container = {
@@ -38,6 +39,7 @@ type Job = {
   readonly apiVersion?: string;
   readonly kind?: string;
   readonly spec?: {
+    readonly mpiReplicaSpecs?: Readonly<Record<string, NonNullable<Job["spec"]>>>;
     readonly completionMode?: string;
     readonly completions?: number;
     readonly podFailurePolicy?: {
@@ -69,6 +71,7 @@ function typeErrors(objects: readonly Job[]): string[] {
     lib: ["lib.es2022.d.ts"],
     module: ts.ModuleKind.ESNext,
     moduleResolution: ts.ModuleResolutionKind.Bundler,
+    allowImportingTsExtensions: true,
   };
   const host = ts.createCompilerHost(options);
   const { getSourceFile, fileExists } = host;
@@ -83,6 +86,10 @@ function typeErrors(objects: readonly Job[]): string[] {
 
 /** What the types do not say: parts of a job that name each other. */
 function jobErrors({ spec = {} }: Job): string[] {
+  const { mpiReplicaSpecs } = spec;
+  if (mpiReplicaSpecs !== undefined) {
+    return Object.values(mpiReplicaSpecs).flatMap((each) => jobErrors({ spec: each }));
+  }
   const { containers = [], volumes = [], restartPolicy } = spec.template?.spec ?? {};
   const problems: string[] = [];
   const indexed = spec.completionMode === "Indexed";
@@ -97,7 +104,7 @@ function jobErrors({ spec = {} }: Job): string[] {
     }
   }
   for (const { args = [], volumeMounts = [] } of containers) {
-    problems.push(...checkAlbert(args));
+    if (args.length > 0) problems.push(...checkAlbert(args));
     for (const { name } of volumeMounts) {
       if (volumes.every((volume) => volume.name !== name)) problems.push(`there is no volume ${name}`);
     }

@@ -38,7 +38,7 @@ function holds(
 
 Deno.test("every file of deploy opens with the one command that starts it", () => {
   const started = [...named(".yaml"), ...named(".sbatch"), "Dockerfile"];
-  assert.equal(started.length, 7);
+  assert.equal(started.length, 8);
   for (const name of started) {
     const [comment = ""] = /^(#.*\n)+/.exec(read(name)) ?? [];
     const path = `deploy/${name}`.replace(".", "\\.");
@@ -51,6 +51,20 @@ Deno.test("every file of deploy opens with the one command that starts it", () =
 });
 
 Deno.test("the jobs for Kubernetes are of the published types, and their flags are ours", () => {
+  holds("kubernetes_pretrain_mpi.yaml", checkKubernetes, [
+    ["mpiImplementation: OpenMPI", "mpiImplementation: OpenMp", /not assignable to type '"OpenMPI"/],
+    ["cleanPodPolicy: Running", "cleanPodPolicy: Sometimes", /"Sometimes"/],
+    ["slotsPerWorker: 1", 'slotsPerWorker: "1"', /not assignable to type 'number'/],
+    ["    Launcher:", "    Launch:", /'Launch:?' does not exist|"Launch"' does not exist/],
+    ["mountPath: /work", "mountpath: /work", /"mountpath"' does not exist/],
+    ["claimName: albert", "claimname: albert", /"claimname"' does not exist/],
+    ["- pretrain", "- pertrain", /no command pertrain/],
+    [
+      "- name: data\n                  mountPath",
+      "- name: date\n                  mountPath",
+      /no volume date/,
+    ],
+  ]);
   holds("kubernetes_records.yaml", checkKubernetes, [
     ["completions: 16", 'completions: "16"', /not assignable to type 'number'/],
     ["completionMode", "completionmode", /"completionmode"' does not exist/],
