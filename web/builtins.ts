@@ -26,6 +26,8 @@ export function nodeModules(folder: string): Plugin {
   return {
     name: "modules of Node",
     setup: (build) => {
+      // Native code: no page gets that far.
+      build.onResolve({ filter: /^koffi$/ }, () => ({ path: join(folder, "node", "none.ts") }));
       build.onResolve(
         { filter: /^(node:)?[a-z_]+(\/promises)?$/ },
         ({ path, importer, kind, pluginData }) => {

@@ -1,0 +1,2 @@
+/** A package that no page can have. */
+export default undefined;
