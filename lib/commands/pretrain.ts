@@ -235,6 +235,7 @@ async function runHere(
     // Not before: what is refused is refused without a list of what would have been done.
     onStart: async ({ step, checkpoint }) => {
       if (pace !== undefined) return; // a later stage
+      together?.keepTimes(options.output_dir);
       const peak = await tellRun(
         opened,
         stages,

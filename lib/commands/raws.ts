@@ -2,7 +2,9 @@
  * `albert raws`: text in its many containers to a raw file, one sentence a line, a blank line between documents, with a
  * report of what was found, cleaned and left out.
  */
+import process from "node:process";
 import { writeFileAtomic } from "../formats/mod.ts";
+import { shardOf } from "../records/mod.ts";
 import { lineChart } from "../show/mod.ts";
 import {
   CLEANING_STEPS,
@@ -102,6 +104,8 @@ type Wishes = {
     readonly document_per_file: boolean;
     readonly shard_bytes: number;
     readonly overwrite: boolean;
+    readonly shard_index: number | undefined;
+    readonly shard_count: number | undefined;
     readonly data_dir: string | undefined;
   };
 };
@@ -128,8 +132,11 @@ function makeRaw(
       outputHeldOut: heldOutOutput,
     }, watch);
   }
+  const { shard_index, shard_count } = shardOf(process.env, flags);
   return writeRaw({
     ...rules,
+    taskIndex: shard_index,
+    taskCount: shard_count,
     input: flags.input ?? "",
     output,
     heldOutEvery: flags.held_out_every,
@@ -166,6 +173,13 @@ export const raws: Command = command({
       help: "shards of about this many bytes, raw-00000.txt …, in place of one file; a stopped run goes on",
     },
     overwrite: { kind: "boolean", default: false, help: "replace the shards of another run" },
+    shard_index: {
+      kind: "int",
+      help:
+        "which of --shard_count tasks this is, from 0: each writes its share of the documents, raw-00002-of-00008.txt; " +
+        "Slurm, Kubernetes or MPI tell it",
+    },
+    shard_count: { kind: "int", help: "number of tasks that share the text; Slurm or MPI tell it" },
     language: { kind: "string", default: "en", help: "language of the text, BCP 47" },
     splitter: {
       kind: "string",

@@ -3,7 +3,9 @@
  * process speaks and writes for all; each makes sure that the others do the same work.
  */
 import { createHash } from "node:crypto";
+import { appendFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { type Communicator, isLaunched, joinMpi, mpiEngine } from "../engines/mod.ts";
 import type { Engine } from "../tensor/mod.ts";
@@ -18,13 +20,21 @@ export type Together = {
   readonly controls: Required<Pick<PretrainControls, "together" | "signal">>;
   /** Whether this process speaks. */
   readonly speaks: boolean;
+  /** From now on what each process computes goes to a file of the folder, a line for every 50 sums. */
+  readonly keepTimes: (folder: string) => void;
 };
 
 /** Slower than the others by so many times and milliseconds, on the average of so many sums. */
 const SLOW = { times: 1.5, milliseconds: 20, sums: 50 };
 
-/** Watches the time that each process computes, and names one that holds up the others. */
-function slowWatch(tell: (line: string) => void): (milliseconds: readonly number[]) => void {
+/**
+ * Watches the time that each process computes, and names one that holds up the others. `keep` gets the means, milliseconds
+ * between two sums.
+ */
+function slowWatch(
+  tell: (line: string) => void,
+  keep: (means: readonly number[]) => void,
+): (milliseconds: readonly number[]) => void {
   let sums: number[] = [];
   let count = 0;
   let told = "";
@@ -32,6 +42,7 @@ function slowWatch(tell: (line: string) => void): (milliseconds: readonly number
     if (sums.length === 0) sums = milliseconds.map(() => 0);
     milliseconds.forEach((time, rank) => sums[rank] = (sums[rank] ?? 0) + time);
     if (++count < SLOW.sums) return;
+    keep(sums.map((sum) => sum / count));
     const rank = sums.indexOf(Math.max(...sums));
     const others = sums.filter((_, other) => other !== rank);
     const mean = others.reduce((sum, time) => sum + time, 0) / others.length;
@@ -66,7 +77,10 @@ export async function joinOthers(
   const world = await joinMpi(process.env);
   const speaks = world.rank === 0;
   const stop = new AbortController();
-  const watch = slowWatch((line) => print(`note: ${line}`));
+  let times: string | undefined;
+  const watch = slowWatch((line) => print(`note: ${line}`), (means) => {
+    if (times !== undefined) appendFileSync(times, `${JSON.stringify({ milliseconds: means })}\n`);
+  });
   return {
     world,
     speaks,
@@ -77,6 +91,9 @@ export async function joinOthers(
         ...(speaks ? { onTimes: watch } : {}),
       }),
     controls: { together: { writes: speaks }, signal: stop.signal },
+    keepTimes: (folder) => {
+      if (speaks) times = join(folder, "process_times.jsonl");
+    },
   };
 }
 

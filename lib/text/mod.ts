@@ -17,7 +17,7 @@ export { type OnBytes, readLines } from "./lines.ts";
 export * from "./preprocess.ts";
 export { readPunkt, writePunkt } from "./punkt_tab.ts";
 export { type PunktModel, trainPunkt } from "./punkt_train.ts";
-export { type RawOptions, type RawReport, type RawRules, readRaw, writeRaw } from "./raw.ts";
+export { type RawOptions, type RawReport, type RawRules, readRaw, taskName, writeRaw } from "./raw.ts";
 export type { RawPart } from "./raw_parts.ts";
 export { type RawStatistics, rawStatistics } from "./statistics.ts";
 export { sentenceSplitter, type SplitterName, type SplitterOptions } from "./sentences.ts";

@@ -124,6 +124,13 @@ export type RawOptions = RawRules & {
    * run goes on after its last shard when the same options are given again.
    */
   readonly shardBytes?: number;
+  /**
+   * Which of `taskCount` tasks this is, from 0: it writes every `taskCount`-th document, to files with its number in their
+   * names (`taskName`). All read the whole text, so what is held out, known already or learned does not depend on their
+   * number, and their files together hold the documents of one run. Default 0 of 1.
+   */
+  readonly taskIndex?: number;
+  readonly taskCount?: number;
   /** Shards of another run are replaced; default `false`. */
   readonly overwrite?: boolean;
 };
@@ -154,13 +161,15 @@ export type RawOptions = RawRules & {
 export async function writeRaw(
   {
     input,
-    output,
-    heldOutOutput,
+    output: wished,
+    heldOutOutput: wishedHeldOut,
     heldOutEvery = 15,
     textField,
     format,
     documentPerFile,
     shardBytes = 0,
+    taskIndex = 0,
+    taskCount = 1,
     overwrite = false,
     ...rules
   }: RawOptions,
@@ -176,6 +185,10 @@ export async function writeRaw(
       `Cannot write shards: shard_bytes is ${shardBytes}, it must be 0 (one file) or an integer >= ${MIN_SHARD}`,
     );
   }
+  checkTask(taskIndex, taskCount, rules);
+  const [output, heldOutOutput] = [wished, wishedHeldOut].map((path) =>
+    path === undefined || taskCount === 1 ? path : taskName(path, taskIndex, taskCount)
+  ) as [string, string | undefined];
   const files = expandInputs(input);
   refuseOverwriting(files, [output, ...(heldOutOutput === undefined ? [] : [heldOutOutput])]);
   const onlyOnce = files.includes(STDIN);
@@ -187,11 +200,12 @@ export async function writeRaw(
     ...(documentPerFile === undefined ? {} : { documentPerFile }),
   };
   const documents = async function* (onBytes?: (bytes: number) => void): AsyncGenerator<SplitDocument> {
-    let index = 0;
+    let [index, number] = [0, 0];
     for await (const document of readDocuments(files, { ...reading, ...(onBytes ? { onBytes } : {}) })) {
       yield {
         document,
         heldOut: heldOutOutput !== undefined && index++ % heldOutEvery === heldOutEvery - 1,
+        ...(taskCount === 1 ? {} : { elsewhere: number++ % taskCount !== taskIndex }),
       };
     }
   };
@@ -199,7 +213,7 @@ export async function writeRaw(
     output,
     heldOutOutput,
     overwrite,
-    key: runKey(files, { output, heldOutOutput, heldOutEvery, shardBytes, reading, rules }),
+    key: runKey(files, { output, heldOutOutput, heldOutEvery, shardBytes, reading, rules, taskCount }),
   });
   let done = 0;
   return await writeSplitDocuments({
@@ -229,6 +243,46 @@ export async function writeRaw(
         note: `${sentences} sentences`,
       }),
   });
+}
+
+/**
+ * The file of one task of several: `raw.txt` becomes `raw-00002-of-00008.txt`.
+ *
+ * @param path The file of all.
+ * @param index Which task, from 0.
+ * @param count How many there are.
+ * @returns Its file.
+ * @example
+ * ```ts
+ * import { taskName } from "albert-guide";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(taskName("build/raw.txt", 2, 8), "build/raw-00002-of-00008.txt");
+ * ```
+ */
+export function taskName(path: string, index: number, count: number): string {
+  const [, stem = path, ending = ""] = /^(.*?[^/.])(\.[^/.]+)?$/.exec(path) ?? [];
+  const number = (value: number): string => String(value).padStart(5, "0");
+  return `${stem}-${number(index)}-of-${number(count)}${ending}`;
+}
+
+function checkTask(index: number, count: number, { documentSentences = 0, savePunkt }: RawRules): void {
+  if (
+    !(Number.isSafeInteger(count) && count >= 1 && Number.isSafeInteger(index) && index >= 0 && index < count)
+  ) {
+    throw new RangeError(
+      `Cannot write a part of the raws: task ${index} of ${count}, expected 0 to ${count - 1}`,
+    );
+  }
+  if (count > 1 && documentSentences > 0) {
+    throw new RangeError(
+      "Cannot write a part of the raws in groups of document_sentences: groups go over documents, which tasks share; " +
+        "leave one out",
+    );
+  }
+  if (index > 0 && savePunkt !== undefined) {
+    throw new RangeError("Cannot save what Punkt learned from every task: give punkt_output to task 0 alone");
+  }
 }
 
 /** A raw file must not take the place of the text it is made from, nor two raw files each other's. */

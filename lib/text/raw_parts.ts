@@ -213,7 +213,9 @@ export function openPart(
     shards: () => shards,
     finish: () => {
       closeShard();
-      file?.discard(); // a last shard without a document
+      // What one of several tasks found nothing for is an empty file, so that all of them can be counted.
+      if (file !== undefined && shardBytes === 0 && shards.length === 0) shards.push(file.close());
+      else file?.discard(); // a last shard without a document
       const [first] = shards;
       return shardBytes === 0 && first ? first : totalOf(shardName(path), shards);
     },

@@ -12,7 +12,12 @@ import type { RawState, RawStateFile } from "./raw_state.ts";
 import { cleanSplitter } from "./sentences.ts";
 
 /** A document with the side it goes to. */
-export type SplitDocument = { readonly document: TextDocument; readonly heldOut: boolean };
+export type SplitDocument = {
+  readonly document: TextDocument;
+  readonly heldOut: boolean;
+  /** Whether another task of several writes it; then it only counts for what is known already. */
+  readonly elsewhere?: boolean;
+};
 
 /** What is counted over both sides. */
 export type RawTotals = {
@@ -71,22 +76,26 @@ export async function writeSplitDocuments(
   const train = openPart(output, { group, shardBytes, finished: before?.train ?? [] });
   let heldOut: PartWriter | undefined;
   const sentencesSoFar = (): number => train.sentences() + (heldOut?.sentences() ?? 0);
-  let count = 0;
+  let [count, own] = [0, 0];
+  let shared = false; // among several tasks, of which one may have nothing to do
   try {
     if (heldOutOutput !== undefined) {
       heldOut = openPart(heldOutOutput, { group, shardBytes, finished: before?.heldOut ?? [] });
     }
-    for await (const { document, heldOut: isHeldOut } of rest) {
+    for await (const { document, heldOut: isHeldOut, elsewhere = false } of rest) {
       count++;
+      if (elsewhere) shared = true;
+      else own++;
       signal?.throwIfAborted();
       const pause = count % 16 === 0 || document.paragraphs.length > 64 ? breathe() : undefined;
       if (pause !== undefined || count % 256 === 0) report(sentencesSoFar(), false);
       if (pause !== undefined) await pause;
-      if (count <= skip && !clean.includes("duplicates")) continue;
+      if ((count <= skip || elsewhere) && !clean.includes("duplicates")) continue;
+      const before = elsewhere ? { ...totals.cleaning } : counted;
       const paragraphs = document.paragraphs.map(cleaner.paragraph).filter((text) => text !== "");
       const known = paragraphs.length > 0 && cleaner.seen(paragraphs);
-      if (count <= skip) {
-        Object.assign(totals.cleaning, counted); // an earlier run counted this document
+      if (count <= skip || elsewhere) {
+        Object.assign(totals.cleaning, before); // an earlier run counted this document, or another task does
         continue;
       }
       const [here, there] = isHeldOut && heldOut ? [heldOut, train] : [train, heldOut];
@@ -110,9 +119,9 @@ export async function writeSplitDocuments(
     }
     train.endRun();
     heldOut?.endRun();
-    if (train.sentences() === 0) throw emptyCorpus(source, count, totals);
-    if (heldOut?.sentences() === 0) throw emptyHeldOut(source, count);
-    const result = conclude(train, heldOut, totals, count, before);
+    if (train.sentences() === 0 && !shared) throw emptyCorpus(source, count, totals);
+    if (heldOut?.sentences() === 0 && !shared) throw emptyHeldOut(source, count);
+    const result = conclude(train, heldOut, totals, own, before);
     state?.remove();
     report(result.train.sentences + (result.heldOut?.sentences ?? 0), true);
     return result;

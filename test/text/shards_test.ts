@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import type { Progress } from "../../lib/progress.ts";
-import { type RawOptions, type RawReport, readRaw, writeRaw } from "../../lib/text/mod.ts";
+import { type RawOptions, type RawReport, readRaw, taskName, writeRaw } from "../../lib/text/mod.ts";
 
 /** 400 documents of three sentences; every tenth comes twice. */
 function workspace(): { readonly folder: string; readonly options: RawOptions } {
@@ -137,4 +137,38 @@ Deno.test("writeRaw() refuses shards that are no size", async () => {
   for (const shardBytes of [-1, 10, 1.5e3 + 0.5, NaN]) {
     await assert.rejects(writeRaw({ ...options, shardBytes }), /shard_bytes is .*integer >= 1000/);
   }
+});
+
+Deno.test("writeRaw() as four tasks writes the documents of one run, whatever is held out or known already", async () => {
+  const { folder, options } = workspace();
+  const { shardBytes: _, ...plain } = options;
+  const documentsIn = async (...paths: string[]): Promise<string[]> => {
+    const found: string[] = [];
+    for (const path of paths) for await (const sentences of readRaw(path)) found.push(sentences.join(" "));
+    return found.sort();
+  };
+  const whole = await writeRaw(plain);
+  const taskCount = 4;
+  const tasks: RawReport[] = [];
+  for (let taskIndex = 0; taskIndex < taskCount; taskIndex++) {
+    tasks.push(await writeRaw({ ...plain, taskIndex, taskCount }));
+  }
+  const paths = (side: string): string[] =>
+    Array.from({ length: taskCount }, (_, i) => taskName(`${folder}/out/${side}.txt`, i, taskCount));
+  for (const side of ["raw", "held_out"]) {
+    assert.deepEqual(await documentsIn(...paths(side)), await documentsIn(`${folder}/out/${side}.txt`));
+  }
+  const sum = (of: (report: RawReport) => number): number =>
+    tasks.reduce((all, report) => all + of(report), 0);
+  assert.equal(sum(({ documents }) => documents), whole.documents);
+  assert.equal(sum(({ dropped }) => dropped.duplicate), whole.dropped.duplicate);
+  assert.equal(sum(({ train }) => train.sentences), whole.train.sentences);
+  assert.deepEqual(sum(({ cleaning }) => cleaning.control), whole.cleaning.control);
+  const more = await writeRaw({ ...plain, taskIndex: 450, taskCount: 500 }); // more tasks than documents
+  assert.deepEqual([more.documents, more.train.sentences], [0, 0]);
+  await assert.rejects(writeRaw({ ...plain, taskIndex: 4, taskCount }), /task 4 of 4, expected 0 to 3/);
+  await assert.rejects(
+    writeRaw({ ...plain, documentSentences: 5, taskIndex: 0, taskCount }),
+    /groups go over documents/,
+  );
 });
