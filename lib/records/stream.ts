@@ -107,7 +107,7 @@ export async function createStream(
     const total = counts.instances;
     const files = await writeOutputs(
       pool,
-      { folder, outputs, bucketBytes, total, compressed, keys, threads },
+      { folder, parts: tasks.length, outputs, bucketBytes, total, compressed, keys, threads },
       run,
     );
     const report = reportOf(counts, plan.inputs, files, manifest);

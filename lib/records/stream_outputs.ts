@@ -18,8 +18,9 @@ const HASHED = 1 << 20; // bytes hashed at a time
 
 /** What the outputs are made of and how. */
 export type OutputsPlan = {
-  /** Folder of the part files. */
+  /** Folder of the part files, and how many it holds. */
   readonly folder: string;
+  readonly parts: number;
   readonly outputs: readonly string[];
   /** Bytes of part files that a thread has in memory at a time. */
   readonly bucketBytes: number;
@@ -69,11 +70,12 @@ type WriteFiles = (
 ) => Promise<void>;
 
 const wholeFiles: WriteFiles = (pool, plan, missing, onFile, onProgress) => {
-  const sizes = slotSizes(plan.folder);
+  const sizes = slotSizes(plan);
   const tasks = missing.map((i) => ({
     kind: "output" as const,
     path: plan.outputs[i] ?? "",
     folder: plan.folder,
+    parts: plan.parts,
     buckets: bucketsOf(sizes, slotsOf(i, plan), plan.bucketBytes),
     keys: plan.keys,
   }));
@@ -81,7 +83,7 @@ const wholeFiles: WriteFiles = (pool, plan, missing, onFile, onProgress) => {
 };
 
 const inSegments: WriteFiles = async (pool, plan, missing, onFile, onProgress) => {
-  const sizes = slotSizes(plan.folder);
+  const sizes = slotSizes(plan);
   const files: ReturnType<typeof segmentedFile>[] = [];
   const commits: Promise<void>[] = [];
   const keep = (commit: Promise<void>): void => {
@@ -113,7 +115,7 @@ function segmentedFile(plan: OutputsPlan, output: number, sizes: SlotSizes): {
   readonly written: (segment: number, made: SegmentMade) => Promise<ReportedFile> | undefined;
   readonly discard: () => Promise<void>;
 } {
-  const { folder, bucketBytes, threads, keys } = plan;
+  const { folder, parts, bucketBytes, threads, keys } = plan;
   const path = plan.outputs[output] ?? "";
   const slots = slotsOf(output, plan);
   const bytes = outputBytesOf(sizes, slots);
@@ -125,7 +127,7 @@ function segmentedFile(plan: OutputsPlan, output: number, sizes: SlotSizes): {
   for (const [from, to] of groups(slots, share, (slot) => sizes.outputBytes[slot]!)) {
     const at = ends.at(-1) ?? 0;
     const buckets = bucketsOf(sizes, [from, to], bucketBytes);
-    tasks.push({ kind: "segment", path, temporary, folder, buckets, at, keys });
+    tasks.push({ kind: "segment", path, temporary, folder, parts, buckets, at, keys });
     ends.push(at + outputBytesOf(sizes, [from, to]));
   }
   const hash = createHash("sha256");
@@ -169,9 +171,9 @@ function hashRange(
   }
 }
 
-function slotSizes(folder: string): SlotSizes {
+function slotSizes({ folder, parts }: Pick<OutputsPlan, "folder" | "parts">): SlotSizes {
   const sizes = { bytes: new Float64Array(SLOTS), outputBytes: new Float64Array(SLOTS) };
-  for (const path of partFiles(folder)) partReader(path).addSizes(sizes);
+  for (const path of partFiles(folder, parts)) partReader(path).addSizes(sizes);
   return sizes;
 }
 

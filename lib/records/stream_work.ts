@@ -4,7 +4,7 @@
  * generators that yield progress, so that one process can breathe between steps and a worker can run them through.
  */
 import { basename, dirname, join } from "node:path";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { openAtomic, openRange, type RangedPlace } from "../formats/mod.ts";
 import { keyedBlock, type PassRange, type PieceTable, pieceTable } from "../tasks/mod.ts";
 import type { RecordsConfig, RecordsTokenizer, ReportedFile } from "./config.ts";
@@ -43,6 +43,8 @@ export type OutputTask = {
   readonly kind: "output";
   readonly path: string;
   readonly folder: string;
+  /** How many part files the folder holds. */
+  readonly parts: number;
   readonly buckets: Buckets;
   /** Whether the keys of its records are written beside it, for `finishRecords`. */
   readonly keys: boolean;
@@ -52,6 +54,7 @@ export type OutputTask = {
 export type SegmentTask = RangedPlace & {
   readonly kind: "segment";
   readonly folder: string;
+  readonly parts: number;
   readonly buckets: Buckets;
   /** Where it begins in the file. */
   readonly at: number;
@@ -103,10 +106,15 @@ export function streamSetting(
   };
 }
 
-/** Names of part files, sorted; temporary ones of a killed run are left out. */
-export function partFiles(folder: string): string[] {
-  return readdirSync(folder).filter((name) => /^part-\d+$/.test(name)).sort().map((name) =>
-    join(folder, name)
+/** Names of part files, of which there must be so many: a process that does the same work removes them when it is done. */
+export function partFiles(folder: string, count: number): string[] {
+  const names = existsSync(folder)
+    ? readdirSync(folder).filter((name) => /^part-\d+$/.test(name)).sort()
+    : [];
+  if (names.length === count) return names.map((name) => join(folder, name));
+  throw new Error(
+    `Cannot write records: ${folder} holds ${names.length} of ${count} parts; another process has finished the same work, ` +
+      "or somebody removed them: run the same command again",
   );
 }
 
@@ -168,10 +176,10 @@ function* partSteps(setting: StreamSetting, task: PartTask): Generator<number, P
 }
 
 function* outputSteps(
-  { path, folder, buckets, keys }: OutputTask,
+  { path, folder, parts, buckets, keys }: OutputTask,
   { config: { compression }, packing, example, scratch }: StreamSetting,
 ): Generator<number, ReportedFile> {
-  const readers = partFiles(folder).map(partReader);
+  const readers = partFiles(folder, parts).map(partReader);
   const writer = tfrecordWriter(path, { compression });
   const keyFile = keys ? openAtomic(keysFile(path)) : undefined;
   try {
@@ -195,7 +203,7 @@ function* segmentSteps(
   { packing, example, scratch }: StreamSetting,
 ): Generator<number, SegmentMade> {
   const keys: Uint8Array[] = [];
-  const readers = partFiles(task.folder).map(partReader);
+  const readers = partFiles(task.folder, task.parts).map(partReader);
   const range = openRange(task, task.at);
   try {
     const frames = recordFrames(range.write);
