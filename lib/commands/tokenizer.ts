@@ -1,6 +1,8 @@
 /**
  * `albert tokenizer`: the flags of spm_train for a unigram model; the files equal spm_train's byte for byte.
  */
+import { existsSync } from "node:fs";
+import { expandPatterns } from "../records/mod.ts";
 import { preprocessText } from "../text/mod.ts";
 import { type TrainedFiles, trainUnigramFiles, type UnigramFileOptions } from "../tokenizer/mod.ts";
 import { type Command, command, type Flag } from "./command.ts";
@@ -36,6 +38,12 @@ export function transformOf(preprocess: string): ((line: string) => string) | un
 const splitNames = (list: unknown): string[] =>
   String(list).split(",").map((name) => name.replace(/^"|"$/g, ""));
 
+/** Names as spm_train reads them; a pattern that is no file's name becomes the files that it matches. */
+const inputFiles = (list: string): string[] =>
+  splitNames(list).flatMap((name) =>
+    !/[*?[]/.test(name) || existsSync(name) ? [name] : expandPatterns(name, { flag: "input" })
+  );
+
 /** The command. */
 export const tokenizer: Command = command({
   name: "tokenizer",
@@ -45,7 +53,12 @@ export const tokenizer: Command = command({
     "deno task albert tokenizer --input=build/raw.txt --model_prefix=build/tokenizer --vocab_size=2000 " +
     "--pad_id=0 --unk_id=1 --bos_id=-1 --eos_id=-1 --control_symbols=[CLS],[SEP],[MASK] --preprocess=albert",
   flags: {
-    input: { kind: "string", required: true, help: "raw files by comma", source },
+    input: {
+      kind: "string",
+      required: true,
+      help: "raw files by comma, or patterns such as raw-*.txt",
+      source,
+    },
     model_prefix: {
       kind: "string",
       required: true,
@@ -84,6 +97,12 @@ export const tokenizer: Command = command({
     self_test_sample_size: int(0, "sentences kept in the model with their pieces, at most 1000"),
     character_coverage: float(0.9995, "share of the characters in the alphabet, 0.98 to 1"),
     input_sentence_size: int(0, "most sentences used, 0 for all"),
+    sample_size: {
+      kind: "int",
+      default: 0,
+      help: "sentences drawn over all files, the same however the text is cut into files; 0 for all",
+    },
+    sample_seed: { kind: "int", default: 0, help: "seed of --sample_size" },
     shuffle_input_sentence: yes(true, "draw them at random, else the first ones"),
     seed_sentencepiece_size: int(1000000, "seed pieces"),
     seed_sentencepieces_file: text("file of seed pieces: piece, tab, frequency; since 0.2.0"),
@@ -147,12 +166,14 @@ export const tokenizer: Command = command({
   },
   run: async ({ preprocess, ...flags }, _, { print, onProgress, endProgress, signal }) => {
     // Normalization rules take seconds: a wrong name is told before.
-    for (const path of splitNames(flags.input)) checkFile(path, "raw file");
+    const input = inputFiles(flags.input);
+    for (const path of input) checkFile(path, "raw file");
     if (flags.model_prefix !== "") checkWritable(`${flags.model_prefix}.model`);
     const transform = transformOf(preprocess);
     const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
     const files = await trainUnigramFiles({
       ...given as Pick<UnigramFileOptions, "input" | "model_prefix">,
+      ...(input.join() === splitNames(flags.input).join() ? {} : { input }),
       ...(transform === undefined ? {} : { transform }),
       onProgress,
       signal,

@@ -6,7 +6,9 @@ import { CorruptFileError, openAtomic } from "../formats/mod.ts";
 import type { OnProgress } from "../progress.ts";
 import { TsvError } from "./corpus.ts";
 import type { UnigramOptions } from "./options.ts";
+import { makePace } from "./pace.ts";
 import { splitList } from "./resolve_options.ts";
+import { sampleLines } from "./sample.ts";
 import { type TrainingReport, trainUnigram } from "./trainer.ts";
 import { decodeUtf8, firstBadByte } from "./utf8.ts";
 
@@ -32,6 +34,13 @@ export type UnigramFileOptions = UnigramOptions & {
    * spm_train does. Default `"error"`.
    */
   readonly invalid_utf8?: "error" | "replace";
+  /**
+   * Train on so many sentences, drawn over all files by a rule that does not depend on how the text is cut into files or on
+   * their order: those whose hashes with `sample_seed` are smallest, in that order. Ours; 0, the default: all of them.
+   */
+  readonly sample_size?: number;
+  /** Seed of that draw; default 0. */
+  readonly sample_seed?: number;
 };
 
 /**
@@ -82,16 +91,33 @@ export type TrainedFiles = {
  * ```
  */
 export async function trainUnigramFiles(options: UnigramFileOptions): Promise<TrainedFiles> {
-  const { invalid_utf8 = "error", ...flags } = options;
+  const { invalid_utf8 = "error", sample_size = 0, sample_seed = 0, ...flags } = options;
   const input = typeof flags.input === "string" ? splitList(flags.input) : flags.input;
   if (input.length === 0) throw new TypeError("Cannot train the tokenizer: input names no file");
   if (flags.model_prefix === "") throw new TypeError("Cannot train the tokenizer: model_prefix is empty");
+  if (!Number.isSafeInteger(sample_size) || sample_size < 0 || !Number.isSafeInteger(sample_seed)) {
+    throw new RangeError(
+      `Cannot train the tokenizer: sample_size is ${sample_size}, sample_seed ${sample_seed}, expected a whole number of ` +
+        "sentences (0: all) and a whole number",
+    );
+  }
   const place = { done: 0, total: input.reduce((sum, path) => sum + sizeOf(path), 0) };
   const before: number[] = []; // lines before each file
-  const lines = allLines(input, invalid_utf8, { bytes: (count) => place.done += count, before });
+  const read = allLines(input, invalid_utf8, {
+    before,
+    bytes: (count) => {
+      const done = place.done += count;
+      if (sample_size === 0 || done > place.total) return;
+      flags.onProgress?.({ stage: "tokenizer: sample", done, total: place.total, unit: "bytes" });
+    },
+  });
+  const pace = makePace(flags.signal);
+  const lines = sample_size === 0
+    ? read
+    : await sampleLines(read, { size: sample_size, seed: sample_seed, pace });
   const all = { ...flags, input, ...inBytes(flags.onProgress, place) };
   const trained = await trainUnigram(lines, all).catch((error: unknown) => {
-    if (!(error instanceof TsvError)) throw error;
+    if (!(error instanceof TsvError) || sample_size > 0) throw error;
     const file = before.length - 1; // the one being read
     throw new TsvError(input[file] as string, error.line - (before[file] as number));
   });
