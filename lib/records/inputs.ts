@@ -9,9 +9,12 @@ import { CorruptFileError } from "../formats/mod.ts";
 
 const BLOCK = 1 << 20; // bytes read at a time
 
+/** What lies beside outputs and is none: manifests, keys of shards, files that are not whole. No pattern means them. */
+const BESIDE = /\.manifest\.json$|\.keys-\d{5,}-of-\d{5,}$|\.tmp-\d+-[\w-]+$/;
+
 /**
  * Files behind `input_file`: split at commas without trimming, order of the patterns kept, sorted by name inside a
- * pattern (the reference takes the order of the file system there).
+ * pattern (the reference takes the order of the file system there). Manifests and what else lies beside outputs is left out.
  *
  * @param patterns Paths, or patterns with `*`, `?` and `[...]`, separated by commas.
  * @param options `flag`: name that a message gives them, default `input_file`; `files`: what they are, default raw files.
@@ -74,7 +77,9 @@ function matches(pattern: string): string[] {
     const rule = partRule(part);
     places = places.flatMap((place) => {
       if (rule === undefined) return [place + part];
-      return namesIn(place || ".").filter((name) => rule.test(name)).map((name) => place + name);
+      return namesIn(place || ".").filter((name) => rule.test(name) && !BESIDE.test(name)).map((name) =>
+        place + name
+      );
     }).map((place) => `${place}/`);
   }
   return places.map((place) => place.slice(0, -1)).filter(isFile).sort((a, b) => a < b ? -1 : 1);
