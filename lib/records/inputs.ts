@@ -10,7 +10,7 @@ import { CorruptFileError } from "../formats/mod.ts";
 const BLOCK = 1 << 20; // bytes read at a time
 
 /** What lies beside outputs and is none: manifests, keys of shards, files that are not whole. No pattern means them. */
-const BESIDE = /\.manifest\.json$|\.keys-\d{5,}-of-\d{5,}$|\.tmp-\d+-[\w-]+$/;
+const BESIDE = /\.manifest\.json$|\.keys$|\.tmp-\d+$/;
 
 /**
  * Files behind `input_file`: split at commas without trimming, order of the patterns kept, sorted by name inside a
