@@ -31,7 +31,7 @@ const SLOW = { times: 1.5, milliseconds: 20, sums: 50 };
  * Watches the time that each process computes, and names one that holds up the others. `keep` gets the means, milliseconds
  * between two sums.
  */
-function slowWatch(
+export function slowWatch(
   tell: (line: string) => void,
   keep: (means: readonly number[]) => void,
 ): (milliseconds: readonly number[]) => void {
@@ -115,11 +115,11 @@ export function requireSame({ rank, size, sum }: Communicator, what: Readonly<Re
   const differing = names.flatMap((name, i) => {
     const values = Array.from({ length: size }, (_, other) => all[other * names.length + i]);
     const others = values.flatMap((value, other) => value === values[0] ? [] : [other]);
-    return others.length === 0 ? [] : [`${name} of process ${others.join(", ")}`];
+    return others.length === 0 ? [] : [`the ${name} of process ${others.join(" and ")}`];
   });
   if (differing.length === 0) return;
   throw new RangeError(
-    `Cannot train over ${size} processes: the ${differing.join("; the ")} is not that of process 0; ` +
+    `Cannot train over ${size} processes: what differs from process 0 is ${differing.join(", ")}; ` +
       "start the same version with the same flags on the same files everywhere",
   );
 }

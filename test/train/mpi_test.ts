@@ -180,7 +180,7 @@ Deno.test({
     assert.notEqual(other.code, 0);
     assert.match(
       other.said,
-      /Cannot train over 2 processes: the flags of process 1 is not that of process 0/,
+      /Cannot train over 2 processes: what differs from process 0 is the flags of process 1;/,
     );
     assert.equal(existsSync(join(place, "x")), false);
     const odd = await together(launcher, 2, await flagsOf(join(place, "x"), ["--train_batch_size=7"])).ended;
