@@ -87,8 +87,10 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
     children.push(spawn(command, args, { env, stdio: "ignore" }));
   };
   const close = (): void => {
-    spawnSync("scancel", ["--user=root", "--signal=KILL", "--full"], { env });
     spawnSync("scancel", ["--user=root"], { env }); // a test that failed may have left jobs
+    for (let i = 0; i < 40 && String(spawnSync("squeue", ["-h"], { env }).stdout ?? "").trim() !== ""; i++) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 250);
+    }
     for (const child of children.reverse()) child.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }); // they end in a moment
   };

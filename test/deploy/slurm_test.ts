@@ -32,7 +32,7 @@ Deno.test({
   fn: async () => {
     const place = mkdtempSync(join(tmpdir(), "albert-array-"));
     const raw = join(place, "raw.txt");
-    const documents = readEmbedded("kjv", { dataDir: join(root, "data") }).slice(0, 160).map((
+    const documents = readEmbedded("kjv", { dataDir: join(root, "data") }).slice(0, 500).map((
       { paragraphs },
     ) => paragraphs);
     writeFileSync(raw, documents.map((lines) => `${lines.join("\n")}\n`).join("\n"));
