@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { tfjsEngine } from "../../lib/engines/mod.ts";
 import { readHuggingFace } from "../../lib/export/mod.ts";
 import { loadSentencePiece } from "../../lib/tokenizer/mod.ts";
-import { latestCheckpoint, readCheckpoint } from "../../lib/train/mod.ts";
+import { fillMask, latestCheckpoint, readCheckpoint } from "../../lib/train/mod.ts";
 import { type PipelineEvent, runPipeline } from "../../web/pretrain/pipeline.ts";
 import type { Point } from "../../web/pretrain/stages.ts";
 import { serveFolder } from "../../web/serve.ts";
@@ -117,6 +117,21 @@ Deno.test({
         );
         await click(page, "run");
         await until(page, `document.querySelectorAll("#answers table").length === 2`);
+        const { config, parameters: weights } = readCheckpoint(latestCheckpoint(join(folder, "model")) ?? "");
+        const [ours] = await fillMask("in the beginning god [MASK] the heaven and the [MASK].", {
+          engine: await tfjsEngine({ backend: "wasm" }),
+          config,
+          parameters: weights,
+          tokenizer: loadSentencePiece(readFileSync(join(folder, "tokenizer.model"))),
+        });
+        const answered = await page.evaluate(
+          `[...document.querySelector("#answers table").querySelectorAll("th")].map((cell) => cell.textContent)`,
+        );
+        assert.deepEqual(
+          answered,
+          ours?.map(({ piece }) => piece),
+          "capital letters are asked as records have them",
+        );
         // What the page gives to save is read back here.
         await page.evaluate(`(() => {
           const make = URL.createObjectURL;

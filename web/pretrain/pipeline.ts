@@ -327,7 +327,15 @@ function trained(folder: string) {
 export async function fill(folder: string, text: string, engine: Engine): Promise<FilledPiece[][]> {
   const { config, parameters } = trained(folder);
   const tokenizer = loadSentencePiece(readFileSync(places(folder).model));
-  return await fillMask(text, { engine, config, parameters, tokenizer, topK: 5 });
+  // Records saw the text cleaned and lower-cased.
+  return await fillMask(text, {
+    engine,
+    config,
+    parameters,
+    tokenizer,
+    topK: 5,
+    prepare: (part) => preprocessText(part),
+  });
 }
 
 /** Writes the last checkpoint as a Hugging Face folder. */
