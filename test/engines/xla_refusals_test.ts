@@ -238,7 +238,7 @@ const compileText = (
   outputs: readonly TensorType[] = [vector],
 ): Promise<unknown> =>
   session.ask(
-    { kind: "compile", program: 1, signature: { inputs: [vector], outputs, donated: [] } },
+    { kind: "compile", program: 1, signature: { inputs: [vector], outputs, donated: [] }, absent: "compile" },
     encode(text),
   );
 const identity =

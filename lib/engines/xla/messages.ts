@@ -7,7 +7,7 @@ import type { TensorType } from "../../tensor/types.ts";
 import type { ProgramMemory, Signature } from "./pjrt_client.ts";
 
 /** First four bytes of a frame: "AX", and the version of this protocol. */
-const mark = 0x0004_5841;
+const mark = 0x0005_5841;
 
 /** Bytes before the JSON. */
 export const headBytes = 16;
@@ -28,8 +28,17 @@ export type Request =
     readonly cacheBytes: number;
     readonly parent: number;
   }
-  // Bytes: the program's text.
-  | { readonly kind: "compile"; readonly program: number; readonly signature: Signature }
+  // Bytes: the program's text. One that is not on the disk is compiled in this process, or its absence is said.
+  | {
+    readonly kind: "compile";
+    readonly program: number;
+    readonly signature: Signature;
+    readonly absent: "compile" | "say";
+  }
+  // Bytes: the program's text. It is compiled for another process, whose bytes the answer brings.
+  | { readonly kind: "make"; readonly signature: Signature }
+  // Bytes: what `make` gave.
+  | { readonly kind: "load"; readonly program: number; readonly signature: Signature }
   // Bytes: the values, for every device the same, or one part after the other; `type` is that of one device's value.
   | { readonly kind: "upload"; readonly buffer: number; readonly type: TensorType; readonly split: boolean }
   | {
@@ -81,10 +90,12 @@ export type Status = {
   readonly held: number;
 };
 
-/** From the process: one per `open`, `compile`, `run`, `download` and `status`, in their order. */
+/** From the process: one per request but `upload` and `release`, in their order. */
 export type Reply =
   | { readonly kind: "opened"; readonly opened: Opened }
   | { readonly kind: "compiled"; readonly compiled: Compiled }
+  | { readonly kind: "absent" }
+  | { readonly kind: "made" }
   | { readonly kind: "ran" }
   | { readonly kind: "downloaded" }
   | { readonly kind: "status"; readonly status: Status }

@@ -7,7 +7,7 @@ import { sameShape } from "../../tensor/graph.ts";
 import type { Buffer, Graph, MemoryNeed, Program, TensorType } from "../../tensor/mod.ts";
 import { memoryOf, refuseClearly, refuseTooLarge } from "./memory.ts";
 import type { Held } from "./memory.ts";
-import type { Compiled } from "./messages.ts";
+import type { Compiled, Frame, Reply } from "./messages.ts";
 import { describeValue } from "./parts.ts";
 import { XlaError } from "./pjrt_api.ts";
 import type { Signature } from "./pjrt_client.ts";
@@ -102,6 +102,37 @@ function withOperation(error: unknown, { madeBy }: StableHlo): unknown {
   );
 }
 
+/** Characters of text from which another process compiles: of smaller programs the compiler leaves little behind. */
+const compiledApart = 20_000;
+
+/** What a process is asked to compile. */
+type Job = { readonly program: number; readonly signature: Signature; readonly text: Uint8Array };
+
+/** What the answer to `compile` or `load` says. */
+function compiledIn({ message }: Frame<Reply>): Compiled {
+  if (message.kind !== "compiled") throw new Error(`Cannot compile: the process answered ${message.kind}`);
+  return message.compiled;
+}
+
+/** Has the process that runs a program compile it too, or find it on the disk. */
+async function compileHere(_: Values, owner: Session, { text, ...job }: Job): Promise<Compiled> {
+  return compiledIn(await owner.ask({ kind: "compile", ...job, absent: "compile" }, text));
+}
+
+/** Finds a program on the disk, or has a process of its own compile it; what cannot be handed over is compiled here. */
+async function compileApart(values: Values, owner: Session, { text, ...job }: Job): Promise<Compiled> {
+  const started = performance.now();
+  const found = await owner.ask({ kind: "compile", ...job, absent: "say" }, text);
+  if (found.message.kind !== "absent") return compiledIn(found);
+  const made = await values.compiler.make(text, job.signature).catch((error: unknown) => {
+    if (error instanceof XlaError && error.code === "UNIMPLEMENTED") return undefined;
+    throw error;
+  });
+  if (made === undefined) return await compileHere(values, owner, { ...job, text });
+  const loaded = compiledIn(await owner.ask({ kind: "load", ...job }, made));
+  return { ...loaded, milliseconds: performance.now() - started };
+}
+
 /** Loads a program into the process of the moment; a new process knows none, so it is compiled again at the first use. */
 function makeLoader(
   values: Values,
@@ -117,19 +148,20 @@ function makeLoader(
     if (inHostMemory) await refuseClearly(graph, inPlace, values.devices, () => heldBy(owner));
     const program = values.newId();
     const constants = await Promise.all(written.hidden.map((each) => values.upload(each.values, each.type)));
-    const { message } = await owner.ask(
-      { kind: "compile", program, signature },
-      new TextEncoder().encode(written.text),
-    ).catch((error: unknown) => {
+    const apart = inHostMemory && written.text.length >= compiledApart;
+    const compiled = await (apart ? compileApart : compileHere)(values, owner, {
+      program,
+      signature,
+      text: new TextEncoder().encode(written.text),
+    }).catch((error: unknown) => {
       constants.forEach(values.release);
       throw withOperation(error, written);
     });
-    if (message.kind !== "compiled") throw new Error(`Cannot compile: the process answered ${message.kind}`);
-    onCompiled(message.compiled);
-    const memory = memoryOf(message.compiled, values.devices);
+    onCompiled(compiled);
+    const memory = memoryOf(compiled, values.devices);
     try {
       if (inHostMemory) {
-        refuseTooLarge(graph, memory, { ...message.compiled, atStart }, values.devices, inPlace);
+        refuseTooLarge(graph, memory, { ...compiled, atStart }, values.devices, inPlace);
       }
     } catch (error) {
       owner.release([], [program]);

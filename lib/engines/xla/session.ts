@@ -28,6 +28,8 @@ export type SessionOptions = {
   readonly cache: string;
   /** Bytes that they may take. */
   readonly cacheBytes: number;
+  /** What it is for, default "run": only such a process holds values. */
+  readonly purpose?: "run" | "compile";
   /** Seconds after which a plugin that does not open is given up, default 300: some look long for their device. */
   readonly openSeconds?: number;
 };
@@ -157,7 +159,19 @@ function makeTail(stream: Readable): () => string {
 }
 
 /** The end of a process: whether it has come, why, and a promise of it. */
-function makeDeath(child: ChildProcess, plugin: string, said: () => string, onDeath: (error: Error) => void) {
+function makeDeath(
+  child: ChildProcess,
+  { plugin, purpose = "run" }: SessionOptions,
+  said: () => string,
+  onDeath: (error: Error) => void,
+) {
+  const lost = purpose === "run"
+    ? (how: string) =>
+      `Cannot use XLA: its process ended (${how}), values on the device are lost; ` +
+      "the next program or upload starts a new one"
+    : (how: string) =>
+      `Cannot compile the program: the process that compiles ended (${how}); no value is lost, ` +
+      "the next program starts a new one";
   const state: { error?: Error; closing: boolean; opened: boolean } = { closing: false, opened: false };
   let ended: () => void = () => {};
   const end = new Promise<void>((resolve) => ended = resolve);
@@ -168,8 +182,7 @@ function makeDeath(child: ChildProcess, plugin: string, said: () => string, onDe
     state.error = new Error(
       state.closing
         ? "Cannot use XLA: the engine was disposed, and its values with it"
-        : `Cannot use XLA: its process ended (${how}), values on the device are lost; ` +
-          `the next program or upload starts a new one${words === "" ? "" : `. It said: ${words}`}`,
+        : `${lost(how)}${words === "" ? "" : `. It said: ${words}`}`,
     );
     onDeath(state.error);
     ended();
@@ -214,7 +227,7 @@ export function startSession(options: SessionOptions): Session {
   const { stdin, stdout, stderr } = child as { stdin: Writable; stdout: Readable; stderr: Readable };
   const button = stopButton((why) => waiters.interrupt(why));
   const waiters = makeWaiters([child, stdin, stdout, stderr, button] as readonly Counted[]);
-  const { state, end, die } = makeDeath(child, options.plugin, makeTail(stderr), waiters.fail);
+  const { state, end, die } = makeDeath(child, options, makeTail(stderr), waiters.fail);
   const send = makeSender(stdin);
   stdin.on("error", () => {}); // The exit tells more.
   const read = frameReader<Reply>();

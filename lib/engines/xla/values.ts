@@ -4,6 +4,8 @@
  */
 import { describe } from "../../tensor/mod.ts";
 import type { Buffer, HostArray, TensorType } from "../../tensor/mod.ts";
+import { makeCompiler } from "./compiler.ts";
+import type { Compiler } from "./compiler.ts";
 import { fromDeviceBytes, toDeviceBytes } from "./host_values.ts";
 import { elementTypes } from "./pjrt_layout.ts";
 import { startSession } from "./session.ts";
@@ -46,6 +48,8 @@ export function partOf({ dtype, shape: [rows, ...rest] }: TensorType, devices: n
 export type Values = {
   /** The process, started anew when the last one is dead. */
   readonly live: () => Session;
+  /** What compiles for it. */
+  readonly compiler: Compiler;
   readonly devices: number;
   /** A name for a value or a program. */
   readonly newId: () => number;
@@ -137,8 +141,10 @@ export function makeValues(options: SessionOptions): Values {
     // A value that could not be made stands in the process as its error.
     if (owner.death() === undefined) owner.release([id]);
   };
+  const compiler = makeCompiler(options);
   return {
     live,
+    compiler,
     devices: options.devices,
     newId,
     buffers,
@@ -167,6 +173,6 @@ export function makeValues(options: SessionOptions): Values {
       const { bytes } = await owner.ask({ kind: "download", buffer: id, device: from });
       return fromDeviceBytes(bytes, dtype);
     },
-    close: async () => await session?.close(),
+    close: async () => void await Promise.all([session?.close(), compiler.close()]),
   };
 }

@@ -89,34 +89,31 @@ function heldBytes({ buffers }: State): number {
     .reduce((sum, { type }) => sum + bytesOf(type), 0);
 }
 
-function compile(state: State, { message, bytes }: Frame<Request & { readonly kind: "compile" }>): Reply {
-  const started = performance.now();
-  const client = clientOf(state);
-  const { signature } = message;
-  const key = state.cache === undefined ? "" : programKey([bytes, state.identity]);
-  const stored = state.cache?.get(key);
-  let program: PjrtProgram | undefined;
-  if (stored !== undefined) {
-    try {
-      program = client.load(stored, signature);
-    } catch {
-      state.cache?.drop(key);
-    }
+/** The key of a program on the disk; without a folder of programs, none. */
+const keyOf = ({ cache, identity }: State, text: Uint8Array): string =>
+  cache === undefined ? "" : programKey([text, identity]);
+
+/** A program from the disk; one that does not load is dropped there. */
+function stored({ cache, client }: State, key: string, signature: Signature): PjrtProgram | undefined {
+  const found = cache?.get(key);
+  if (found === undefined) return undefined;
+  try {
+    return client?.load(found, signature);
+  } catch {
+    cache?.drop(key);
+    return undefined;
   }
-  const cached = program !== undefined;
-  if (program === undefined) {
-    program = client.compile(new TextDecoder().decode(bytes), signature);
-    if (state.cache !== undefined) {
-      try {
-        state.cache.put(key, program.serialize());
-      } catch {
-        // A plugin that cannot serialize still runs.
-      }
-    }
-  }
-  state.programs.set(message.program, { program, signature });
+}
+
+/** Keeps a program to run, and says how it came to be. */
+function keep(
+  state: State,
+  id: number,
+  { program, signature }: { readonly program: PjrtProgram; readonly signature: Signature },
+  { cached, started }: { readonly cached: boolean; readonly started: number },
+): Reply {
+  state.programs.set(id, { program, signature });
   const milliseconds = performance.now() - started;
-  if (!cached) state.step.trim();
   const compiled = {
     memory: program.memory,
     cached,
@@ -125,6 +122,45 @@ function compile(state: State, { message, bytes }: Frame<Request & { readonly ki
     held: heldBytes(state),
   };
   return { kind: "compiled", compiled };
+}
+
+function compile(state: State, { message, bytes }: Frame<Request & { readonly kind: "compile" }>): Reply {
+  const started = performance.now();
+  const client = clientOf(state);
+  const { signature } = message;
+  const key = keyOf(state, bytes);
+  const found = stored(state, key, signature);
+  if (found !== undefined) {
+    return keep(state, message.program, { program: found, signature }, { cached: true, started });
+  }
+  if (message.absent === "say") return { kind: "absent" };
+  const program = client.compile(new TextDecoder().decode(bytes), signature);
+  try {
+    state.cache?.put(key, program.serialize());
+  } catch {
+    // A plugin that cannot serialize still runs.
+  }
+  state.step.trim();
+  return keep(state, message.program, { program, signature }, { cached: false, started });
+}
+
+/** Compiles a program for another process. */
+function make(state: State, { message, bytes }: Frame<Request & { readonly kind: "make" }>): Uint8Array {
+  const program = clientOf(state).compile(new TextDecoder().decode(bytes), message.signature);
+  try {
+    const made = program.serialize();
+    state.cache?.put(keyOf(state, bytes), made);
+    return made;
+  } finally {
+    program.destroy();
+  }
+}
+
+function load(state: State, { message, bytes }: Frame<Request & { readonly kind: "load" }>): Reply {
+  const started = performance.now();
+  const { signature } = message;
+  const program = clientOf(state).load(bytes, signature);
+  return keep(state, message.program, { program, signature }, { cached: false, started });
 }
 
 function bufferOf(state: State, id: number): readonly PjrtBuffer[] {
@@ -259,6 +295,10 @@ async function answer(state: State, { message, bytes }: Frame<Request>): Promise
       return plain(await open(state, message));
     case "compile":
       return plain(compile(state, { message, bytes }));
+    case "make":
+      return { message: { kind: "made" }, bytes: make(state, { message, bytes }) };
+    case "load":
+      return plain(load(state, { message, bytes }));
     case "run":
       return plain(run(state, message));
     case "download":
