@@ -1,7 +1,6 @@
 /** The process behind the XLA engine: determinism, its end and its new start, memory, and a caller that is never blocked. */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { add, compile, deviceArray, grad, matmul, mean, mul, scan, softmax, sub, tanh } from "albert-guide";
@@ -11,7 +10,7 @@ import type { XlaEngine } from "../../lib/engines/xla/engine.ts";
 import { findPlugin } from "../../lib/engines/xla/plugin.ts";
 import { makeWaiters } from "../../lib/engines/xla/session.ts";
 import { numbers } from "./cases.ts";
-import { xlaHere, xlaNote } from "./xla.ts";
+import { strike, withCache, xlaHere, xlaNote } from "./xla.ts";
 
 const ignore = !xlaHere;
 const plugin = findPlugin() ?? "";
@@ -38,20 +37,6 @@ async function train(engine: Engine): Promise<readonly number[]> {
   const data = await w.data();
   program.dispose();
   return Array.from(new Uint32Array(data.buffer, data.byteOffset, data.length));
-}
-
-/** Gives every engine made inside a cache folder of its own. */
-async function withCache(fn: (programs: string) => Promise<void>): Promise<void> {
-  const before = process.env["XDG_CACHE_HOME"];
-  const folder = mkdtempSync(join(tmpdir(), "albert-xla-"));
-  process.env["XDG_CACHE_HOME"] = folder;
-  try {
-    await fn(join(folder, "albert-guide", "programs"));
-  } finally {
-    if (before === undefined) delete process.env["XDG_CACHE_HOME"];
-    else process.env["XDG_CACHE_HOME"] = before;
-    rmSync(folder, { recursive: true, force: true });
-  }
 }
 
 Deno.test(
@@ -108,18 +93,6 @@ Deno.test({ name: `xla compiles again when a cached program is damaged${xlaNote}
     assert.equal((await run())[1], true);
   });
 });
-
-/** Sends a signal until it works: V8 takes the first SIGSEGV for a trap of WebAssembly, a fault would come again at once. */
-async function strike(pid: number, signal: "SIGKILL" | "SIGSEGV" | "SIGABRT"): Promise<void> {
-  for (let i = 0; i < 100 && existsSync(`/proc/${pid}`); i++) {
-    try {
-      process.kill(pid, signal);
-    } catch {
-      return; // It is gone.
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
 
 Deno.test("makeWaiters() tells all who wait, also while the process is gone and nobody has said so", async () => {
   const gone = (): never => {

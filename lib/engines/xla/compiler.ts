@@ -13,6 +13,8 @@ import type { Session, SessionOptions } from "./session.ts";
 export type Compiler = {
   /** Machine code that the other process loads. */
   readonly make: (text: Uint8Array, signature: Signature) => Promise<Uint8Array>;
+  /** The number of its process, while there is one. */
+  readonly pid: () => number | undefined;
   readonly close: () => Promise<void>;
 };
 
@@ -48,6 +50,7 @@ export function makeCompiler(options: SessionOptions): Compiler {
         if (--waiting === 0) end = setTimeout(() => void close(), patience).unref();
       }
     },
+    pid: () => session?.death() === undefined ? session?.pid : undefined,
     close,
   };
 }

@@ -53,6 +53,8 @@ export type XlaEngine = Engine & {
   readonly downloadFrom: (buffer: Buffer, device: number) => Promise<HostArray>;
   /** How the last program came to be. */
   readonly lastCompiled: () => Compiled | undefined;
+  /** The process that compiles large programs, while there is one. */
+  readonly compilerPid: () => number | undefined;
 };
 
 /** The processors that this process may use: cgroups give a share of time rather than a set. */
@@ -103,6 +105,7 @@ export function xlaEngineOn(
       return { ...message.status, pid: session.pid };
     },
     lastCompiled: () => last,
+    compilerPid: values.compiler.pid,
   };
 }
 
