@@ -114,6 +114,7 @@ function keep(
 ): Reply {
   state.programs.set(id, { program, signature });
   const milliseconds = performance.now() - started;
+  state.step.trim();
   const compiled = {
     memory: program.memory,
     cached,
@@ -140,7 +141,6 @@ function compile(state: State, { message, bytes }: Frame<Request & { readonly ki
   } catch {
     // A plugin that cannot serialize still runs.
   }
-  state.step.trim();
   return keep(state, message.program, { program, signature }, { cached: false, started });
 }
 
