@@ -11,6 +11,12 @@ import { type Ratio, ratioOf } from "./pairs.ts";
 
 const launcher = "/usr/bin/mpirun.openmpi";
 const cli = fileURLToPath(new URL("../../lib/cli.ts", import.meta.url));
+const sumScript = fileURLToPath(new URL("mpi_sum.ts", import.meta.url));
+const asRoot = (): NodeJS.ProcessEnv => ({
+  ...process.env,
+  OMPI_ALLOW_RUN_AS_ROOT: "1",
+  OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
+});
 const lengths = { max_seq_length: 128, max_predictions_per_seq: 20 };
 
 type Size = {
@@ -76,12 +82,19 @@ function secondsOf(
     "pretrain",
     ...flags,
   ];
-  const env = { ...process.env, OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
-  const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8", env });
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8", env: asRoot() });
   if (status !== 0) throw new Error(`Cannot measure: ${stdout.slice(-500)} ${stderr.slice(-2000)}`);
   const line = readFileSync(join(output, "metrics.jsonl"), "utf8").trim().split("\n").at(-1) ?? "{}";
   const { tokens_per_second } = JSON.parse(line) as { readonly tokens_per_second: number };
   return size.batch * lengths.max_seq_length / tokens_per_second;
+}
+
+/** Milliseconds of a sum over two processes. */
+function sumOf(numbers: number, [command = "", ...before]: readonly string[]): number {
+  const args = [...before, process.execPath, "run", "-A", "--no-check", sumScript, String(numbers)];
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8", env: asRoot() });
+  if (status !== 0) throw new Error(`Cannot measure: ${stdout.slice(-500)} ${stderr.slice(-2000)}`);
+  return Number(stdout);
 }
 
 /** Yields a ratio for each size. */
@@ -126,6 +139,13 @@ export async function* mpiBench(flags: { readonly [name: string]: string }): Asy
       const ratio = ratioOf(`${size.name}: 2 processes${where} / 1 of two threads`, ours, peer);
       yield ratio;
       yield `${size.name}: efficiency ${(1 / ratio.ratio).toFixed(2)}`;
+    }
+    for (const layers of [4, 12]) {
+      const numbers = 1e6 * layers;
+      const milliseconds = sumOf(numbers, hosts?.launch ?? [launcher, "-n", "2", "--bind-to", "core"]);
+      yield `the sum of ${layers} million numbers, ${layers === 4 ? "a small" : "a base"} model's gradient: ${
+        milliseconds.toFixed(1)
+      } ms, all that sending parts earlier could save of a step`;
     }
   } finally {
     if (typeof hosts === "object") hosts.close();

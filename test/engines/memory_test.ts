@@ -252,3 +252,28 @@ Deno.test("makeStepMemory() gives pages back when the place of a step moves, and
   assert.deepEqual(heap.said, ["trim", "trim"]);
   assert.equal(heap.take(100 * MiB), 1e12);
 });
+
+Deno.test("makeStepMemory() lets programs run in turn with a place each, and a small one move about for a while", () => {
+  const MiB = 2 ** 20;
+  const large = { at: 2e9, size: 210 * MiB };
+  const small = { at: 4e9, size: 13 * MiB };
+  const heap = fakeHeap([small, large]);
+  const { beforeRun } = makeStepMemory(heap);
+  const inTurn = (): void => [200 * MiB, 10 * MiB].forEach(beforeRun);
+  inTurn();
+  assert.deepEqual(heap.said, ["trim", "trim"]); // before the first run of each
+  for (let i = 0; i < 5; i++) inTurn();
+  assert.deepEqual(heap.said, ["trim", "trim"]);
+  const moves = (): void => {
+    small.at += 100 * MiB;
+    inTurn();
+  };
+  moves();
+  moves(); // 20 MiB are left behind, of 210
+  assert.deepEqual(heap.said, ["trim", "trim"]);
+  moves(); // 30 MiB: more than an eighth
+  assert.deepEqual(heap.said, ["trim", "trim", "trim"]);
+  large.at += 1e9;
+  inTurn();
+  assert.deepEqual(heap.said, ["trim", "trim", "trim", "trim"]);
+});
