@@ -29,8 +29,11 @@ const spare = 1 << 21;
  */
 const tolerated = 8;
 
-/** How often a plugin whose threads may be about to give the block back is waited for, a millisecond each. */
-const patience = 3;
+/**
+ * How often a plugin whose threads may be about to give the block back is waited for, a millisecond each: longer for large
+ * blocks, on a busy machine a thread may wait for its turn.
+ */
+const patienceFor = (bytes: number): number => Math.max(3, bytes / 2 ** 24);
 
 /** Most gaps that are plugged; there are few so large. */
 const mostPlugs = 16;
@@ -76,7 +79,7 @@ export function makeStepMemory(heap: Heap | undefined): StepMemory {
       if (temporary < worthWatching) return;
       const known = places.has(temporary);
       let start = placeOf(temporary + spare);
-      for (let i = 0; i < patience && known && fresh(start, temporary) >= spare; i++) {
+      for (let i = 0; i < patienceFor(temporary) && known && fresh(start, temporary) >= spare; i++) {
         sleep(1);
         start = placeOf(temporary + spare);
       }
