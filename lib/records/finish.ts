@@ -21,6 +21,7 @@ import {
   readManifest,
   type RecordsManifest,
 } from "./manifest.ts";
+import { madeHere } from "./made_by.ts";
 import { breather, emptyCorpus, outputNames } from "./outputs.ts";
 import { slotsOf } from "./stream_outputs.ts";
 import { compareKeys, KEY, slotOf } from "./stream_runs.ts";
@@ -127,21 +128,41 @@ function flagsOf(flags: Readonly<Record<string, unknown>>): Record<string, unkno
   return rest;
 }
 
+/** Why a shard is of another version of the library, or of the runtime, than what merges it or than the first shard. */
+function otherMaker({ made_by }: RecordsManifest, first: RecordsManifest | undefined): string | undefined {
+  const here = madeHere();
+  if (made_by?.records !== here.records) {
+    return `it was made by albert-guide ${
+      made_by?.release ?? "before 0.1.0"
+    }, which makes other records than ` +
+      `${here.release}; take the same version everywhere`;
+  }
+  const unicode = first?.made_by?.unicode ?? made_by.unicode;
+  if (made_by.unicode === unicode) return undefined;
+  return `it was made with Unicode ${made_by.unicode}, shard 0 with ${unicode}, and its tables clean the text; take ` +
+    "the same version of Deno or Node everywhere";
+}
+
 /** All shards, or one error that names every one that cannot be taken. */
 function wholeShards(config: RecordsConfig, outputs: readonly string[], pieces: string): Shard[] {
-  const wrong: string[] = [];
+  const wrong: { readonly shard: number; readonly problem: string }[] = [];
   const shards: Shard[] = [];
   for (let index = 0; index < config.shard_count; index++) {
     const names = outputs.map((path) => shardName(path, { ...config, shard_index: index }));
     const problem = problemOf(`${names[0]}.manifest.json`, names, config, pieces, shards[0]);
-    if (typeof problem === "string") wrong.push(`shard ${index}: ${problem}`);
+    if (typeof problem === "string") wrong.push({ shard: index, problem });
     else shards.push(problem);
   }
   if (wrong.length === 0) return shards;
-  const shown = wrong.slice(0, 10).join("; ") + (wrong.length > 10 ? `; and ${wrong.length - 10} more` : "");
+  const shown = wrong.slice(0, 10).map(({ shard, problem }) => `shard ${shard}: ${problem}`).join("; ") +
+    (wrong.length > 10 ? `; and ${wrong.length - 10} more` : "");
+  const list = wrong.map(({ shard }) => shard).join(",");
   throw new Error(
-    `Cannot finish records: ${wrong.length} of ${config.shard_count} shards cannot be taken (${shown}); make them with the ` +
-      "command of the tasks and --shard_index, the others stand",
+    `Cannot finish records: ${wrong.length} of ${config.shard_count} shards cannot be taken (${shown}); repeat the command ` +
+      `of the tasks with --overwrite --shard_count=${config.shard_count} and --shard_index=${
+        wrong[0]?.shard
+      }` +
+      `${wrong.length > 1 ? ` and so on, or as the array ${list}` : ""}; the others stand`,
   );
 }
 
@@ -166,6 +187,8 @@ function problemOf(
     return `it was made with ${name} ${JSON.stringify(was[name])}, now it is ${JSON.stringify(now[name])}`;
   }
   if (manifest.tokenizer["pieces_sha256"] !== pieces) return "it was made with another tokenizer";
+  const maker = otherMaker(manifest, first?.manifest);
+  if (maker !== undefined) return maker;
   const hashes = ({ inputs }: RecordsManifest): string => JSON.stringify(inputs.map(({ sha256 }) => sha256));
   if (first !== undefined && hashes(manifest) !== hashes(first.manifest)) {
     return "it was made from other raw files than shard 0";

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { CorruptFileError } from "../formats/mod.ts";
+import { madeHere, type RecordsMaker } from "./made_by.ts";
 import type { RecordsConfig, RecordsReport, RecordsTokenizer, ReportedFile } from "./config.ts";
 
 /**
@@ -50,6 +51,7 @@ export function manifestOf(
     format: "albert-guide records",
     version: 1,
     ...(run_sha256 === undefined ? {} : { run_sha256 }),
+    ...(config.shard_count > 1 ? { made_by: madeHere() } : {}),
     counts,
     flags: plainFlags(config),
     tokenizer: {
@@ -90,6 +92,8 @@ export type RecordsManifest = {
   readonly outputs: readonly ReportedFile[];
   /** Hash of everything that decides the result; only of runs with `order: "stream"`. */
   readonly run_sha256?: string;
+  /** What made the records, as far as it can change them; only of shards. */
+  readonly made_by?: RecordsMaker;
 };
 
 /**

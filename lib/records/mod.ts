@@ -21,6 +21,7 @@ export {
 export { createRecords, type RecordsRun } from "./create.ts";
 export { finishRecords } from "./finish.ts";
 export { expandPatterns } from "./inputs.ts";
+export type { RecordsMaker } from "./made_by.ts";
 export { checkManifest, piecesHash, readManifest, type RecordsManifest } from "./manifest.ts";
 export { recordBytes } from "./size.ts";
 export { type Shard, shardOf } from "./shard_environment.ts";

@@ -25,12 +25,13 @@ export type Shard = {
   readonly source: string;
 };
 
-/** Variables of index and count; `first` and `step` are those of arrays that do not count from 0 by 1. */
-const SOURCES: readonly { index: string; count?: string; first?: string; step?: string }[] = [
+/** Variables of index and count; `first`, `last` and `step` are those of arrays that do not count from 0 by 1. */
+const SOURCES: readonly { index: string; count?: string; first?: string; last?: string; step?: string }[] = [
   {
     index: "SLURM_ARRAY_TASK_ID",
     count: "SLURM_ARRAY_TASK_COUNT",
     first: "SLURM_ARRAY_TASK_MIN",
+    last: "SLURM_ARRAY_TASK_MAX",
     step: "SLURM_ARRAY_TASK_STEP",
   },
   { index: "JOB_COMPLETION_INDEX" }, // Kubernetes tells no count
@@ -40,7 +41,8 @@ const SOURCES: readonly { index: string; count?: string; first?: string; step?: 
 ];
 
 /**
- * The shard of this process: flags first, then Slurm, Kubernetes and MPI.
+ * The shard of this process: flags first, then Slurm, Kubernetes and MPI. Of an array with fewer tasks than `shard_count`
+ * the numbers are the shards: it repeats some of a run.
  *
  * @param environment Variables, such as `process.env`.
  * @param flags `shard_index` and `shard_count` where they were given.
@@ -71,11 +73,21 @@ export function shardOf(
     const text = name === undefined ? undefined : environment[name];
     return text === undefined || !/^\d+$/.test(text) ? undefined : Number(text);
   };
-  for (const { index, count, first, step } of SOURCES) {
+  for (const { index, count, first, last, step } of SOURCES) {
     const found = number(index);
     if (found === undefined) continue;
-    const place = shard_index ?? (found - (number(first) ?? 0)) / (number(step) ?? 1);
-    const of = shard_count ?? number(count);
+    const [from, by, tasks, end] = [number(first) ?? 0, number(step) ?? 1, number(count), number(last)];
+    const holes = tasks !== undefined && end !== undefined && end !== from + by * (tasks - 1);
+    if (holes && shard_count === undefined) {
+      throw new RangeError(
+        `Cannot tell the shard: the array has ${tasks} tasks from ${from} to ${end}, which are not all of a run; give ` +
+          "--shard_count, the number of shards of the whole run: the numbers of the tasks are the shards then",
+      );
+    }
+    // Fewer tasks than shards repeat some of a run, by their numbers.
+    const all = shard_count === undefined || tasks === undefined || tasks === shard_count && !holes;
+    const place = shard_index ?? (all ? (found - from) / by : found);
+    const of = shard_count ?? tasks;
     if (of !== undefined) return { shard_index: place, shard_count: of, source: index };
     throw new RangeError(
       `Cannot tell the number of shards: ${index} is ${found}, but nothing says how many there are; give ` +

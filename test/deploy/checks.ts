@@ -135,6 +135,7 @@ const sbatchOptions = new Map<string, RegExp>([
   ["array", /^\d+(-\d+(:\d+)?)?(,\d+(-\d+(:\d+)?)?)*(%\d+)?$/],
   ["nodes", /^\d+(-\d+)?$/],
   ["ntasks", /^\d+$/],
+  ["ntasks-per-node", /^\d+$/],
   ["cpus-per-task", /^\d+$/],
   ["gpus-per-node", /^([a-z]\w*:)?\d+$/],
   ["mem", /^\d+[KMGT]?$/],

@@ -38,7 +38,7 @@ function holds(
 
 Deno.test("every file of deploy opens with the one command that starts it", () => {
   const started = [...named(".yaml"), ...named(".sbatch"), "Dockerfile"];
-  assert.equal(started.length, 8);
+  assert.equal(started.length, 10);
   for (const name of started) {
     const [comment = ""] = /^(#.*\n)+/.exec(read(name)) ?? [];
     const path = `deploy/${name}`.replace(".", "\\.");
@@ -100,6 +100,10 @@ Deno.test("the scripts for Slurm are bash, their directives sbatch's, their flag
       ['dirname "$records")', 'dirname "$records"', /bash: /],
       ["--workers", "--worker", /unknown flag --worker, did you mean --workers/],
     ]);
+    holds("slurm_raws.sbatch", at, [['--output="$raw"', '--outputs="$raw"', /did you mean --output/]]);
+    holds("slurm_tokenizer.sbatch", at, [["--sample_size", "--samplesize", /did you mean --sample_size/]]);
+    holds("slurm_finish.sbatch", at, [["--finish", "--finished", /did you mean --finish/]]);
+    holds("slurm_pretrain_mpi.sbatch", at, [["--nodes=2", "--nodes=two", /sbatch knows no/]]);
     holds("slurm_pretrain.sbatch", at, [
       ["set -euo pipefail\n", "set -euo pipefail\n#SBATCH --requeue\n", /after the first command/],
       ["  --preset=base", "  --presets=base", /did you mean --preset/],

@@ -112,7 +112,10 @@ Deno.test("finishRecords() names every shard that cannot be taken, and writes no
   assert.match(error, /shard 3: it was made with ngram 1, now it is 3/);
   assert.match(error, /shard 4: .*its content is not what its manifest says/);
   assert.match(error, /shard 5: .*keys has 24 bytes for \d+ records/);
-  assert.match(error, /make them with the command of the tasks and --shard_index, the others stand$/);
+  assert.match(
+    error,
+    /with --overwrite --shard_count=6 and --shard_index=1 and so on, or as the array 1,2,3,4,5; the/,
+  );
   assert.equal(existsSync(`${folder}/out`), false);
   await assert.rejects(finish(folder, { shard_count: 1 }), /shard_count is 1; say how many shards/);
   copyFileSync(`${folder}/a.txt`, `${folder}/b.txt`);
@@ -128,6 +131,24 @@ Deno.test("finishRecords() names every shard that cannot be taken, and writes no
     finish(folder, { output_file: `${folder}/two`, shard_count: 2 }),
     /shard 1: it was made from other raw files than shard 0/,
   );
+});
+
+Deno.test("finishRecords() refuses shards of another version of the library or of Unicode", async () => {
+  const folder = place();
+  for (const shard_index of [0, 1, 2]) await make(folder, { shard_index, shard_count: 3 });
+  const path = `${folder}/out-00001-of-00003.manifest.json`;
+  const text = readFileSync(path, "utf8");
+  const { made_by } = readManifest(path);
+  const refusal = async (change: object): Promise<string> => {
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(text), made_by: { ...made_by, ...change } }));
+    return await finish(folder, { shard_count: 3 }).then(() => "", (found: Error) => found.message);
+  };
+  assert.match(
+    await refusal({ release: "9.0.0", records: 99 }),
+    /1 of 3 .*shard 1: it was made by albert-guide 9\.0\.0, which makes other records than .*--shard_index=1; the others/,
+  );
+  assert.match(await refusal({ unicode: "3.2" }), /shard 1: it was made with Unicode 3\.2, shard 0 with \d+/);
+  assert.equal(await refusal({ release: "0.1.1" }), ""); // another release that makes the same records
 });
 
 Deno.test("finishRecords() that is stopped leaves the shards and nothing half done", async () => {

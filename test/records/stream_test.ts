@@ -330,4 +330,19 @@ Deno.test("shardOf() reads Slurm, Kubernetes and MPI, flags first", () => {
     /JOB_COMPLETION_INDEX is 2, .*give --shard_count/,
   );
   assert.throws(() => shard({}, { shard_index: 2 }), /shard_index is given alone/);
+  const some = (id: string, count: string, from: string, to: string) => ({
+    SLURM_ARRAY_TASK_ID: id,
+    SLURM_ARRAY_TASK_COUNT: count,
+    SLURM_ARRAY_TASK_MIN: from,
+    SLURM_ARRAY_TASK_MAX: to,
+    SLURM_ARRAY_TASK_STEP: "1",
+  });
+  assert.equal(shard(some("3", "8", "1", "8")), "2/8 SLURM_ARRAY_TASK_ID");
+  assert.equal(shard(some("3", "8", "1", "8"), { shard_count: 8 }), "2/8 SLURM_ARRAY_TASK_ID");
+  assert.equal(shard(some("7", "2", "3", "7"), { shard_count: 8 }), "7/8 SLURM_ARRAY_TASK_ID"); // --array=3,7
+  assert.equal(shard(some("3", "1", "3", "3"), { shard_count: 8 }), "3/8 SLURM_ARRAY_TASK_ID");
+  assert.throws(
+    () => shard(some("7", "2", "3", "7")),
+    /2 tasks from 3 to 7, which are not all of a run; give --shard_count/,
+  );
 });
