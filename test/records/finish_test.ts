@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -21,6 +22,7 @@ import {
 } from "../../lib/records/mod.ts";
 import { loadSentencePiece } from "../../lib/tokenizer/mod.ts";
 import { goldenAlbert } from "../golden_albert.ts";
+import { canMount, onDevice, remount } from "../small_device.ts";
 import { goldenPipeline } from "../tasks/golden_tasks.ts";
 
 const model = goldenAlbert<{ spm_model_base64: string }>("tokenization").spm_model_base64;
@@ -168,4 +170,29 @@ Deno.test("finishRecords() that is stopped leaves the shards and nothing half do
   await assert.rejects(work, /stopped/);
   assert.deepEqual(readdirSync(folder).filter((name) => /^out($|\.)/.test(name)), []);
   rmSync(folder, { recursive: true });
+});
+
+Deno.test({
+  name: "a task on a device that gets full says so, leaves the other shards, and goes on when there is room",
+  ignore: !canMount,
+  fn: () =>
+    onDevice("20m", async (device) => {
+      const folder = place();
+      const output_file = `${device}/out`;
+      const task = (shard_index: number) =>
+        make(folder, { output_file, shard_index, shard_count: 2, dupe_factor: 20 });
+      await task(0);
+      const { blocks, bfree, bsize } = statfsSync(device);
+      remount(device, `size=${(blocks - bfree) * bsize + 50_000}`);
+      const before = readFileSync(`${output_file}-00000-of-00002`);
+      await assert.rejects(task(1), /no space (is )?left on the device/);
+      assert.equal(existsSync(`${output_file}-00001-of-00002.manifest.json`), false);
+      assert.ok(readFileSync(`${output_file}-00000-of-00002`).equals(before));
+      const merge = () => finish(folder, { output_file, shard_count: 2, dupe_factor: 20 });
+      await assert.rejects(merge(), /1 of 2 shards cannot be taken \(shard 1: there is no/);
+      remount(device, "size=20m");
+      await task(1);
+      const whole = await make(folder, { output_file: `${folder}/whole`, dupe_factor: 20 });
+      assert.equal((await merge()).outputs[0]?.sha256, whole.outputs[0]?.sha256);
+    }),
 });

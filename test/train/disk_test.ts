@@ -1,14 +1,13 @@
 // What a bad disk does to a run: every act of saving fails once, a full and a read-only device, two trainers in a folder.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { packCheckpoint, saveCheckpoint } from "../../lib/train/checkpoint.ts";
 import { type Disk, disk, writeCheckpoint } from "../../lib/train/checkpoint_files.ts";
 import { initialParameters, pretrain, readCheckpoint } from "../../lib/train/mod.ts";
 import { config, examples, runOf } from "./tiny.ts";
 import { openTestEngine } from "../engine.ts";
+import { canMount, inScratch, onDevice, remount } from "../small_device.ts";
 
 const engine = await openTestEngine();
 
@@ -20,15 +19,6 @@ const saved = (step: number) => {
   ];
   return { config, parameters, m, v, state: { step, position: 0, totals: [], steps_in_totals: 0, run: {} } };
 };
-
-async function inScratch(test: (folder: string) => Promise<void> | void): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "albert-"));
-  try {
-    await test(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
 
 /** A disk on which the `failing`-th act fails; half of a file is written all the same, or nothing works from then on. */
 function failingDisk(
@@ -88,40 +78,6 @@ Deno.test("writeCheckpoint() leaves the old or the new step whichever act fails,
     }
   }
 });
-
-/** A small device of its own, where this process may mount one. */
-const canMount = (() => {
-  const folder = mkdtempSync(join(tmpdir(), "albert-"));
-  const made = spawnSync("mount", ["-t", "tmpfs", "-o", "size=100k", "none", folder]).status === 0;
-  if (made) spawnSync("umount", [folder]);
-  rmSync(folder, { recursive: true });
-  return made;
-})();
-
-async function onDevice(size: string, test: (folder: string) => Promise<void>): Promise<void> {
-  await inScratch(async (folder) => {
-    const mount = (...options: string[]): void => {
-      assert.equal(spawnSync("mount", [...options, folder]).status, 0);
-    };
-    mount("-t", "tmpfs", "-o", `size=${size}`, "none");
-    try {
-      await test(folder);
-    } finally {
-      spawnSync("umount", ["-l", folder]);
-    }
-  });
-}
-
-/** Changes the device; a save that has a file open keeps it busy for a moment, and is waited for. */
-const remount = (folder: string, option: string): void => {
-  const until = Date.now() + 20_000;
-  for (;;) {
-    const { status, stderr } = spawnSync("mount", ["-o", `remount,${option}`, folder], { encoding: "utf8" });
-    if (status === 0) return;
-    assert.ok(Date.now() < until, `mount ${option}: ${stderr}`);
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
-  }
-};
 
 Deno.test({
   name:

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { createRecords } from "../../lib/records/mod.ts";
 import { loadSentencePiece } from "../../lib/tokenizer/mod.ts";
 import { latestCheckpoint, readCheckpoint } from "../../lib/train/mod.ts";
+import { canMount, onDevice, remount } from "../small_device.ts";
 import { goldenAlbert } from "../golden_albert.ts";
 import { goldenPipeline } from "../tasks/golden_tasks.ts";
 
@@ -259,6 +260,26 @@ Deno.test({
       /process 0 failed: .*trainer_state\.json: a folder has that name.*all processes end, the last checkpoint stands/,
     );
   },
+});
+
+Deno.test({
+  ...named(
+    "a device that gets full under the first process ends all, and the same command goes on to the same bits",
+  ),
+  ignore: first === undefined || !canMount,
+  fn: () =>
+    onDevice("500k", async (folder) => {
+      const flags = ["--save_checkpoints_steps=2", "--keep_checkpoint_max=0"];
+      const { code, said } = await together(first?.path ?? "", 2, await flagsOf(folder, flags)).ended;
+      assert.notEqual(code, 0);
+      assert.match(said, /process 0 failed: .*no space (is )?left on the device.*the last checkpoint stands/);
+      assert.doesNotThrow(() => readCheckpoint(latestCheckpoint(folder) ?? ""));
+      remount(folder, "size=20m");
+      const on = await together(first?.path ?? "", 2, await flagsOf(folder, flags)).ended;
+      assert.equal(on.code, 0, on.said);
+      assert.match(on.said, /going on from step \d+/);
+      assert.equal(apart(folder, await trainTogether(first?.path ?? "", "not_full")), 0);
+    }),
 });
 
 Deno.test({
