@@ -4,7 +4,7 @@
  * stays in `<first output>.parts`, so the same command goes on after a kill at the first unfinished part or output.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import { removeLeftovers, writeFileAtomic } from "../formats/mod.ts";
@@ -17,10 +17,12 @@ import { type Block, planStream, type StreamPlan } from "./stream_plan.ts";
 import { writeOutputs } from "./stream_outputs.ts";
 import { isWholePart, noCounts, type PartCounts, partReader, SLOTS } from "./stream_runs.ts";
 import { type Pool, workerPool } from "./stream_workers.ts";
+import { dropParts, isStillThere, openParts, type PartCut } from "./parts_folder.ts";
 import { type PartTask, shardName, streamSetting } from "./stream_work.ts";
 
 const WORK_BYTES = 16 << 20; // of runs and of buckets in memory, over all workers
 const PART_BLOCKS = 16; // most blocks of a part
+const ATTEMPTS = 5; // at a task that other processes are at as well
 
 /** Megabytes: what a run may take, the process without its threads, a thread, and a thread's tables for 1,000 pieces. */
 const MEMORY = { limit: 500, process: 170, thread: 45, pieces: 0.75 };
@@ -70,13 +72,45 @@ export async function createStream(
         "the records are the same, and more processes are had by --shard_count",
     );
   }
-  const cut = openParts(folder, {
-    run_sha256,
-    overwrite,
-    passes: config.dupe_factor,
-    blocks: blocks.length,
-    threads,
-  });
+  const job = { config, options, run, plan, folder, blocks, outputs, manifest, run_sha256, threads };
+  for (let attempt = 1;; attempt++) {
+    const wished = partCut({ passes: config.dupe_factor, blocks: blocks.length, threads });
+    const cut = await openParts(folder, { run_sha256, overwrite, cut: wished });
+    try {
+      return await fromParts(job, cut);
+    } catch (error) {
+      if (attempt === ATTEMPTS || run.signal?.aborted || isStillThere(folder, run_sha256, cut)) throw error;
+    }
+    const other = finishedRun(manifest, run_sha256, outputs);
+    if (other !== undefined) return other;
+    run.onWarning?.(
+      `another attempt at these records took ${folder} away; what it had not finished is made again`,
+    );
+  }
+}
+
+/** What a run is about to make. */
+type Job = {
+  readonly config: RecordsConfig;
+  readonly options: RecordsOptions;
+  readonly run: RecordsRun;
+  readonly plan: StreamPlan;
+  readonly folder: string;
+  readonly blocks: readonly Block[];
+  readonly outputs: readonly string[];
+  readonly manifest: string;
+  readonly run_sha256: string;
+  readonly threads: number;
+};
+
+/** Makes the parts that are not there, and the outputs from all. */
+async function fromParts(
+  { config, options, run, plan, folder, blocks, outputs, manifest, run_sha256, threads }: Job,
+  cut: PartCut,
+): Promise<RecordsReport> {
+  const { tokenizer, tokenizer_sha256: model_sha256 } = options;
+  const keys = config.shard_count > 1; // for the shuffle over all shards
+  const inputs = expandPatterns(config.input_file);
   const share = Math.floor(WORK_BYTES / threads);
   const own = {
     setting: streamSetting(config, tokenizer, share),
@@ -101,6 +135,9 @@ export async function createStream(
     warnings({ documents, sentences, long, cuts: plan.cuts }, config).forEach((line) =>
       run.onWarning?.(line)
     );
+    if (!isStillThere(folder, run_sha256, cut)) {
+      throw new Error(`Cannot create records: ${folder} was taken away`);
+    }
     rmSync(manifest, { force: true }); // an old one must not vouch for half new files
     const compressed = config.compression !== "none";
     const bucketBytes = Math.floor(share / 2);
@@ -111,9 +148,8 @@ export async function createStream(
       run,
     );
     const report = reportOf(counts, plan.inputs, files, manifest);
-    const model_sha256 = tokenizer_sha256;
     writeFileAtomic(manifest, manifestOf(report, config, tokenizer, { model_sha256, run_sha256 }));
-    rmSync(folder, { recursive: true, force: true });
+    dropParts(folder);
     return report;
   } finally {
     await pool.close();
@@ -181,37 +217,6 @@ function finishedRun(
 }
 
 /** How the work on blocks is cut into parts: blocks of a part, and parts that share the passes over a block. */
-type PartCut = { readonly part_blocks: number; readonly pass_parts: number };
-
-/** Makes or takes up the folder of parts; returns how its work is cut. */
-function openParts(
-  folder: string,
-  { run_sha256, overwrite, ...work }: {
-    readonly run_sha256: string;
-    readonly overwrite: boolean;
-    readonly passes: number;
-    readonly blocks: number;
-    readonly threads: number;
-  },
-): PartCut {
-  const path = join(folder, "plan.json");
-  if (existsSync(path)) {
-    const found = JSON.parse(readFileSync(path, "utf8")) as PartCut & { run_sha256: string };
-    if (found.run_sha256 === run_sha256) return found;
-    if (!overwrite) {
-      throw new Error(
-        `Cannot create records: ${folder} holds the unfinished work of another run (other flags, inputs or tokenizer); ` +
-          "finish that run with its command, or remove the folder or give --overwrite to drop its work",
-      );
-    }
-  }
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  const cut = partCut(work);
-  writeFileAtomic(path, JSON.stringify({ run_sha256, ...cut }));
-  return cut;
-}
-
 /** Work of reading and encoding a block, in passes over it. */
 const ENCODING = 3;
 
