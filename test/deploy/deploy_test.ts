@@ -38,7 +38,7 @@ function holds(
 
 Deno.test("every file of deploy opens with the one command that starts it", () => {
   const started = [...named(".yaml"), ...named(".sbatch"), "Dockerfile"];
-  assert.equal(started.length, 10);
+  assert.equal(started.length, 11);
   for (const name of started) {
     const [comment = ""] = /^(#.*\n)+/.exec(read(name)) ?? [];
     const path = `deploy/${name}`.replace(".", "\\.");
@@ -51,6 +51,10 @@ Deno.test("every file of deploy opens with the one command that starts it", () =
 });
 
 Deno.test("the jobs for Kubernetes are of the published types, and their flags are ours", () => {
+  holds("kubernetes_finish.yaml", checkKubernetes, [
+    ["- --finish", "- --finished", /did you mean --finish/],
+    ["containerName: finish", "containerName: records", /./],
+  ]);
   holds("kubernetes_pretrain_mpi.yaml", checkKubernetes, [
     ["mpiImplementation: OpenMPI", "mpiImplementation: OpenMp", /not assignable to type '"OpenMPI"/],
     ["cleanPodPolicy: Running", "cleanPodPolicy: Sometimes", /"Sometimes"/],
