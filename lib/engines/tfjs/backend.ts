@@ -34,6 +34,20 @@ export type BackendName = "wasm" | "cpu" | "webgpu" | "node" | "node-gpu";
 /** Those that are a package of tfjs of the same name, without native code. */
 type PortableName = Exclude<BackendName, "node" | "node-gpu">;
 
+/** What takes a whole graph as one function. */
+export type Functions = {
+  /**
+   * Registers a serialized GraphDef whose nodes of these names are its inputs and outputs. `often`: it will run so often
+   * that seconds of compiling pay.
+   */
+  readonly add: (graph: Uint8Array, inputs: readonly string[], outputs: readonly string[], options: {
+    readonly often: boolean;
+  }) => {
+    readonly run: (inputs: readonly TensorInfo[]) => readonly TensorInfo[];
+    readonly dispose: () => void;
+  };
+};
+
 /** A backend made ready. */
 export type OpenBackend = {
   readonly name: BackendName;
@@ -44,6 +58,8 @@ export type OpenBackend = {
   readonly reshape?: (x: TensorInfo, shape: readonly number[]) => TensorInfo;
   /** The kernel of that name; throws where the backend has none. */
   readonly kernel: (name: string) => KernelFunc;
+  /** Whole graphs at once, where the backend takes them. */
+  readonly functions?: Functions;
   /** Takes and forgets the last error that the device reported on its own (webgpu), if any. */
   readonly takeError: () => string | undefined;
   /** Whether WebAssembly has SIMD here. */

@@ -5,6 +5,7 @@
  */
 export { tfjsEngine } from "./engine.ts";
 export type { TfjsOptions } from "./engine.ts";
-export { installTfjsNode, testNodePackage } from "./node/install.ts";
+export { installTfjsNode } from "./node/install.ts";
 export { findNodePackage } from "./node/package.ts";
 export type { NodePackage } from "./node/package.ts";
+export { testNodePackage } from "./node/trial.ts";

@@ -14,7 +14,8 @@ import { nodeOperations } from "./node/operations.ts";
 import { needsHost, stockKernels } from "./stock_kernels.ts";
 import type { Context, StockKernels } from "./stock_kernels.ts";
 
-type Instruction = {
+/** One step of a program. */
+export type Instruction = {
   readonly node: Tensor;
   readonly inputs: readonly number[];
   readonly out: number;
@@ -22,7 +23,8 @@ type Instruction = {
   readonly dead: readonly number[];
 };
 
-function makeContext(
+/** What the kernels of a backend are written with; scalars are put into `kept`. */
+export function makeContext(
   { backend, kernel, reshape }: OpenBackend,
   table: HostKernels,
   kept: Map<string, TensorInfo>,
@@ -63,7 +65,8 @@ function makeContext(
   };
 }
 
-function plan(graph: Graph): { readonly list: Instruction[]; readonly slots: Map<Tensor, number> } {
+/** The instructions of a graph, in order, and the slot of every value. */
+export function plan(graph: Graph): { readonly list: Instruction[]; readonly slots: Map<Tensor, number> } {
   const slots = new Map<Tensor, number>();
   const order = topological(graph.outputs);
   for (const p of graph.parameters) slots.set(p as Tensor, slots.size);
@@ -81,7 +84,8 @@ function plan(graph: Graph): { readonly list: Instruction[]; readonly slots: Map
   return { list, slots };
 }
 
-async function compute(
+/** Computes one instruction by the table's kernels, or on the host. */
+export async function compute(
   { node, inputs }: Instruction,
   known: readonly (TensorInfo | undefined)[],
   context: Context,
@@ -100,6 +104,10 @@ async function compute(
   return await kernel(context, node, values);
 }
 
+/** The kernels of every operation on a backend. */
+export const tableFor = (name: BackendName): StockKernels =>
+  name === "node" || name === "node-gpu" ? { ...stockKernels(), ...nodeOperations() } : stockKernels();
+
 /** Makes a program of tfjs kernels. */
 export async function compileStock(
   opened: OpenBackend,
@@ -109,8 +117,7 @@ export async function compileStock(
   const { backend } = opened;
   const kept = new Map<string, TensorInfo>();
   const context = makeContext(opened, hostKernels(), kept);
-  const native = opened.name === "node" || opened.name === "node-gpu";
-  const table = native ? { ...stockKernels(), ...nodeOperations() } : stockKernels();
+  const table = tableFor(opened.name);
   const { list, slots } = plan(graph);
   const fixed: { readonly slot: number; readonly info: TensorInfo }[] = [];
   for (const [node, slot] of slots) {
