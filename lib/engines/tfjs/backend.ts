@@ -82,6 +82,16 @@ const backends: { readonly [Name in PortableName]: () => Promise<unknown> } = {
   webgpu: () => import("@tensorflow/tfjs-backend-webgpu"),
 };
 
+/** tfjs and its version, which its backends share. */
+export async function portableVersion(): Promise<string> {
+  const core = await optionalPackage(
+    "@tensorflow/tfjs-core",
+    "tell its version",
+    () => import("@tensorflow/tfjs-core"),
+  );
+  return `tfjs ${core.version_core}`;
+}
+
 /** Whether this machine gives a WebGPU adapter. */
 export async function hasWebgpuAdapter(): Promise<boolean> {
   // Node 20 has no navigator at all.

@@ -6,6 +6,7 @@
 export { tfjsEngine } from "./engine.ts";
 export type { TfjsOptions } from "./engine.ts";
 export { installTfjsNode } from "./node/install.ts";
-export { findNodePackage } from "./node/package.ts";
+export { portableVersion } from "./backend.ts";
+export { findNodePackage, nodePackageVersion } from "./node/package.ts";
 export type { NodePackage } from "./node/package.ts";
 export { testNodePackage } from "./node/trial.ts";

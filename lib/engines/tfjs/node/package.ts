@@ -70,6 +70,17 @@ export function findNodePackage(name: NodePackage): string | undefined {
   }
 }
 
+/** What a package's engine computes with, in words; empty where it is not there. */
+export function nodePackageVersion(name: NodePackage): string {
+  const folder = findNodePackage(name);
+  if (folder === undefined) return "";
+  if (folder.startsWith(installedFolder(name))) {
+    return `${name} ${npmVersion}, TensorFlow ${tensorFlowVersion}`;
+  }
+  const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { version?: string };
+  return `${name} ${version ?? ""}`.trim();
+}
+
 /**
  * The LLVM of a graphics driver in a process, if there is one: the part of a line of Linux' list of a process' files.
  * Mesa's drivers make its symbols everyone's, and TensorFlow's own LLVM, started after it, would take them for its own.
