@@ -8,7 +8,13 @@ import { constant, matmul, trace } from "../tensor/mod.ts";
 import type { Engine } from "../tensor/mod.ts";
 import type { EngineName } from "./registry.ts";
 import { openEngine } from "./registry.ts";
-import { findNodePackage, nodePackageVersion, portableVersion, testNodePackage } from "./tfjs/mod.ts";
+import {
+  findNodePackage,
+  nodePackageVersion,
+  portableVersion,
+  testNodePackage,
+  webgpuAdapterName,
+} from "./tfjs/mod.ts";
 import type { NodePackage } from "./tfjs/mod.ts";
 import { cacheFolder, findPlugin, testPlugin } from "./xla/mod.ts";
 import type { PluginName } from "./xla/mod.ts";
@@ -27,23 +33,6 @@ import type { PluginName } from "./xla/mod.ts";
  */
 export type MachineFact = { readonly what: string; readonly here: string };
 
-type Adapter = { readonly info?: { readonly vendor?: string; readonly description?: string } };
-type Globals = {
-  readonly Deno?: { readonly version: { readonly deno: string } };
-  readonly navigator?: { readonly gpu?: { requestAdapter(): Promise<Adapter | null> } };
-};
-
-/** What graphics adapter WebGPU offers; software adapters count as well. */
-async function adapterName(): Promise<string> {
-  const { navigator } = globalThis as unknown as Globals; // Node 20 has no navigator
-  if (navigator?.gpu === undefined) return "none: this runtime has no WebGPU";
-  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
-  if (adapter === null) return "none that WebGPU can use";
-  const { vendor = "", description = "" } = adapter.info ?? {};
-  const maker = /^\d+$/.test(vendor) ? "" : vendor; // some drivers give a number
-  return `${maker} ${description}`.trim() || "one without a name";
-}
-
 /**
  * Describes the machine: processor, cores, memory, system, runtime, graphics adapter.
  *
@@ -58,7 +47,7 @@ async function adapterName(): Promise<string> {
  * ```
  */
 export async function describeMachine(): Promise<MachineFact[]> {
-  const { Deno: deno } = globalThis as unknown as Globals;
+  const { Deno: deno } = globalThis as { readonly Deno?: { readonly version: { readonly deno: string } } };
   const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
   const all = cpus();
   return [
@@ -70,7 +59,7 @@ export async function describeMachine(): Promise<MachineFact[]> {
       what: "runtime",
       here: deno === undefined ? `Node ${process.versions.node}` : `Deno ${deno.version.deno}`,
     },
-    { what: "graphics", here: await adapterName() },
+    { what: "graphics", here: await webgpuAdapterName() },
   ];
 }
 

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { openEngine, useEngine } from "albert-guide";
 import type { Engine, HostArray, OperationName, Tensor } from "albert-guide";
 import { findBackend } from "@tensorflow/tfjs-core";
-import { hasWebgpuAdapter } from "../../lib/engines/tfjs/backend.ts";
+import { hasWebgpuAdapter } from "../../lib/engines/tfjs/webgpu.ts";
 import { cases, tolerance } from "./cases.ts";
 import { nodeHere, nodeNote } from "./node.ts";
 import { startXla, xlaHere, xlaNote } from "./xla.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { hasWebgpuAdapter } from "../../lib/engines/tfjs/backend.ts";
+import { hasWebgpuAdapter } from "../../lib/engines/tfjs/webgpu.ts";
 
 const adapter = await hasWebgpuAdapter();
 const lib = (path: string): string => new URL(`../../lib/${path}`, import.meta.url).href;

@@ -4,6 +4,8 @@
  */
 import type { DType } from "../../tensor/mod.ts";
 import { optionalPackage } from "../../optional_package.ts";
+import type { Watch } from "./webgpu.ts";
+import { hasWebgpuAdapter, watchDevice, webgpuAdapterName } from "./webgpu.ts";
 
 /** What tfjs calls a tensor: a handle on memory, with a shape. */
 export type TensorInfo = {
@@ -62,6 +64,8 @@ export type OpenBackend = {
   readonly functions?: Functions;
   /** Takes and forgets the last error that the device reported on its own (webgpu), if any. */
   readonly takeError: () => string | undefined;
+  /** Watches what a device says of all that is asked of it until the returned function is called (webgpu). */
+  readonly watch?: () => Watch;
   /** Whether WebAssembly has SIMD here. */
   readonly simd: boolean;
 };
@@ -92,41 +96,6 @@ export async function portableVersion(): Promise<string> {
   return `tfjs ${core.version_core}`;
 }
 
-/** Whether this machine gives a WebGPU adapter. */
-export async function hasWebgpuAdapter(): Promise<boolean> {
-  // Node 20 has no navigator at all.
-  const gpu = (globalThis as { navigator?: { gpu?: { requestAdapter(): Promise<unknown> } } }).navigator?.gpu;
-  if (gpu === undefined) return false;
-  return await gpu.requestAdapter().catch(() => null) !== null;
-}
-
-/** What tfjs' webgpu backend has of its device. */
-type GpuDevice = {
-  onuncapturederror: ((event: { readonly error: Error }) => void) | null;
-  readonly lost?: Promise<{ readonly reason: string; readonly message: string }>;
-};
-
-function watchDevice(backend: Backend): () => string | undefined {
-  let last: string | undefined;
-  let gone: string | undefined;
-  const { device } = backend as unknown as { readonly device?: GpuDevice };
-  if (device !== undefined) {
-    // One invalid shader voids a whole batch and everything reads as zeros: such errors must never pass silently.
-    device.onuncapturederror = ({ error }) => last ??= error.message;
-    void device.lost?.then(({ reason, message }) => {
-      const why = [reason, message].filter((text) => text !== "" && text !== "unknown").join(": ");
-      gone = `the GPU device was lost${
-        why === "" ? "" : ` (${why})`
-      }: start again, or take another engine such as tfjs-wasm`;
-    });
-  }
-  return () => {
-    const taken = gone ?? last;
-    last = undefined;
-    return taken;
-  };
-}
-
 /**
  * Loads a backend of tfjs.
  *
@@ -155,7 +124,7 @@ export async function openBackend(name: BackendName): Promise<OpenBackend> {
   return {
     name,
     backend,
-    device: `tfjs ${name}`,
+    device: name === "webgpu" ? `WebGPU, ${await webgpuAdapterName()}` : `tfjs ${name}`,
     kernel: (kernelName) => {
       const config = core.getKernel(kernelName, name);
       if (config === undefined || config === null) {
@@ -163,7 +132,7 @@ export async function openBackend(name: BackendName): Promise<OpenBackend> {
       }
       return config.kernelFunc as unknown as KernelFunc;
     },
-    takeError: name === "webgpu" ? watchDevice(backend) : () => undefined,
+    ...name === "webgpu" ? watchDevice(backend) : { takeError: () => undefined },
     simd: name === "wasm" && await core.env().getAsync("WASM_HAS_SIMD_SUPPORT") === true,
   };
 }

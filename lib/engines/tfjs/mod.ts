@@ -10,3 +10,4 @@ export { portableVersion } from "./backend.ts";
 export { findNodePackage, nodePackageVersion } from "./node/package.ts";
 export type { NodePackage } from "./node/package.ts";
 export { testNodePackage } from "./node/trial.ts";
+export { webgpuAdapterName } from "./webgpu.ts";

@@ -104,6 +104,49 @@ export async function compute(
   return await kernel(context, node, values);
 }
 
+type Interpreter = {
+  readonly context: Context;
+  readonly table: StockKernels;
+  /** Gives every operation to the device on its own, so that an error found there has its name. */
+  readonly each: boolean;
+};
+
+const failure = (op: string, reason: string, cause?: unknown): Error =>
+  new Error(`Cannot compute ${op} on tfjs: ${reason}`, { cause });
+
+/** Computes the instructions in order, and frees what dies on the way. */
+async function interpret(
+  list: readonly Instruction[],
+  known: (TensorInfo | undefined)[],
+  opened: OpenBackend,
+  { context, table, each }: Interpreter,
+): Promise<void> {
+  const complaints: Promise<{ readonly op: string; readonly reason: string | undefined }>[] = [];
+  for (const instruction of list) {
+    const { op } = instruction.node;
+    const watch = opened.watch?.();
+    try {
+      known[instruction.out] = await compute(instruction, known, context, table, opened.name);
+      if (each) watch?.flush();
+    } catch (cause) {
+      // What the device says of itself explains more than what a kernel stumbled over.
+      const reason = await watch?.end() ?? opened.takeError();
+      if (reason === undefined) throw cause;
+      throw failure(op, reason, cause);
+    }
+    if (watch !== undefined) complaints.push(watch.end().then((reason) => ({ op, reason })));
+    for (const slot of instruction.dead) {
+      context.free(known[slot] as TensorInfo);
+      known[slot] = undefined;
+    }
+    const error = opened.takeError();
+    if (error !== undefined) throw failure(op, error);
+  }
+  // The first is the cause: what follows on it reads values that are not there.
+  const found = (await Promise.all(complaints)).find(({ reason }) => reason !== undefined);
+  if (found?.reason !== undefined) throw failure(found.op, found.reason);
+}
+
 /** The kernels of every operation on a backend. */
 export const tableFor = (name: BackendName): StockKernels =>
   name === "node" || name === "node-gpu" ? { ...stockKernels(), ...nodeOperations() } : stockKernels();
@@ -126,6 +169,7 @@ export async function compileStock(
     }
   }
   const donated = new Set(donate);
+  let first = true;
   const run = async (given: readonly Buffer[]): Promise<readonly Buffer[]> => {
     const known: (TensorInfo | undefined)[] = new Array(slots.size);
     const hold = (slot: number, info: TensorInfo): void => {
@@ -138,29 +182,17 @@ export async function compileStock(
       else hold(i, info);
     });
     fixed.forEach(({ slot, info }) => hold(slot, info));
-    for (const instruction of list) {
-      try {
-        known[instruction.out] = await compute(instruction, known, context, table, opened.name);
-      } catch (cause) {
-        // What the device says of itself explains more than what a kernel stumbled over.
-        const reason = opened.takeError();
-        if (reason === undefined) throw cause;
-        throw new Error(`Cannot compute ${instruction.node.op} on tfjs: ${reason}`, { cause });
-      }
-      for (const slot of instruction.dead) {
-        context.free(known[slot] as TensorInfo);
-        known[slot] = undefined;
-      }
-      const error = opened.takeError();
-      if (error !== undefined) throw new Error(`Cannot compute ${instruction.node.op} on tfjs: ${error}`);
+    try {
+      await interpret(list, known, opened, { context, table, each: first });
+      first = false;
+      return graph.outputs.map(({ dtype, shape }, i): TfjsBuffer => ({
+        dtype,
+        shape,
+        info: context.alias(known[slots.get(graph.outputs[i] as Tensor) as number] as TensorInfo, shape),
+      }));
+    } finally {
+      for (const info of known) if (info !== undefined) context.free(info);
     }
-    const outputs = graph.outputs.map(({ dtype, shape }, i): TfjsBuffer => ({
-      dtype,
-      shape,
-      info: context.alias(known[slots.get(graph.outputs[i] as Tensor) as number] as TensorInfo, shape),
-    }));
-    for (const info of known) if (info !== undefined) context.free(info);
-    return outputs;
   };
   return {
     run,
