@@ -68,19 +68,24 @@ export async function compileFunction(
   const often = donate.length > 0 && opened.name === "node";
   const call = functions.add(recorder.finish(), inputs, outputs, { often });
   return {
-    run: (given) => {
+    run: async (given) => {
       const infos = given.map((buffer) => (buffer as TfjsBuffer).info);
       let made: readonly TensorInfo[];
       try {
-        made = call.run(infos);
+        made = await Promise.resolve(call.run(infos));
+      } catch (cause) {
+        // TensorFlow names its nodes, and these begin with the graph's operation: add_12/AddV2_45.
+        throw new Error(`Cannot run a program on tfjs-${opened.name}: ${(cause as Error).message}`, {
+          cause,
+        });
       } finally {
         for (const i of donate) backend.disposeData((infos[i] as TensorInfo).dataId);
       }
-      return Promise.resolve(graph.outputs.map(({ dtype, shape }, i): TfjsBuffer => ({
+      return graph.outputs.map(({ dtype, shape }, i): TfjsBuffer => ({
         dtype,
         shape,
         info: made[i] as TensorInfo,
-      })));
+      }));
     },
     dispose: call.dispose,
   };

@@ -96,9 +96,7 @@ function randomBits(context: Context, node: Node<"random_bits">, [key]: readonly
   const index = run("Range", {}, { size: sizeOf(node.shape) });
   const h = mix(call("Add", call("Multiply", index, scalar(0x9e3779b9)), part(0)));
   const flat = mix(call("Add", call("BitwiseXor", h, part(1)), index));
-  const out = context.alias(flat, node.shape);
-  context.free(flat);
-  return freeBut(out);
+  return freeBut(context.alias(flat, node.shape)); // which has no part in the chain
 }
 
 const bitwise =
