@@ -91,7 +91,7 @@ export function watchDevice(backend: Backend): {
         },
         end: async () => {
           const popped = await Promise.all(filters.map(() => device.popErrorScope().catch(() => null)));
-          const found = popped.findLast((error) => error !== null);
+          const found = popped.reverse().find((error) => error !== null); // validation comes first
           return gone ?? (found === undefined || found === null ? undefined : withAdvice(found.message));
         },
       };
