@@ -155,12 +155,14 @@ export const tableFor = (name: BackendName): StockKernels =>
 export async function compileStock(
   opened: OpenBackend,
   graph: Graph,
-  { donate }: { readonly donate: readonly number[] },
+  { donate, table = tableFor(opened.name) }: {
+    readonly donate: readonly number[];
+    readonly table?: StockKernels;
+  },
 ): Promise<Program> {
   const { backend } = opened;
   const kept = new Map<string, TensorInfo>();
   const context = makeContext(opened, hostKernels(), kept);
-  const table = tableFor(opened.name);
   const { list, slots } = plan(graph);
   const fixed: { readonly slot: number; readonly info: TensorInfo }[] = [];
   for (const [node, slot] of slots) {
