@@ -1,6 +1,19 @@
-/** WebGPU voids bad work in silence; here it is asked, and names the operation. */
+/** WebGPU voids bad work in silence; here it is asked, and names the operation. And our own kernels there. */
 import assert from "node:assert/strict";
-import { add, compile, exp, mul, tfjsEngine, trace } from "albert-guide";
+import {
+  add,
+  cast,
+  compile,
+  exp,
+  hashBits,
+  mul,
+  randomBits,
+  scatterAdd,
+  shiftRightLogical,
+  slice,
+  tfjsEngine,
+  trace,
+} from "albert-guide";
 import { findBackend } from "@tensorflow/tfjs-core";
 import { openBackend } from "../../lib/engines/tfjs/backend.ts";
 import { download, type TfjsBuffer, upload } from "../../lib/engines/tfjs/memory.ts";
@@ -59,6 +72,35 @@ Deno.test({
   const [y] = await sound.run([x]);
   const values = await download(opened, y as TfjsBuffer);
   assert.ok(Math.abs(values[0]! - 2 * Math.exp(2)) < 1e-4, "what came before is not blamed on what follows");
+});
+
+Deno.test({
+  name: `random bits, integers and scattered sums stay on the device${note}`,
+  ignore: !adapter,
+}, async () => {
+  const opened = await openBackend("webgpu");
+  const graph = trace((i, updates, key) => {
+    const bits = shiftRightLogical(randomBits(key!, [2, 3]), 8); // ! three parameters
+    return [scatterAdd(i!, updates!, 2), cast(bits, "float32"), slice(add(i!, 1), [1], [3])];
+  }, [
+    { dtype: "int32", shape: [3] },
+    { dtype: "float32", shape: [3, 2] },
+    { dtype: "uint32", shape: [2] },
+  ]);
+  let reads = 0;
+  const backend = Object.create(opened.backend, {
+    read: { value: () => Promise.reject(new Error(`${++reads} values were read`)) },
+  }) as typeof opened.backend;
+  const program = await compileStock({ ...opened, backend }, graph, { donate: [] });
+  const outputs = await program.run([
+    upload(opened, Int32Array.of(1, 2 ** 30 + 1, 1), { dtype: "int32", shape: [3] }),
+    upload(opened, Float32Array.of(1, 2, 3, 4, 5, 6), { dtype: "float32", shape: [3, 2] }),
+    upload(opened, Uint32Array.of(5, 6), { dtype: "uint32", shape: [2] }),
+  ]);
+  const [sums, bits, next] = await Promise.all(outputs.map((each) => download(opened, each)));
+  assert.deepEqual([...sums!], [0, 0, 6, 8]); // a row behind the end is left out
+  assert.deepEqual([...bits!], [0, 1, 2, 3, 4, 5].map((i) => hashBits(5, 6, i) >>> 8));
+  assert.deepEqual([...next!], [2 ** 30 + 2, 2]);
 });
 
 const limit = adapter

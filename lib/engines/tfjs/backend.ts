@@ -5,7 +5,7 @@
 import type { DType } from "../../tensor/mod.ts";
 import { optionalPackage } from "../../optional_package.ts";
 import type { Watch } from "./webgpu.ts";
-import { hasWebgpuAdapter, watchDevice, webgpuAdapterName } from "./webgpu.ts";
+import { hasWebgpuAdapter, shadeOn, watchDevice, webgpuAdapterName } from "./webgpu.ts";
 
 /** What tfjs calls a tensor: a handle on memory, with a shape. */
 export type TensorInfo = {
@@ -50,6 +50,13 @@ export type Functions = {
   };
 };
 
+/** Runs a shader over flat inputs; the result is as flat. */
+export type Shade = (
+  code: string,
+  inputs: readonly TensorInfo[],
+  result: { readonly elements: number; readonly dtype: TensorInfo["dtype"] },
+) => TensorInfo;
+
 /** A backend made ready. */
 export type OpenBackend = {
   readonly name: BackendName;
@@ -60,6 +67,8 @@ export type OpenBackend = {
   readonly reshape?: (x: TensorInfo, shape: readonly number[]) => TensorInfo;
   /** The kernel of that name; throws where the backend has none. */
   readonly kernel: (name: string) => KernelFunc;
+  /** Shaders of our own (webgpu). */
+  readonly shade?: Shade;
   /** Whole graphs at once, where the backend takes them. */
   readonly functions?: Functions;
   /** Takes and forgets the last error that the device reported on its own (webgpu), if any. */
@@ -132,7 +141,9 @@ export async function openBackend(name: BackendName): Promise<OpenBackend> {
       }
       return config.kernelFunc as unknown as KernelFunc;
     },
-    ...name === "webgpu" ? watchDevice(backend) : { takeError: () => undefined },
+    ...name === "webgpu"
+      ? { ...watchDevice(backend), shade: shadeOn(backend) }
+      : { takeError: () => undefined },
     simd: name === "wasm" && await core.env().getAsync("WASM_HAS_SIMD_SUPPORT") === true,
   };
 }

@@ -13,6 +13,7 @@ import type { TfjsBuffer } from "./memory.ts";
 import { nodeOperations } from "./node/operations.ts";
 import { needsHost, stockKernels } from "./stock_kernels.ts";
 import type { Context, StockKernels } from "./stock_kernels.ts";
+import { webgpuOperations } from "./webgpu_kernels.ts";
 
 /** One step of a program. */
 export type Instruction = {
@@ -25,7 +26,7 @@ export type Instruction = {
 
 /** What the kernels of a backend are written with; scalars are put into `kept`. */
 export function makeContext(
-  { backend, kernel, reshape }: OpenBackend,
+  { name, backend, kernel, reshape, shade }: OpenBackend,
   table: HostKernels,
   kept: Map<string, TensorInfo>,
 ): Context {
@@ -56,6 +57,9 @@ export function makeContext(
       return { dataId: x.dataId, shape: [...shape], dtype: x.dtype };
     },
     free: (x) => void backend.disposeData(x.dataId),
+    shade: shade ?? (() => {
+      throw new Error(`Cannot run a shader: tfjs-${name} has none`);
+    }),
     scalar: (value, dtype) => {
       const key = `${dtype} ${value}`;
       let found = kept.get(key);
@@ -148,8 +152,10 @@ async function interpret(
 }
 
 /** The kernels of every operation on a backend. */
-export const tableFor = (name: BackendName): StockKernels =>
-  name === "node" || name === "node-gpu" ? { ...stockKernels(), ...nodeOperations() } : stockKernels();
+export function tableFor(name: BackendName): StockKernels {
+  if (name === "webgpu") return { ...stockKernels(), ...webgpuOperations() };
+  return name === "node" || name === "node-gpu" ? { ...stockKernels(), ...nodeOperations() } : stockKernels();
+}
 
 /** Makes a program of tfjs kernels. */
 export async function compileStock(

@@ -3,7 +3,7 @@
  * shader voids a whole batch of work and everything reads as zeros, so each operation is asked for by error scopes
  * (WebGPU, section 22, "Errors & Debugging").
  */
-import type { Backend } from "./backend.ts";
+import type { Backend, Shade, TensorInfo } from "./backend.ts";
 
 type Adapter = { readonly info?: { readonly vendor?: string; readonly description?: string } };
 
@@ -96,5 +96,32 @@ export function watchDevice(backend: Backend): {
         },
       };
     },
+  };
+}
+
+/** Workgroups along one dimension that every device takes (WebGPU, section 3.6, maxComputeWorkgroupsPerDimension). */
+const mostGroups = 65535;
+const groupSize = 64;
+
+/** Shaders of our own on tfjs' backend, by the interface of its own kernels (tfjs-backend-webgpu, webgpu_program.ts). */
+export function shadeOn(backend: Backend): Shade {
+  const gpu = backend as unknown as {
+    runWebGPUProgram(program: object, inputs: readonly TensorInfo[], dtype: string): TensorInfo;
+  };
+  return (code, inputs, { elements, dtype }) => {
+    const groups = Math.ceil(elements / groupSize);
+    const across = groups <= mostGroups ? groups : Math.ceil(Math.sqrt(groups));
+    const flat = inputs.map((x) => ({ ...x, shape: [x.shape.reduce((product, size) => product * size, 1)] }));
+    const program = {
+      outputShape: [elements],
+      variableNames: ["A", "B", "C"].slice(0, inputs.length),
+      workgroupSize: [groupSize, 1, 1],
+      dispatchLayout: { x: [0] },
+      dispatch: [across, Math.ceil(groups / across), 1],
+      shaderKey: code,
+      size: true,
+      getUserCode: () => code,
+    };
+    return gpu.runWebGPUProgram(program, flat, dtype);
   };
 }
