@@ -112,7 +112,9 @@ Deno.test("an installation names the piece that is missing and what brings it, a
       );
       await refused({ npm: none }, /npm does not start .*install Node 20/);
       await refused({ npm: fails }, /npm cannot fetch @tensorflow\/tfjs-node@4\.22\.0 .*registry is away/);
-      await refused({}, /python3? does not start/);
+      await refused({}, /python3? does not start.*apt-get install python3-pip/);
+      const pipless = script(join(folder, "pipless"), "echo 'python3: No module named pip' >&2; exit 1");
+      await refused({ python: pipless }, /No module named pip; .apt-get install python3-pip. brings/);
       assert.deepEqual(readdirSync(join(folder, "albert-guide/tfjs")), []);
     });
   });
@@ -122,7 +124,10 @@ Deno.test("buildAddon() says which headers are missing, and what the compiler sa
   await inFolder(async (folder) => {
     const compiler = script(join(folder, "cc"), "echo 'a.cc:1: error: no such type' >&2; exit 1");
     const build = (): Promise<void> => buildAddon("tfjs-node", folder, { compiler });
-    await assert.rejects(build(), /TensorFlow's headers are missing: .*c_api\.h/);
+    await assert.rejects(
+      build(),
+      /TensorFlow's headers are missing: .*c_api\.h; .*--install=tfjs-node. fetches them anew/,
+    );
     file(join(folder, "tensorflow/include/tensorflow/c/c_api.h"));
     await assert.rejects(build(), /Node's headers are missing: .*node_api\.h/);
     file(join(folder, "node_modules/node-api-headers/include/node_api.h"));

@@ -39,7 +39,11 @@ export async function buildAddon(
       [join(apiHeaders, "node_api.h"), "Node's headers"],
     ] as const
   ) {
-    if (!existsSync(file)) throw new Error(`${what} are missing: there is no ${file}`);
+    if (!existsSync(file)) {
+      throw new Error(
+        `${what} are missing: there is no ${file}; \`deno task albert environment --install=${name}\` fetches them anew`,
+      );
+    }
   }
   const [target, binding] = [addonOf(npmFolder), join(npmFolder, "binding")];
   mkdirSync(join(target, ".."), { recursive: true });

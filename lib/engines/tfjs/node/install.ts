@@ -66,6 +66,14 @@ async function fetchPackage(name: NodePackage, folder: string, { npm }: NodeTool
   if (code !== 0) throw new Error(`npm cannot fetch ${wanted.join(" and ")}: ${errorLine(said)}`);
 }
 
+/** What brings the pieces that pip's part of an installation misses. */
+function remedyFor(message: string): string {
+  if (/No module named pip|python3? does not start/.test(message)) {
+    return "; `apt-get install python3-pip` brings Python and pip on Debian and Ubuntu";
+  }
+  return "";
+}
+
 /** Installs with given programs. */
 export async function installNodeWith(
   name: NodePackage,
@@ -111,7 +119,8 @@ export async function installNodeWith(
     renameSync(folder, place);
     return { folder: join(place, inside), verdict };
   } catch (error) {
-    throw new Error(`Cannot install ${name}: ${(error as Error).message}`, { cause: error });
+    const { message } = error as Error;
+    throw new Error(`Cannot install ${name}: ${message}${remedyFor(message)}`, { cause: error });
   } finally {
     rmSync(folder, { recursive: true, force: true });
     rmSync(fetched, { recursive: true, force: true });
