@@ -35,7 +35,7 @@ import {
   installedFolder,
   isolatedAddonOf,
 } from "../../lib/engines/tfjs/node/package.ts";
-import { compileFunction } from "../../lib/engines/tfjs/node/function_program.ts";
+import { compileFunction, failureOf } from "../../lib/engines/tfjs/node/function_program.ts";
 import { compileStock } from "../../lib/engines/tfjs/stock_program.ts";
 import { nodeHere, nodeNote } from "./node.ts";
 import { assertAgree, randomGraph, runOn } from "./random_graphs.ts";
@@ -176,6 +176,21 @@ Deno.test("a function runs without XLA where XLA refuses it, and what fails late
   assert.deepEqual(calls, [`add ${name}`, `${name} by XLA`, name, name, name, `remove ${name}`]);
   const { addFunction: _, ...stock } = binding;
   assert.equal(tensorFlowOn(stock).functions, undefined);
+});
+
+Deno.test("failureOf() says in one line what TensorFlow said, where, and what to do about memory", () => {
+  const said =
+    "Invalid TF_Status: 8\nMessage: {{function_node p_0}} OOM when allocating tensor with shape[9]\n" +
+    "\t [[{{node reduce_sum_2/Sum_7}}]]\nHint: nothing";
+  assert.equal(
+    failureOf("tfjs-node", said),
+    "Cannot compute reduce_sum on tfjs-node: OOM when allocating tensor with shape[9], at reduce_sum_2/Sum_7; take a " +
+      "smaller train_batch_size or max_seq_length, or more gradient_accumulation_steps",
+  );
+  assert.equal(
+    failureOf("tfjs-node", "no such function"),
+    "Cannot run a program on tfjs-node: no such function",
+  );
 });
 
 Deno.test("a stock package is refused beside a driver's LLVM, with what to do; one that was built here is not", async () => {
@@ -340,6 +355,6 @@ Deno.test({
   });
   await assert.rejects(
     async () => await plain?.run([wrong]),
-    /Cannot run a program on tfjs-node: .*add_\d+/s,
+    /^Error: Cannot compute add on tfjs-node: Incompatible shapes: \[2\] vs\. \[3\], at add_\d+\/AddV2_\d+$/,
   );
 });

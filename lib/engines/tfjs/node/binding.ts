@@ -60,6 +60,9 @@ export type TensorFlow = {
 
 type Held = { readonly id: number; references: number };
 
+/** TF_RESOURCE_EXHAUSTED (tensorflow/c/tf_status.h), as the addon words it. */
+const outOfMemory = /TF_Status: 8\b/;
+
 type ExecuteAll = (
   name: string,
   inputs: readonly TensorInfo[],
@@ -84,7 +87,7 @@ function functionsOn({ addFunction, removeFunction }: Binding, execute: ExecuteA
           try {
             return run(given);
           } catch (error) {
-            if (!compiled || ran) throw error;
+            if (!compiled || ran || outOfMemory.test((error as Error).message)) throw error;
             compiled = false; // XLA cannot, TensorFlow's executor may
             return run(given);
           } finally {

@@ -53,6 +53,24 @@ export async function recordGraph(
   return { recorder, inputs, outputs };
 }
 
+/**
+ * TensorFlow's words without its trimmings. It names the node that failed, and these names begin with the graph's
+ * operation: `dot_2/MatMul_7`.
+ */
+export function failureOf(engine: string, said: string): string {
+  const node = /\{\{node ([^}]+)\}\}/.exec(said)?.[1];
+  const operation = node === undefined ? undefined : /^([a-z_]+)_\d+\//.exec(node)?.[1];
+  const [line = said] = said.replace(/^Invalid TF_Status: \d+\s*Message: /, "").split("\n");
+  const reason = line.replace(/\{\{[^}]*\}\} ?/g, "").trim();
+  const advice = /\bOOM\b|memory/.test(reason)
+    ? "; take a smaller train_batch_size or max_seq_length, or more gradient_accumulation_steps"
+    : "";
+  return `Cannot ${
+    operation === undefined ? "run a program" : `compute ${operation}`
+  } on ${engine}: ${reason}` +
+    `${node === undefined ? "" : `, at ${node}`}${advice}`;
+}
+
 /** Makes a program of one function, or nothing where a graph needs the host. */
 export async function compileFunction(
   opened: OpenBackend,
@@ -74,10 +92,7 @@ export async function compileFunction(
       try {
         made = await Promise.resolve(call.run(infos));
       } catch (cause) {
-        // TensorFlow names its nodes, and these begin with the graph's operation: add_12/AddV2_45.
-        throw new Error(`Cannot run a program on tfjs-${opened.name}: ${(cause as Error).message}`, {
-          cause,
-        });
+        throw new Error(failureOf(`tfjs-${opened.name}`, (cause as Error).message), { cause });
       } finally {
         for (const i of donate) backend.disposeData((infos[i] as TensorInfo).dataId);
       }
