@@ -50,7 +50,8 @@ export async function download(
   } catch (cause) {
     failed = cause;
   }
-  const error = await watched?.end() ?? takeError() ?? (failed instanceof Error ? failed.message : failed);
+  const error = await watched?.end({ failed: failed !== undefined }) ?? takeError() ??
+    (failed instanceof Error ? failed.message : failed);
   if (error !== undefined || read === undefined) {
     throw new Error(`Cannot read a value from tfjs: ${error}`, { cause: failed });
   }

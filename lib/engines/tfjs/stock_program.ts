@@ -134,7 +134,7 @@ async function interpret(
       if (each) watch?.flush();
     } catch (cause) {
       // What the device says of itself explains more than what a kernel stumbled over.
-      const reason = await watch?.end() ?? opened.takeError();
+      const reason = await watch?.end({ failed: true }) ?? opened.takeError();
       if (reason === undefined) throw cause;
       throw failure(op, reason, cause);
     }

@@ -28,9 +28,10 @@ export async function webgpuAdapterName(): Promise<string> {
   return `${maker} ${description}`.trim() || "one without a name";
 }
 
-/** Ends a watch: what the device complained of meanwhile, if anything. */
+/** A watch over what is asked of a device. */
 export type Watch = {
-  readonly end: () => Promise<string | undefined>;
+  /** Ends it: what the device complained of meanwhile, if anything. `failed`: something threw. */
+  readonly end: (options?: { readonly failed?: boolean }) => Promise<string | undefined>;
   /** Hands over what is still held back, so that errors in it belong to this watch. */
   readonly flush: () => void;
 };
@@ -47,6 +48,17 @@ type GpuBackend = {
   readonly submitQueue: () => void;
   readonly endComputePassEncoder: () => void;
 };
+
+/** Milliseconds within which a lost device is told. */
+const lateness = 100;
+
+/** Waits for a promise, but not for long. */
+async function soon(promise: Promise<unknown> | undefined): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise((resolve) => timer = setTimeout(resolve, lateness));
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}
 
 const filters = ["validation", "out-of-memory", "internal"] as const;
 
@@ -69,7 +81,7 @@ export function watchDevice(backend: Backend): {
   const { device } = gpu;
   if (device === undefined) return { takeError: () => undefined };
   device.onuncapturederror = ({ error }) => last ??= withAdvice(error.message);
-  void device.lost?.then(({ reason, message }) => {
+  const lost = device.lost?.then(({ reason, message }) => {
     const why = [reason, message].filter((text) => text !== "" && text !== "unknown").join(": ");
     gone = `the GPU device was lost${
       why === "" ? "" : ` (${why})`
@@ -89,9 +101,11 @@ export function watchDevice(backend: Backend): {
           gpu.endComputePassEncoder();
           gpu.submitQueue();
         },
-        end: async () => {
+        end: async ({ failed = false } = {}) => {
           const popped = await Promise.all(filters.map(() => device.popErrorScope().catch(() => null)));
           const found = popped.reverse().find((error) => error !== null); // validation comes first
+          // That a device is lost is told a little later than the errors that follow from it.
+          if (failed || found !== undefined) await soon(lost);
           return gone ?? (found === undefined || found === null ? undefined : withAdvice(found.message));
         },
       };
