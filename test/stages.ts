@@ -35,9 +35,18 @@ const slow = [
 // It compares waits with those of the same machine at the same load: nothing may begin or end beside it.
 const quiet = "test/engines/xla_caller_test.ts";
 // Unit tests that change environment variables or drive a GPU, which tests in parallel share: run one after the other.
-const alone = ["operations", "registry", "plugins", "plugin_files", "xla_process"].map((name) =>
-  `test/engines/${name}_test.ts`
-);
+const alone = [
+  "operations",
+  "graphs",
+  "model",
+  "webgpu_errors",
+  "registry",
+  "plugins",
+  "plugin_files",
+  "xla_process",
+].map((
+  name,
+) => `test/engines/${name}_test.ts`);
 const elsewhere = ["test/notebooks", "test/e2e", "test/bench", "test/web", ...slow, ...alone, quiet];
 
 /** The tests that open the engine which ALBERT_TEST_ENGINE names. */

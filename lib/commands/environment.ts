@@ -7,17 +7,15 @@ import {
   describeChoice,
   describeMachine,
   type EngineState,
-  findNodePackage,
-  findPlugin,
   installPlugin,
   installTfjsNode,
   measureStep,
   type NodePackage,
   type PluginName,
   surveyEngines,
-  testNodePackage,
   testPlugin,
 } from "../engines/mod.ts";
+import { table } from "../show/mod.ts";
 import { type Command, command, type Context } from "./command.ts";
 import { engineFlags } from "./engine.ts";
 
@@ -35,13 +33,9 @@ const nodePackages: Readonly<Record<NodePackage, string>> = {
 
 const isNodePackage = (name: string): name is NodePackage => Object.hasOwn(nodePackages, name);
 
-const remedies: Readonly<Record<string, string>> = {
-  "xla-cpu": "deno task albert environment --install=xla-cpu fetches its plugin with pip",
-  "tfjs-webgpu": "needs a GPU driver with Vulkan, Metal or Direct3D that Deno can see",
-};
-
 /** Accelerators that no test of this project has met. */
-const accelerators: Readonly<Partial<Record<PluginName, string>>> = {
+const accelerators: Readonly<Record<string, string>> = {
+  "tfjs-node-gpu": "an NVIDIA GPU",
   "xla-cuda": "an NVIDIA GPU",
   "xla-rocm": "an AMD GPU",
   "xla-tpu": "a TPU",
@@ -77,46 +71,68 @@ async function install(
   print(`installed ${library}: ${works ? "its self-test passes" : `not run, ${reason}`}`);
 }
 
-/** Lines about the accelerators' engines: installed or not, and that nobody ran them here. */
-async function tellAccelerators(print: Context["print"]): Promise<void> {
-  for (const [name, device] of Object.entries(accelerators)) {
-    const plugin = findPlugin(name as PluginName);
-    if (plugin === undefined) {
-      print(
-        `engine ${name}: not installed; --install=${name} fetches it (${
-          installs[name as PluginName]
-        }); not run by this project yet, for want of ${device}`,
-      );
-      continue;
-    }
-    const { works, reason } = await testPlugin(plugin);
-    print(`engine ${name}: ${works ? "works" : "not run"}, ${reason}`);
-  }
-}
+/** Engines that a package of native code brings, by the name that `--install` takes. */
+const sizes: Readonly<Record<string, string>> = { ...installs, ...nodePackages };
 
-/** Lines about tfjs-node, tried in a process of its own: beside a WebGPU driver TensorFlow ended this one. */
-async function tellNode(print: Context["print"]): Promise<void> {
-  for (const [name, size] of Object.entries(nodePackages) as [NodePackage, string][]) {
-    const gpu = name === "tfjs-node-gpu";
-    const folder = findNodePackage(name);
-    if (folder === undefined) {
-      const note = gpu ? "; not run by this project yet, for want of an NVIDIA GPU" : "";
-      print(`engine ${name}: not installed; --install=${name} fetches and builds it (${size})${note}`);
-      continue;
-    }
-    const { works, reason } = await testNodePackage(folder);
-    print(`engine ${name}: ${works ? gpu ? "loads" : "works" : "not run"}, ${reason}; from ${folder}`);
-  }
-}
-
-/** ` 4.1 ms a training step`, or why there is none. */
+/** `4.1`, or why there is none. */
 async function stepOf({ engine }: EngineState): Promise<string> {
   if (engine === undefined || engine.name === "reference") return "";
   try {
-    return `, ${(1000 * await measureStep(engine, { seconds: 0.1 })).toFixed(1)} ms a training step`;
+    return (1000 * await measureStep(engine, { seconds: 0.1 })).toFixed(1);
   } catch (error) {
-    return `, no training step: ${(error as Error).message}`;
+    return `none: ${(error as Error).message}`;
   }
+}
+
+/** Each engine's row, measured. */
+async function rowsOf(states: readonly EngineState[]) {
+  const rows = [];
+  for (const each of states) {
+    const { name, engine, state, version } = each;
+    rows.push({
+      engine: name,
+      available: engine === undefined ? "no" : "yes",
+      version,
+      device: engine === undefined ? "" : state.replace(/^works, on /, ""),
+      "ms a training step": await stepOf(each),
+    });
+  }
+  return rows;
+}
+
+/** Why an engine is not here, and what brings it. */
+function missing({ name, state }: EngineState): string {
+  const size = sizes[name];
+  const absent = state.includes("is not installed") || state.includes("is installed");
+  const reason = absent && size !== undefined
+    ? `not installed; --install=${name} fetches it (${size})`
+    : `not here: ${state}`;
+  const remedy = name === "tfjs-webgpu"
+    ? "; needs a GPU driver with Vulkan, Metal or Direct3D that Deno can see"
+    : "";
+  const device = accelerators[name];
+  return `${name}: ${reason}${remedy}` +
+    (device === undefined ? "" : `; not run by this project yet, for want of ${device}`);
+}
+
+async function tellEngines(print: Context["print"]): Promise<void> {
+  const nodeNames = Object.keys(nodePackages) as NodePackage[];
+  // First: a stock tfjs-node does not survive a graphics driver that was there before it.
+  const nodeStates = await surveyEngines({ names: nodeNames });
+  const nodeRows = await rowsOf(nodeStates);
+  for (const { what, here } of await describeMachine()) print(`${what}: ${here}`);
+  const others = await surveyEngines({
+    names: [
+      ...["reference", "tfjs-cpu", "tfjs-wasm", "tfjs-webgpu"] as const,
+      ...Object.keys(installs) as PluginName[],
+    ],
+  });
+  const rows = await rowsOf(others);
+  const [portable, plugins] = [rows.slice(0, 4), rows.slice(4)];
+  print();
+  print(String(table([...portable, ...nodeRows, ...plugins]).bundle["text/plain"]));
+  print();
+  for (const each of [...nodeStates, ...others]) if (each.engine === undefined) print(missing(each));
 }
 
 /** The command. */
@@ -137,21 +153,11 @@ export const environment: Command = command({
   run: async ({ install: wanted, plugin }, _, context) => {
     const { print } = context;
     if (wanted !== undefined) await install(wanted as PluginName | NodePackage, context);
-    for (const { what, here } of await describeMachine()) print(`${what}: ${here}`);
+    await tellEngines(print);
     const verdict = plugin === undefined ? undefined : await testPlugin(plugin);
     if (verdict !== undefined) {
       print(`plugin ${plugin}: ${verdict.works ? "works" : "does not work"}, ${verdict.reason}`);
     }
-    for (const each of await surveyEngines()) {
-      const { name, engine, state } = each;
-      const remedy = engine === undefined ? remedies[name] : undefined;
-      print(
-        `engine ${name}: ${engine === undefined ? `not here (${state})` : state}${await stepOf(each)}` +
-          (remedy === undefined || state.includes("--install") ? "" : `; ${remedy}`),
-      );
-    }
-    await tellNode(print);
-    await tellAccelerators(print);
     const refused = verdict?.works === false;
     if (refused) print(`--engine=auto --plugin=${plugin}: refused, since that plugin does not work`);
     const choice = await chooseEngine(plugin === undefined || refused ? {} : { plugin });

@@ -2,11 +2,22 @@
  * What this machine is, and which of the engines work on it: for people, so the answers are words.
  */
 import { arch, availableParallelism, cpus, freemem, platform, totalmem } from "node:os";
+import { basename, relative } from "node:path";
 import process from "node:process";
 import { constant, matmul, trace } from "../tensor/mod.ts";
 import type { Engine } from "../tensor/mod.ts";
 import type { EngineName } from "./registry.ts";
 import { openEngine } from "./registry.ts";
+import {
+  findNodePackage,
+  nodePackageVersion,
+  portableVersion,
+  testNodePackage,
+  webgpuAdapterName,
+} from "./tfjs/mod.ts";
+import type { NodePackage } from "./tfjs/mod.ts";
+import { cacheFolder, findPlugin, testPlugin } from "./xla/mod.ts";
+import type { PluginName } from "./xla/mod.ts";
 
 /**
  * One property of the machine, for a table.
@@ -22,23 +33,6 @@ import { openEngine } from "./registry.ts";
  */
 export type MachineFact = { readonly what: string; readonly here: string };
 
-type Adapter = { readonly info?: { readonly vendor?: string; readonly description?: string } };
-type Globals = {
-  readonly Deno?: { readonly version: { readonly deno: string } };
-  readonly navigator?: { readonly gpu?: { requestAdapter(): Promise<Adapter | null> } };
-};
-
-/** What graphics adapter WebGPU offers; software adapters count as well. */
-async function adapterName(): Promise<string> {
-  const { navigator } = globalThis as unknown as Globals; // Node 20 has no navigator
-  if (navigator?.gpu === undefined) return "none: this runtime has no WebGPU";
-  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
-  if (adapter === null) return "none that WebGPU can use";
-  const { vendor = "", description = "" } = adapter.info ?? {};
-  const maker = /^\d+$/.test(vendor) ? "" : vendor; // some drivers give a number
-  return `${maker} ${description}`.trim() || "one without a name";
-}
-
 /**
  * Describes the machine: processor, cores, memory, system, runtime, graphics adapter.
  *
@@ -53,7 +47,7 @@ async function adapterName(): Promise<string> {
  * ```
  */
 export async function describeMachine(): Promise<MachineFact[]> {
-  const { Deno: deno } = globalThis as unknown as Globals;
+  const { Deno: deno } = globalThis as { readonly Deno?: { readonly version: { readonly deno: string } } };
   const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
   const all = cpus();
   return [
@@ -65,7 +59,7 @@ export async function describeMachine(): Promise<MachineFact[]> {
       what: "runtime",
       here: deno === undefined ? `Node ${process.versions.node}` : `Deno ${deno.version.deno}`,
     },
-    { what: "graphics", here: await adapterName() },
+    { what: "graphics", here: await webgpuAdapterName() },
   ];
 }
 
@@ -79,6 +73,7 @@ export async function describeMachine(): Promise<MachineFact[]> {
  *
  * const [state]: readonly EngineState[] = await surveyEngines({ names: ["tfjs-wasm"] });
  * assert.deepEqual(state?.engine?.name, "tfjs-wasm");
+ * assert.match(state.version, /^tfjs 4\./);
  * ```
  */
 export type EngineState = {
@@ -88,7 +83,70 @@ export type EngineState = {
   readonly engine: Engine | undefined;
   /** Where it runs, or why it does not. */
   readonly state: string;
+  /** What computes and its version: `tfjs 4.22.0`, `TensorFlow 2.21.0`; empty where nothing is found. */
+  readonly version: string;
 };
+
+const everyName: readonly EngineName[] = [
+  ...["reference", "tfjs-cpu", "tfjs-wasm", "tfjs-webgpu", "tfjs-node", "tfjs-node-gpu"] as const,
+  ...["xla-cpu", "xla-cuda", "xla-rocm", "xla-tpu"] as const,
+];
+
+/** tfjs-node and its GPU form, in the engines' order. */
+const nodePackages: Readonly<Partial<Record<EngineName, NodePackage>>> = {
+  "tfjs-node": "tfjs-node",
+  "tfjs-node-gpu": "tfjs-node-gpu",
+};
+
+/** What an engine's name stands for: a package and its version, as far as it lies here. */
+async function versionOf(name: EngineName): Promise<string> {
+  if (name === "reference") return "of this library";
+  const nodePackage = nodePackages[name];
+  if (nodePackage !== undefined) return nodePackageVersion(nodePackage);
+  if (name.startsWith("tfjs")) return await portableVersion();
+  const plugin = findPlugin(name as PluginName);
+  if (plugin === undefined) return "";
+  const inside = relative(cacheFolder("plugins"), plugin);
+  return inside.startsWith("..") ? basename(plugin) : inside.split("/")[0] as string;
+}
+
+/** Why an engine must not be opened, tried in a process of its own: native code that does not fit ends its process. */
+async function unfit(name: EngineName): Promise<string | undefined> {
+  const nodePackage = nodePackages[name];
+  const folder = nodePackage === undefined ? undefined : findNodePackage(nodePackage);
+  if (folder !== undefined) {
+    const { works, reason } = await testNodePackage(folder);
+    return works ? undefined : `the package in ${folder} fails its test: ${reason}`;
+  }
+  const plugin = name.startsWith("xla-") ? findPlugin(name as PluginName) : undefined;
+  if (plugin === undefined) return undefined;
+  const { works, reason } = await testPlugin(plugin);
+  return works ? undefined : reason;
+}
+
+async function survey(name: EngineName): Promise<EngineState> {
+  const version = await versionOf(name);
+  try {
+    const reason = await unfit(name);
+    if (reason !== undefined) return { name, engine: undefined, version, state: reason };
+    const engine = await openEngine(name);
+    const right = await computes(engine);
+    const [device] = engine.devices();
+    return {
+      name,
+      engine: right ? engine : undefined,
+      version,
+      state: right ? `works, on ${device?.name ?? "this machine"}` : "gives wrong numbers",
+    };
+  } catch (error) {
+    return {
+      name,
+      engine: undefined,
+      version,
+      state: error instanceof Error ? error.message : String(error),
+    };
+  }
+}
 
 /** A small product on the engine: it works if the numbers are right. */
 async function computes(engine: Engine): Promise<boolean> {
@@ -103,7 +161,8 @@ async function computes(engine: Engine): Promise<boolean> {
 }
 
 /**
- * Opens engines and tries a small product on each. Nothing is installed.
+ * Opens engines and tries a small product on each; native packages are tried in a process of their own before. Nothing is
+ * installed.
  *
  * @param options `names`: engines to try, default all that are different from each other.
  * @returns One state per name, in order; an engine that does not work is no error.
@@ -118,24 +177,13 @@ async function computes(engine: Engine): Promise<boolean> {
  * ```
  */
 export async function surveyEngines(
-  { names = ["reference", "tfjs-cpu", "tfjs-wasm", "tfjs-webgpu", "xla-cpu"] }: {
-    readonly names?: readonly EngineName[];
-  } = {},
+  { names = everyName }: { readonly names?: readonly EngineName[] } = {},
 ): Promise<EngineState[]> {
-  const states: EngineState[] = [];
-  for (const name of names) { // one after another: they would slow each other down
-    try {
-      const engine = await openEngine(name);
-      const right = await computes(engine);
-      const [device] = engine.devices();
-      states.push({
-        name,
-        engine: right ? engine : undefined,
-        state: right ? `works, on ${device?.name ?? "this machine"}` : "gives wrong numbers",
-      });
-    } catch (error) {
-      states.push({ name, engine: undefined, state: error instanceof Error ? error.message : String(error) });
-    }
+  const states = new Map<EngineName, EngineState>();
+  // A stock tfjs-node does not survive a graphics driver that was there before it, the driver does.
+  const native = (name: EngineName): number => nodePackages[name] === undefined ? 1 : 0;
+  for (const name of [...names].sort((a, b) => native(a) - native(b))) {
+    states.set(name, await survey(name)); // one after another: they would slow each other down
   }
-  return states;
+  return names.map((name) => states.get(name) as EngineState);
 }

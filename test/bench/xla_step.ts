@@ -1,7 +1,6 @@
-// The training step of the library on the xla engine, at a size that a bench gives.
+// The training step of the library on an engine, at a size that a bench gives.
 import { type AlbertConfig, albertPreset, initialParameters, parsePretrainingConfig } from "../../lib/mod.ts";
-import { deviceArray } from "../../lib/tensor/mod.ts";
-import type { XlaEngine } from "../../lib/engines/xla/engine.ts";
+import { deviceArray, type Engine } from "../../lib/tensor/mod.ts";
 import {
   type DeviceState,
   makeTrainStep,
@@ -12,13 +11,15 @@ import {
 import { pretrainingObjective } from "../../lib/train/pretraining_objective.ts";
 import { type BatchArrays, batchTypes, totalsLength } from "../../lib/train/totals.ts";
 
-/** A model and its batch; embeddings have 128 numbers. */
+/** A model and its batch. */
 export type Size = {
   readonly layers: number;
   readonly hidden: number;
   readonly heads: number;
   readonly intermediate: number;
   readonly pieces: number;
+  /** Numbers of a piece's embedding, 128 if not given. */
+  readonly embedding?: number;
   readonly batch: number;
   readonly sequence: number;
   readonly predictions: number;
@@ -26,11 +27,13 @@ export type Size = {
   readonly threads: number;
 };
 
-function configOf({ layers, hidden, heads, intermediate, pieces, dropout }: Size): AlbertConfig {
+function configOf(
+  { layers, hidden, heads, intermediate, pieces, embedding = 128, dropout }: Size,
+): AlbertConfig {
   return {
     ...albertPreset("tiny"),
     vocab_size: pieces,
-    embedding_size: 128,
+    embedding_size: embedding,
     hidden_size: hidden,
     num_hidden_layers: layers,
     num_attention_heads: heads,
@@ -58,7 +61,7 @@ function batchOf({ batch, sequence, predictions, pieces }: Size): BatchArrays {
 }
 
 /** Compiles the step; each call makes one and reads its sums. */
-export async function xlaStep(engine: XlaEngine, size: Size): Promise<() => Promise<void>> {
+export async function xlaStep(engine: Engine, size: Size): Promise<() => Promise<void>> {
   const config = configOf(size);
   const run = parsePretrainingConfig({
     max_seq_length: size.sequence,

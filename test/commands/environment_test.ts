@@ -29,11 +29,28 @@ Deno.test("environment marks what nobody could run, and refuses to install what 
     .catch(
       (error: Error) => lines.push(error.message),
     );
-  for (const name of ["xla-cuda", "xla-rocm", "xla-tpu"]) {
-    assert.ok(lines.some((line) => line.startsWith(`engine ${name}: `) && /not run|works/.test(line)), name);
+  const rows = lines.flatMap((line) => line.split("\n"));
+  assert.match(
+    rows.find((row) => row.startsWith("engine ")) ?? "",
+    /available +version +device +ms a training step/,
+  );
+  assert.match(
+    rows.find((row) => row.startsWith("tfjs-wasm ")) ?? "",
+    / yes +tfjs 4\.\d+\.\d+ +tfjs wasm +\d+\.\d$/,
+  );
+  assert.match(
+    rows.find((row) => row.startsWith("reference ")) ?? "",
+    / yes +of this library +float64 loops$/,
+  );
+  for (const name of ["tfjs-node", "tfjs-node-gpu", "xla-cuda", "xla-rocm", "xla-tpu"]) {
+    const row = rows.find((row) => row.startsWith(`${name} `)) ?? "";
+    if (/ yes /.test(row)) assert.match(row, / \d+\.\d$/);
+    else {assert.match(
+        lines.find((line) => line.startsWith(`${name}: `)) ?? "",
+        /not installed; --install=|not here: /,
+      );}
   }
   assert.ok(lines.some((line) => /^plugin \/no\/such\.so: does not work, .*no such file/.test(line)));
-  assert.ok(lines.some((line) => line.startsWith("engine reference: works")));
   assert.equal(lines.at(-2), "--engine=auto --plugin=/no/such.so: refused, since that plugin does not work");
   assert.match(lines.at(-1) ?? "", /^--engine=auto without --plugin: (xla-.*|tfjs-wasm), because /);
   assert.throws(() => parseArguments(environment, ["--install=xla-metal"]), /one of xla-cpu, xla-cuda/);

@@ -5,10 +5,8 @@ import assert from "node:assert/strict";
 import { openEngine, useEngine } from "albert-guide";
 import type { Engine, HostArray, OperationName, Tensor } from "albert-guide";
 import { findBackend } from "@tensorflow/tfjs-core";
-import { hasWebgpuAdapter } from "../../lib/engines/tfjs/backend.ts";
 import { cases, tolerance } from "./cases.ts";
-import { nodeHere, nodeNote } from "./node.ts";
-import { startXla, xlaHere, xlaNote } from "./xla.ts";
+import { enginesHere } from "./here.ts";
 
 async function valuesOn(engine: Engine, tensors: readonly Tensor[]): Promise<HostArray[]> {
   useEngine(engine);
@@ -32,14 +30,8 @@ function assertClose(actual: HostArray, expected: HostArray, unit: number, where
   });
 }
 
-const adapter = await hasWebgpuAdapter();
-await startXla();
-
-for (const name of ["tfjs-wasm", "tfjs-cpu", "tfjs-webgpu", "tfjs-node", "xla-cpu"] as const) {
+for (const { name, ignore, note } of enginesHere) {
   for (const op of Object.keys(cases) as OperationName[]) {
-    const ignore = name === "tfjs-webgpu" && !adapter || name === "xla-cpu" && !xlaHere ||
-      name === "tfjs-node" && !nodeHere;
-    const note = name === "xla-cpu" ? xlaNote : name === "tfjs-node" ? nodeNote : "";
     Deno.test({ name: `${name} agrees with the reference on ${op}${note}`, ignore }, async () => {
       // Shaders compile slowly and a GPU's exp is coarser: three cases, ten times the tolerance.
       const gpu = name === "tfjs-webgpu";

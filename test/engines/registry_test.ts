@@ -6,7 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { chooseEngine, describeChoice, openEngine, referenceEngine, tfjsEngine } from "albert-guide";
 import { xlaHere } from "./xla.ts";
-import { hasWebgpuAdapter } from "../../lib/engines/tfjs/backend.ts";
+import { hasWebgpuAdapter } from "../../lib/engines/tfjs/webgpu.ts";
 
 Deno.test("openEngine() gives one engine per name and tells which it took", async () => {
   assert.equal(await openEngine("tfjs-wasm"), await openEngine("tfjs"));

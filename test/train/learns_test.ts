@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { guideRecipe, parsePretrainingConfig } from "../../lib/config/mod.ts";
 import { openEngine } from "../../lib/engines/mod.ts";
 import { baselines, pretrain } from "../../lib/train/mod.ts";
+import { nodeHere, nodeNote } from "../engines/node.ts";
 import { startXla, xlaHere, xlaNote } from "../engines/xla.ts";
 import { examplesOf, kjvDocuments, kjvTokenizer } from "./kjv.ts";
 
@@ -38,8 +39,13 @@ async function belowUnigram(engineName: string, times: number): Promise<number> 
 
 await startXla();
 
-for (const engine of ["tfjs-wasm", "xla"]) {
-  const [ignore, note] = engine === "xla" ? [!xlaHere, xlaNote] : [false, ""];
+for (
+  const [engine, ignore, note] of [
+    ["tfjs-wasm", false, ""],
+    ["tfjs-node", !nodeHere, nodeNote],
+    ["xla", !xlaHere, xlaNote],
+  ] as const
+) {
   Deno.test({
     name: `pretrain() learns from context within 1,600 steps of the guide's first stage on ${engine}${note}`,
     ignore,

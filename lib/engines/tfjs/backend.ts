@@ -4,6 +4,8 @@
  */
 import type { DType } from "../../tensor/mod.ts";
 import { optionalPackage } from "../../optional_package.ts";
+import type { Watch } from "./webgpu.ts";
+import { hasWebgpuAdapter, shadeOn, watchDevice, webgpuAdapterName } from "./webgpu.ts";
 
 /** What tfjs calls a tensor: a handle on memory, with a shape. */
 export type TensorInfo = {
@@ -34,6 +36,27 @@ export type BackendName = "wasm" | "cpu" | "webgpu" | "node" | "node-gpu";
 /** Those that are a package of tfjs of the same name, without native code. */
 type PortableName = Exclude<BackendName, "node" | "node-gpu">;
 
+/** What takes a whole graph as one function. */
+export type Functions = {
+  /**
+   * Registers a serialized GraphDef whose nodes of these names are its inputs and outputs. `often`: it will run so often
+   * that seconds of compiling pay.
+   */
+  readonly add: (graph: Uint8Array, inputs: readonly string[], outputs: readonly string[], options: {
+    readonly often: boolean;
+  }) => {
+    readonly run: (inputs: readonly TensorInfo[]) => readonly TensorInfo[];
+    readonly dispose: () => void;
+  };
+};
+
+/** Runs a shader over flat inputs; the result is as flat. */
+export type Shade = (
+  code: string,
+  inputs: readonly TensorInfo[],
+  result: { readonly elements: number; readonly dtype: TensorInfo["dtype"] },
+) => TensorInfo;
+
 /** A backend made ready. */
 export type OpenBackend = {
   readonly name: BackendName;
@@ -44,8 +67,14 @@ export type OpenBackend = {
   readonly reshape?: (x: TensorInfo, shape: readonly number[]) => TensorInfo;
   /** The kernel of that name; throws where the backend has none. */
   readonly kernel: (name: string) => KernelFunc;
+  /** Shaders of our own (webgpu). */
+  readonly shade?: Shade;
+  /** Whole graphs at once, where the backend takes them. */
+  readonly functions?: Functions;
   /** Takes and forgets the last error that the device reported on its own (webgpu), if any. */
   readonly takeError: () => string | undefined;
+  /** Watches what a device says of all that is asked of it until the returned function is called (webgpu). */
+  readonly watch?: () => Watch;
   /** Whether WebAssembly has SIMD here. */
   readonly simd: boolean;
 };
@@ -66,39 +95,14 @@ const backends: { readonly [Name in PortableName]: () => Promise<unknown> } = {
   webgpu: () => import("@tensorflow/tfjs-backend-webgpu"),
 };
 
-/** Whether this machine gives a WebGPU adapter. */
-export async function hasWebgpuAdapter(): Promise<boolean> {
-  // Node 20 has no navigator at all.
-  const gpu = (globalThis as { navigator?: { gpu?: { requestAdapter(): Promise<unknown> } } }).navigator?.gpu;
-  if (gpu === undefined) return false;
-  return await gpu.requestAdapter().catch(() => null) !== null;
-}
-
-/** What tfjs' webgpu backend has of its device. */
-type GpuDevice = {
-  onuncapturederror: ((event: { readonly error: Error }) => void) | null;
-  readonly lost?: Promise<{ readonly reason: string; readonly message: string }>;
-};
-
-function watchDevice(backend: Backend): () => string | undefined {
-  let last: string | undefined;
-  let gone: string | undefined;
-  const { device } = backend as unknown as { readonly device?: GpuDevice };
-  if (device !== undefined) {
-    // One invalid shader voids a whole batch and everything reads as zeros: such errors must never pass silently.
-    device.onuncapturederror = ({ error }) => last ??= error.message;
-    void device.lost?.then(({ reason, message }) => {
-      const why = [reason, message].filter((text) => text !== "" && text !== "unknown").join(": ");
-      gone = `the GPU device was lost${
-        why === "" ? "" : ` (${why})`
-      }: start again, or take another engine such as tfjs-wasm`;
-    });
-  }
-  return () => {
-    const taken = gone ?? last;
-    last = undefined;
-    return taken;
-  };
+/** tfjs and its version, which its backends share. */
+export async function portableVersion(): Promise<string> {
+  const core = await optionalPackage(
+    "@tensorflow/tfjs-core",
+    "tell its version",
+    () => import("@tensorflow/tfjs-core"),
+  );
+  return `tfjs ${core.version_core}`;
 }
 
 /**
@@ -129,7 +133,7 @@ export async function openBackend(name: BackendName): Promise<OpenBackend> {
   return {
     name,
     backend,
-    device: `tfjs ${name}`,
+    device: name === "webgpu" ? `WebGPU, ${await webgpuAdapterName()}` : `tfjs ${name}`,
     kernel: (kernelName) => {
       const config = core.getKernel(kernelName, name);
       if (config === undefined || config === null) {
@@ -137,7 +141,9 @@ export async function openBackend(name: BackendName): Promise<OpenBackend> {
       }
       return config.kernelFunc as unknown as KernelFunc;
     },
-    takeError: name === "webgpu" ? watchDevice(backend) : () => undefined,
+    ...name === "webgpu"
+      ? { ...watchDevice(backend), shade: shadeOn(backend) }
+      : { takeError: () => undefined },
     simd: name === "wasm" && await core.env().getAsync("WASM_HAS_SIMD_SUPPORT") === true,
   };
 }

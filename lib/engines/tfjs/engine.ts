@@ -78,13 +78,16 @@ function ownEngine(opened: OpenBackend): Engine {
 export async function tfjsEngine({ backend = "wasm" }: TfjsOptions = {}): Promise<Engine> {
   const opened = await openBackend(backend);
   if (backend === "wasm" && opened.simd) return ownEngine(opened);
+  const whole = opened.functions === undefined
+    ? undefined
+    : (await import("./node/function_program.ts")).compileFunction; // late: the browser's page has no such addon
   return {
     name: `tfjs-${backend}`,
     loops: false,
     devices: () => [{ name: opened.device, kind: backend.endsWith("gpu") ? "gpu" : "cpu" }],
     compile: async (graph, options) => {
       checkTypes(graph);
-      return await compileStock(opened, graph, options);
+      return await whole?.(opened, graph, options) ?? await compileStock(opened, graph, options);
     },
     upload: async (values, type) => await Promise.resolve(upload(opened, values, type)),
     download: (buffer) => download(opened, buffer),

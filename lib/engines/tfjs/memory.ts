@@ -38,7 +38,11 @@ export function upload(
 }
 
 /** Copies a value to host memory. */
-export async function download({ backend, takeError }: OpenBackend, buffer: Buffer): Promise<HostArray> {
+export async function download(
+  { backend, takeError, watch }: OpenBackend,
+  buffer: Buffer,
+): Promise<HostArray> {
+  const watched = watch?.();
   let read: ArrayBufferView | undefined;
   let failed: unknown;
   try {
@@ -46,7 +50,8 @@ export async function download({ backend, takeError }: OpenBackend, buffer: Buff
   } catch (cause) {
     failed = cause;
   }
-  const error = takeError() ?? (failed instanceof Error ? failed.message : failed);
+  const error = await watched?.end({ failed: failed !== undefined }) ?? takeError() ??
+    (failed instanceof Error ? failed.message : failed);
   if (error !== undefined || read === undefined) {
     throw new Error(`Cannot read a value from tfjs: ${error}`, { cause: failed });
   }

@@ -4,7 +4,7 @@
  */
 import type { Comparison, OperationName, Tensor, TensorOf } from "../../tensor/mod.ts";
 import { sizeOf } from "../../tensor/mod.ts";
-import type { BackendName, TensorInfo } from "./backend.ts";
+import type { BackendName, Shade, TensorInfo } from "./backend.ts";
 
 /** What kernels are written with. */
 export type Context = {
@@ -16,6 +16,8 @@ export type Context = {
   readonly alias: (x: TensorInfo, shape: readonly number[]) => TensorInfo;
   /** Gives up one use of a value. */
   readonly free: (x: TensorInfo) => void;
+  /** Runs a shader of our own (webgpu): WGSL with inputs A, B and C, over flat memory. */
+  readonly shade: Shade;
   /** A scalar, kept with the program. */
   readonly scalar: (value: number, dtype: TensorInfo["dtype"]) => TensorInfo;
 };
@@ -205,15 +207,16 @@ export const stockKernels = (): StockKernels => ({
   all_reduce: sameMemory,
 });
 
-// tfjs' WebGPU kernels compute integers as floats: beyond 2^24 they lose bits, even where they only move values.
+// tfjs' WebGPU kernels compute integers as floats, which lose bits beyond 2^24; ours (webgpu_kernels.ts) have no such.
 const inexactOnGpu: ReadonlySet<OperationName> = new Set<OperationName>([
-  ...["add", "sub", "max", "min", "select", "transpose", "broadcast", "slice", "concat", "gather"] as const,
-  ...["reduce_sum", "reduce_max"] as const,
+  "concat",
+  "reduce_sum",
+  "reduce_max",
 ]);
 
 /**
- * Whether a node goes to the reference loops: empty values, for which tfjs kernels are not made, and integers on
- * WebGPU. Comparisons of integers stay there: they are exact for ids and positions, which are below 2^24.
+ * Whether a node goes to the reference loops: empty values, for which tfjs kernels are not made, and what WebGPU cannot do
+ * with integers.
  */
 export function needsHost(node: Tensor, backend: BackendName): boolean {
   if (backend === "webgpu" && isInteger(node) && inexactOnGpu.has(node.op)) return true;

@@ -13,8 +13,10 @@ import type { TfjsBuffer } from "./memory.ts";
 import { nodeOperations } from "./node/operations.ts";
 import { needsHost, stockKernels } from "./stock_kernels.ts";
 import type { Context, StockKernels } from "./stock_kernels.ts";
+import { webgpuOperations } from "./webgpu_kernels.ts";
 
-type Instruction = {
+/** One step of a program. */
+export type Instruction = {
   readonly node: Tensor;
   readonly inputs: readonly number[];
   readonly out: number;
@@ -22,8 +24,9 @@ type Instruction = {
   readonly dead: readonly number[];
 };
 
-function makeContext(
-  { backend, kernel, reshape }: OpenBackend,
+/** What the kernels of a backend are written with; scalars are put into `kept`. */
+export function makeContext(
+  { name, backend, kernel, reshape, shade }: OpenBackend,
   table: HostKernels,
   kept: Map<string, TensorInfo>,
 ): Context {
@@ -54,6 +57,9 @@ function makeContext(
       return { dataId: x.dataId, shape: [...shape], dtype: x.dtype };
     },
     free: (x) => void backend.disposeData(x.dataId),
+    shade: shade ?? (() => {
+      throw new Error(`Cannot run a shader: tfjs-${name} has none`);
+    }),
     scalar: (value, dtype) => {
       const key = `${dtype} ${value}`;
       let found = kept.get(key);
@@ -63,7 +69,8 @@ function makeContext(
   };
 }
 
-function plan(graph: Graph): { readonly list: Instruction[]; readonly slots: Map<Tensor, number> } {
+/** The instructions of a graph, in order, and the slot of every value. */
+export function plan(graph: Graph): { readonly list: Instruction[]; readonly slots: Map<Tensor, number> } {
   const slots = new Map<Tensor, number>();
   const order = topological(graph.outputs);
   for (const p of graph.parameters) slots.set(p as Tensor, slots.size);
@@ -81,7 +88,8 @@ function plan(graph: Graph): { readonly list: Instruction[]; readonly slots: Map
   return { list, slots };
 }
 
-async function compute(
+/** Computes one instruction by the table's kernels, or on the host. */
+export async function compute(
   { node, inputs }: Instruction,
   known: readonly (TensorInfo | undefined)[],
   context: Context,
@@ -100,17 +108,67 @@ async function compute(
   return await kernel(context, node, values);
 }
 
+type Interpreter = {
+  readonly context: Context;
+  readonly table: StockKernels;
+  /** Gives every operation to the device on its own, so that an error found there has its name. */
+  readonly each: boolean;
+};
+
+const failure = (op: string, reason: string, cause?: unknown): Error =>
+  new Error(`Cannot compute ${op} on tfjs: ${reason}`, { cause });
+
+/** Computes the instructions in order, and frees what dies on the way. */
+async function interpret(
+  list: readonly Instruction[],
+  known: (TensorInfo | undefined)[],
+  opened: OpenBackend,
+  { context, table, each }: Interpreter,
+): Promise<void> {
+  const complaints: Promise<{ readonly op: string; readonly reason: string | undefined }>[] = [];
+  for (const instruction of list) {
+    const { op } = instruction.node;
+    const watch = opened.watch?.();
+    try {
+      known[instruction.out] = await compute(instruction, known, context, table, opened.name);
+      if (each) watch?.flush();
+    } catch (cause) {
+      // What the device says of itself explains more than what a kernel stumbled over.
+      const reason = await watch?.end({ failed: true }) ?? opened.takeError();
+      if (reason === undefined) throw cause;
+      throw failure(op, reason, cause);
+    }
+    if (watch !== undefined) complaints.push(watch.end().then((reason) => ({ op, reason })));
+    for (const slot of instruction.dead) {
+      context.free(known[slot] as TensorInfo);
+      known[slot] = undefined;
+    }
+    const error = opened.takeError();
+    if (error !== undefined) throw failure(op, error);
+  }
+  // The first is the cause: what follows on it reads values that are not there.
+  const found = (await Promise.all(complaints)).find(({ reason }) => reason !== undefined);
+  if (found?.reason !== undefined) throw failure(found.op, found.reason);
+}
+
+/** The kernels of every operation on a backend. */
+export function tableFor(name: BackendName): StockKernels {
+  if (name === "webgpu") return { ...stockKernels(), ...webgpuOperations() };
+  return name === "node" || name === "node-gpu" ? { ...stockKernels(), ...nodeOperations() } : stockKernels();
+}
+
 /** Makes a program of tfjs kernels. */
 export async function compileStock(
   opened: OpenBackend,
   graph: Graph,
-  { donate }: { readonly donate: readonly number[] },
+  { donate, table = tableFor(opened.name) }: {
+    readonly donate: readonly number[];
+    readonly table?: StockKernels;
+  },
 ): Promise<Program> {
   const { backend } = opened;
   const kept = new Map<string, TensorInfo>();
   const context = makeContext(opened, hostKernels(), kept);
-  const native = opened.name === "node" || opened.name === "node-gpu";
-  const table = native ? { ...stockKernels(), ...nodeOperations() } : stockKernels();
   const { list, slots } = plan(graph);
   const fixed: { readonly slot: number; readonly info: TensorInfo }[] = [];
   for (const [node, slot] of slots) {
@@ -119,6 +177,7 @@ export async function compileStock(
     }
   }
   const donated = new Set(donate);
+  let first = true;
   const run = async (given: readonly Buffer[]): Promise<readonly Buffer[]> => {
     const known: (TensorInfo | undefined)[] = new Array(slots.size);
     const hold = (slot: number, info: TensorInfo): void => {
@@ -131,29 +190,17 @@ export async function compileStock(
       else hold(i, info);
     });
     fixed.forEach(({ slot, info }) => hold(slot, info));
-    for (const instruction of list) {
-      try {
-        known[instruction.out] = await compute(instruction, known, context, table, opened.name);
-      } catch (cause) {
-        // What the device says of itself explains more than what a kernel stumbled over.
-        const reason = opened.takeError();
-        if (reason === undefined) throw cause;
-        throw new Error(`Cannot compute ${instruction.node.op} on tfjs: ${reason}`, { cause });
-      }
-      for (const slot of instruction.dead) {
-        context.free(known[slot] as TensorInfo);
-        known[slot] = undefined;
-      }
-      const error = opened.takeError();
-      if (error !== undefined) throw new Error(`Cannot compute ${instruction.node.op} on tfjs: ${error}`);
+    try {
+      await interpret(list, known, opened, { context, table, each: first });
+      first = false;
+      return graph.outputs.map(({ dtype, shape }, i): TfjsBuffer => ({
+        dtype,
+        shape,
+        info: context.alias(known[slots.get(graph.outputs[i] as Tensor) as number] as TensorInfo, shape),
+      }));
+    } finally {
+      for (const info of known) if (info !== undefined) context.free(info);
     }
-    const outputs = graph.outputs.map(({ dtype, shape }, i): TfjsBuffer => ({
-      dtype,
-      shape,
-      info: context.alias(known[slots.get(graph.outputs[i] as Tensor) as number] as TensorInfo, shape),
-    }));
-    for (const info of known) if (info !== undefined) context.free(info);
-    return outputs;
   };
   return {
     run,

@@ -3,7 +3,7 @@
  * its attributes one by one. tfjs' own wrapper around it is left aside: it makes host tensors for every axis and
  * permutation, reads indices back to check them, and keeps TensorFlow's shape where we only give another view.
  */
-import type { Backend, TensorInfo } from "../backend.ts";
+import type { Backend, Functions, TensorInfo } from "../backend.ts";
 
 type TypeName = TensorInfo["dtype"];
 type Attribute = { readonly name: string; readonly type: number; readonly value: unknown };
@@ -28,6 +28,14 @@ export type Binding = {
     outputs: number,
   ) => readonly { readonly id: number; readonly shape: number[]; readonly dtype: number }[];
   readonly isUsingGpuDevice: () => boolean;
+  /** Of addons that this library built: registers a graph under a name that `executeOp` then takes. */
+  readonly addFunction?: (
+    name: string,
+    graph: Uint8Array,
+    inputs: readonly string[],
+    outputs: readonly string[],
+  ) => void;
+  readonly removeFunction?: (name: string) => void;
 };
 
 /** Attributes by name: the type of a value, a flag, TensorFlow's number of a type, or how many inputs there are. */
@@ -37,6 +45,7 @@ export type Attributes = Readonly<
 
 /** TensorFlow's numbers of types that tfjs has no name for (tensorflow/c/tf_datatype.h). */
 export const uint32Type = { type: 22 } as const;
+export const int64Type = { type: 9 } as const;
 
 /** A backend on the addon. */
 export type TensorFlow = {
@@ -45,9 +54,51 @@ export type TensorFlow = {
   readonly execute: (name: string, inputs: readonly TensorInfo[], attributes: Attributes) => TensorInfo;
   /** A vector of int32 (or a scalar), kept for ever: axes, permutations and sizes are few. */
   readonly vector: (values: readonly number[] | number) => TensorInfo;
+  /** Whole graphs as functions, where the addon takes them. */
+  readonly functions?: Functions;
 };
 
 type Held = { readonly id: number; references: number };
+
+/** TF_RESOURCE_EXHAUSTED (tensorflow/c/tf_status.h), as the addon words it. */
+const outOfMemory = /TF_Status: 8\b/;
+
+type ExecuteAll = (
+  name: string,
+  inputs: readonly TensorInfo[],
+  attributes: Attributes,
+  outputs: number,
+) => readonly TensorInfo[];
+
+function functionsOn({ addFunction, removeFunction }: Binding, execute: ExecuteAll): Functions | undefined {
+  if (addFunction === undefined || removeFunction === undefined) return undefined;
+  let count = 0;
+  return {
+    add: (graph, inputs, outputs, { often }) => {
+      const name = `albert_program_${count++}`;
+      addFunction(name, graph, inputs, outputs);
+      let [compiled, ran] = [often, false];
+      const run = (given: readonly TensorInfo[]): readonly TensorInfo[] => {
+        // The attribute by which TensorFlow's eager runtime hands a function to XLA (tensorflow/core/common_runtime/eager).
+        return execute(name, given, compiled ? { _XlaMustCompile: true } : {}, outputs.length);
+      };
+      return {
+        run: (given) => {
+          try {
+            return run(given);
+          } catch (error) {
+            if (!compiled || ran || outOfMemory.test((error as Error).message)) throw error;
+            compiled = false; // XLA cannot, TensorFlow's executor may
+            return run(given);
+          } finally {
+            ran = true;
+          }
+        },
+        dispose: () => removeFunction(name),
+      };
+    },
+  };
+}
 
 /** Makes a backend of an addon. */
 export function tensorFlowOn(binding: Binding): TensorFlow {
@@ -92,12 +143,20 @@ export function tensorFlowOn(binding: Binding): TensorFlow {
     }
     return { name, type: binding.TF_ATTR_INT, value: value?.count };
   };
-  const execute: TensorFlow["execute"] = (name, inputs, attributes) => {
+  const executeAll: ExecuteAll = (name, inputs, attributes, outputs) => {
     const ids = inputs.map(({ dataId }) => find(dataId).id);
-    const [made] = binding.executeOp(name, Object.entries(attributes).map(attribute), ids, 1);
-    if (made === undefined) throw new Error(`Cannot run ${name}: TensorFlow gave nothing back`);
+    const made = binding.executeOp(name, Object.entries(attributes).map(attribute), ids, outputs);
     // A type without a name lives between two operations only.
-    return { dataId: hold(made.id), shape: made.shape, dtype: names.get(made.dtype) ?? "int32" };
+    return made.map(({ id, shape, dtype }) => ({
+      dataId: hold(id),
+      shape,
+      dtype: names.get(dtype) ?? "int32",
+    }));
+  };
+  const execute: TensorFlow["execute"] = (name, inputs, attributes) => {
+    const [made] = executeAll(name, inputs, attributes, 1);
+    if (made === undefined) throw new Error(`Cannot run ${name}: TensorFlow gave nothing back`);
+    return made;
   };
   const vectors = new Map<string, TensorInfo>();
   const vector = (values: readonly number[] | number): TensorInfo => {
@@ -111,5 +170,6 @@ export function tensorFlowOn(binding: Binding): TensorFlow {
     vectors.set(key, found);
     return found;
   };
-  return { backend, execute, vector };
+  const functions = functionsOn(binding, executeAll);
+  return { backend, execute, vector, ...functions === undefined ? {} : { functions } };
 }

@@ -5,7 +5,7 @@
  */
 import type { KernelFunc, TensorInfo } from "../backend.ts";
 import type { TensorFlow } from "./binding.ts";
-import { uint32Type } from "./binding.ts";
+import { int64Type, uint32Type } from "./binding.ts";
 
 type Given = Readonly<Record<string, TensorInfo>>;
 type Wanted = {
@@ -83,6 +83,23 @@ const table: Readonly<Record<string, Make>> = {
     execute("SelectV2", [condition, t, e] as TensorInfo[], { T: typeOf(t) }),
   Cast: ({ execute }, { x }, { dtype }) =>
     execute("Cast", [x as TensorInfo], { SrcT: typeOf(x), DstT: dtype, Truncate: false }),
+  CastUnsigned: (tf, { x }) => {
+    const words = bits(tf, x as TensorInfo, "int32");
+    return then(
+      tf,
+      words,
+      () => tf.execute("Cast", [words], { SrcT: uint32Type, DstT: "float32", Truncate: false }),
+    );
+  },
+  // By way of int64, of which the lower half is the wanted word, signed or not.
+  CastToWhole: (tf, { x }) => {
+    const wide = tf.execute("Cast", [x as TensorInfo], { SrcT: "float32", DstT: int64Type, Truncate: false });
+    return then(
+      tf,
+      wide,
+      () => tf.execute("Cast", [wide], { SrcT: int64Type, DstT: "int32", Truncate: false }),
+    );
+  },
   Reshape: (tf, { x }, { shape }) =>
     tf.execute("Reshape", [x as TensorInfo, tf.vector(shape)], { T: typeOf(x), Tshape: "int32" }),
   Transpose: (tf, { x }, { perm }) =>
@@ -99,8 +116,10 @@ const table: Readonly<Record<string, Make>> = {
       T: "int32",
       Tshape: "int32",
     });
-    const dataId = tf.backend.write(Float32Array.of(constantValue), [], "float32");
-    const value: TensorInfo = { dataId, shape: [], dtype: "float32" };
+    const { dtype } = x as TensorInfo;
+    const made = dtype === "float32" ? Float32Array : dtype === "int32" ? Int32Array : Uint8Array;
+    const dataId = tf.backend.write(made.of(constantValue), [], dtype);
+    const value: TensorInfo = { dataId, shape: [], dtype };
     return then(
       tf,
       value,

@@ -7,6 +7,7 @@ import type { Tensor, TensorOf } from "../../../tensor/mod.ts";
 import { sizeOf } from "../../../tensor/mod.ts";
 import type { TensorInfo } from "../backend.ts";
 import type { Context, StockKernels } from "../stock_kernels.ts";
+import { chain, integerOperations } from "./integers.ts";
 
 type Node<Name extends keyof StockKernels> = TensorOf<Name> & Tensor;
 
@@ -77,46 +78,25 @@ function broadcast(context: Context, node: Node<"broadcast">, [given]: readonly 
   return out;
 }
 
-/** Calls kernels one after another and frees what lies between. */
-function chain(context: Context): {
-  readonly call: (kernel: string, a: TensorInfo, b: TensorInfo) => TensorInfo;
-  readonly keep: (x: TensorInfo) => TensorInfo;
-  readonly freeBut: (out: TensorInfo) => TensorInfo;
-} {
-  const made: TensorInfo[] = [];
-  const keep = (x: TensorInfo): TensorInfo => {
-    made.push(x);
-    return x;
-  };
-  return {
-    keep,
-    call: (kernel, a, b) => keep(context.call(kernel, { a, b })),
-    freeBut: (out) => {
-      made.filter((each) => each !== out).forEach(context.free);
-      return out;
-    },
-  };
-}
-
 /** Signed words are the same bits as unsigned ones under +, × and xor. */
 const word = (x: number): number => x | 0;
 
 /** The hash that `random_bits.ts` states, on words of the device. */
 function randomBits(context: Context, node: Node<"random_bits">, [key]: readonly TensorInfo[]): TensorInfo {
-  const { call, keep, freeBut } = chain(context);
+  const { call: run, freeBut } = chain(context);
+  const call = (kernel: string, a: TensorInfo, b: TensorInfo): TensorInfo => run(kernel, { a, b });
   const scalar = (value: number): TensorInfo => context.scalar(word(value), "int32");
-  const part = (at: number): TensorInfo =>
-    keep(context.call("Slice", { x: key as TensorInfo }, { begin: [at], size: [1] }));
+  const part = (at: number): TensorInfo => run("Slice", { x: key as TensorInfo }, { begin: [at], size: [1] });
   const shift = (x: TensorInfo, by: number): TensorInfo =>
     call("BitwiseXor", x, call("ShiftRightLogical", x, scalar(by)));
   const mix = (x: TensorInfo): TensorInfo => {
     const once = call("Multiply", shift(x, 16), scalar(0x7feb352d));
     return shift(call("Multiply", shift(once, 15), scalar(0x846ca68b)), 16);
   };
-  const index = keep(context.call("Range", {}, { size: sizeOf(node.shape) }));
+  const index = run("Range", {}, { size: sizeOf(node.shape) });
   const h = mix(call("Add", call("Multiply", index, scalar(0x9e3779b9)), part(0)));
   const flat = mix(call("Add", call("BitwiseXor", h, part(1)), index));
-  return freeBut(keep(context.alias(flat, node.shape)));
+  return freeBut(context.alias(flat, node.shape)); // which has no part in the chain
 }
 
 const bitwise =
@@ -126,6 +106,7 @@ const bitwise =
 
 /** The entries that differ. */
 export const nodeOperations = (): Partial<StockKernels> => ({
+  ...integerOperations(),
   mul: (context, _, [a, b]) => context.call("Multiply", { a, b }),
   neg: (context, _, [x]) => context.call("Neg", { x }),
   and: bitwise("LogicalAnd", "BitwiseAnd"),
