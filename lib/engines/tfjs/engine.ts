@@ -1,6 +1,8 @@
 /**
  * The engine on TensorFlow.js 4.22: its backends hold the memory and compute what they are good at.
  */
+import { availableParallelism } from "node:os";
+import { ownFile } from "../../own_file.ts";
 import { topological } from "../../tensor/mod.ts";
 import type { Engine, Graph } from "../../tensor/mod.ts";
 import { openBackend, storedType } from "./backend.ts";
@@ -9,6 +11,7 @@ import { download, upload } from "./memory.ts";
 import type { TfjsBuffer } from "./memory.ts";
 import { compileStock } from "./stock_program.ts";
 import { openHeap } from "./wasm/heap.ts";
+import { makeOwnHeap } from "./wasm/own_heap.ts";
 import { compileOwn, downloadOwn, uploadOwn } from "./wasm/program.ts";
 
 /**
@@ -30,6 +33,8 @@ export type TfjsOptions = {
    * `"node-gpu"` are TensorFlow's own kernels, once tfjs-node is installed.
    */
   readonly backend?: BackendName;
+  /** Threads of `"wasm"`, default the processor's; results do not depend on their number. */
+  readonly threads?: number;
 };
 
 /** Refuses types that tfjs does not have before anything is made. */
@@ -37,16 +42,21 @@ function checkTypes(graph: Graph): void {
   topological(graph.outputs).forEach(({ dtype }) => storedType(dtype));
 }
 
-/** The wasm backend with our own kernels on its memory: tfjs' are slow on transposed products and chains. */
-function ownEngine(opened: OpenBackend): Engine {
-  const heap = openHeap(opened);
+/**
+ * The wasm backend with our own kernels: tfjs' are slow on transposed products and chains. One thread works on the memory of
+ * tfjs, several on one of their own.
+ */
+function ownEngine(opened: OpenBackend, threads: number): WasmEngine {
+  const own = threads > 1 ? makeOwnHeap(threads) : undefined;
+  const heap = own ?? openHeap(opened);
   return {
     name: "tfjs-wasm",
     loops: false,
-    devices: () => [{ name: "tfjs wasm", kind: "cpu" }],
+    devices: () => [{ name: threads > 1 ? `tfjs wasm, ${threads} threads` : "tfjs wasm", kind: "cpu" }],
+    held: () => own?.held() ?? opened.backend.numDataIds(),
     compile: async (graph, options) => {
       checkTypes(graph);
-      return await compileOwn(heap, graph, options);
+      return await compileOwn(heap, graph, options, own);
     },
     upload: async (values, type) => {
       storedType(type.dtype);
@@ -54,8 +64,25 @@ function ownEngine(opened: OpenBackend): Engine {
     },
     download: (buffer) => Promise.resolve(downloadOwn(heap, buffer as TfjsBuffer)),
     release: (buffer) => heap.free((buffer as TfjsBuffer).info.dataId),
-    dispose: () => Promise.resolve(),
+    dispose: async () => await own?.team.close(),
   };
+}
+
+/** The engine with what tests look at. */
+export type WasmEngine = Engine & {
+  /** Values that it holds. */
+  readonly held: () => number;
+};
+
+/** Threads that may share WebAssembly here: a bundle or a page without shared memory has one. */
+function mostThreads(): number {
+  try {
+    if (typeof SharedArrayBuffer !== "function") return 1;
+    ownFile("engine");
+    return availableParallelism();
+  } catch {
+    return 1;
+  }
 }
 
 /**
@@ -75,9 +102,14 @@ function ownEngine(opened: OpenBackend): Engine {
  * assert.deepEqual(Array.from(await y.data()), [9, 16]);
  * ```
  */
-export async function tfjsEngine({ backend = "wasm" }: TfjsOptions = {}): Promise<Engine> {
+export async function tfjsEngine({ backend = "wasm", threads }: TfjsOptions = {}): Promise<Engine> {
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 64)) {
+    throw new RangeError(`Cannot open tfjs: threads must be a whole number from 1 to 64, it is ${threads}`);
+  }
   const opened = await openBackend(backend);
-  if (backend === "wasm" && opened.simd) return ownEngine(opened);
+  if (backend === "wasm" && opened.simd) {
+    return ownEngine(opened, threads ?? Math.min(16, mostThreads()));
+  }
   const whole = opened.functions === undefined
     ? undefined
     : (await import("./node/function_program.ts")).compileFunction; // late: the browser's page has no such addon

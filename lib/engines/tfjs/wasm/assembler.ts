@@ -18,6 +18,7 @@ export const op = {
   add: [0x6a],
   sub: [0x6b],
   mul: [0x6c],
+  divU: [0x6e],
   shrU: [0x76],
   f32Add: [0x92],
   f32Max: [0x97],
@@ -122,6 +123,10 @@ export type FunctionBuilder = {
   /** Takes 32-bit lanes of two vectors; 4 to 7 are those of the second. */
   readonly shuffle: (lanes: readonly number[]) => void;
   readonly call: (index: number) => void;
+  /** The number of the thread that runs this, from 0, or the address of the team's words. */
+  readonly global: (name: "thread" | "words") => void;
+  /** Instructions that nothing else here writes. */
+  readonly raw: (...bytes: readonly number[]) => void;
   /** Fills memory with zero bytes or copies it; operands are on the stack. */
   readonly bulk: (name: "fill" | "copy") => void;
   /** Repeats a body while `count` (a local, decremented by `step` each time) stays above 0; needs count > 0. */
@@ -188,6 +193,8 @@ export function functionBuilder(parameters: number): FunctionBuilder {
     shuffle: (lanes) =>
       push([0xfd, 13, ...lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte))]),
     call: (index) => push([0x10, ...unsigned(index)]),
+    global: (name) => push([0x23, name === "thread" ? 0 : 1]),
+    raw: (...bytes) => push(bytes),
     bulk: (name) => push(name === "fill" ? [0xfc, 11, 0] : [0xfc, 10, 0, 0]),
     repeat: (count, step, body) => {
       push([0x03, 0x40]);
@@ -221,13 +228,18 @@ const text = (value: string): number[] => [...unsigned(value.length), ...new Tex
 /** Index of the imported power function; defined functions follow it. */
 export const powerIndex = 0;
 
+/** Pages of the memory of a team, at most: 4 GB. */
+export const mostPages = 65536;
+
 /**
- * The bytes of a module that imports `e.m` (memory) and `e.p` (f32 power) and exports its last function as `run`.
+ * The bytes of a module that imports `e.m` (memory) and `e.p` (f32 power) and exports its last function as `run`. With
+ * `shared` the memory is one of several threads, and `e.t` and `e.c` tell a thread its number and the team's words.
  *
  * @param functions Bodies with their numbers of i32 parameters.
  */
 export function makeModule(
   functions: readonly { readonly parameters: number; readonly body: readonly number[] }[],
+  shared: boolean = false,
 ): Uint8Array {
   const arities = [...new Set(functions.map(({ parameters }) => parameters))];
   const types = [
@@ -244,7 +256,11 @@ export function makeModule(
     0,
     0,
     ...section(1, types),
-    ...section(2, [[...text("e"), ...text("p"), 0, 0], [...text("e"), ...text("m"), 2, 0, 1]]),
+    ...section(2, [
+      [...text("e"), ...text("p"), 0, 0],
+      [...text("e"), ...text("m"), 2, ...(shared ? [3, 1, ...unsigned(mostPages)] : [0, 1])],
+      ...(shared ? ["t", "c"].map((name) => [...text("e"), ...text(name), 3, 0x7f, 0]) : []),
+    ]),
     ...section(3, functions.map(({ parameters }) => unsigned(1 + arities.indexOf(parameters)))),
     ...section(7, [[...text("run"), 0, ...unsigned(functions.length)]]),
   ];

@@ -6,6 +6,7 @@
  */
 import { functionBuilder } from "./assembler.ts";
 import type { FunctionBuilder } from "./assembler.ts";
+import { firstOnly, moveBy, ownShare, worthSharing } from "./share.ts";
 
 /** Sizes and steps in elements; plain data, so equal products share their code. */
 export type ProductSpec = {
@@ -227,13 +228,58 @@ function panel(f: FunctionBuilder, spec: ProductSpec, pointers: Pointers, width:
   if (rest > 0) block(f, spec, { a: pa, c: pc }, source, rest, width);
 }
 
-/** The body of a product kernel; parameters: pointers to A, B, C and scratch memory. */
-export function productKernel(spec: ProductSpec): number[] {
+/** What the threads of a team share: the outermost batch, else columns; what is too small is for the first. */
+function sharing({ m, n, k, batch }: ProductSpec, team: number): "batch" | "columns" | "first" | "none" {
+  if (team === 1) return "none";
+  const work = batch.reduce((product, { size }) => product * size, m * n * k);
+  if (work < 8 * worthSharing) return "first";
+  if ((batch[0]?.size ?? 0) >= 2 * team) return "batch";
+  return Math.floor(n / columns) >= 2 * team ? "columns" : "first";
+}
+
+/** A walk over this thread's part. */
+function walkShare(
+  f: FunctionBuilder,
+  count: number,
+  team: number,
+  moves: readonly (readonly [local: number, bytes: number])[],
+  body: () => void,
+): void {
+  const { from, share } = ownShare(f, count, team);
+  moves.forEach(([local, bytes]) => moveBy(f, local, from, bytes));
+  f.get(share);
+  f.when(() =>
+    f.repeat(share, 1, () => {
+      body();
+      moves.forEach(([local, bytes]) => move(f, local, bytes));
+    })
+  );
+}
+
+/**
+ * The body of a product kernel; parameters: pointers to A, B, C and scratch memory.
+ *
+ * @param team Threads that share it.
+ * @param scratchStep Bytes of scratch memory of each.
+ */
+export function productKernel(spec: ProductSpec, team: number = 1, scratchStep: number = 0): number[] {
   const f = functionBuilder(4);
   const [a, b, c, scratch] = [0, 1, 2, 3];
+  const shared = sharing(spec, team);
+  if (team > 1) {
+    const thread = f.local("i32");
+    f.global("thread");
+    f.set(thread);
+    moveBy(f, scratch, thread, scratchStep);
+  }
   const level = (axis: number): void => {
     const outer = spec.batch[axis];
     if (outer !== undefined) {
+      if (shared === "batch" && axis === 0) {
+        const moves = [[a, 4 * outer.a], [b, 4 * outer.b], [c, 4 * outer.c]] as const;
+        walkShare(f, outer.size, team, moves, () => level(1));
+        return;
+      }
       walk(f, outer.size, [[a, 4 * outer.a], [b, 4 * outer.b], [c, 4 * outer.c]], () => level(axis + 1));
       return;
     }
@@ -244,16 +290,24 @@ export function productKernel(spec: ProductSpec): number[] {
     f.set(pc);
     const panels = Math.floor(spec.n / columns);
     const pointers: Pointers = { a, b: pb, c: pc, scratch };
-    walk(
-      f,
-      panels,
-      [[pb, 4 * columns * spec.b.n], [pc, 4 * columns]],
-      () => panel(f, spec, pointers, columns),
-      false,
-    );
+    const moves = [[pb, 4 * columns * spec.b.n], [pc, 4 * columns]] as const;
     const rest = spec.n - columns * panels;
+    if (shared === "columns") {
+      walkShare(f, panels, team, moves, () => panel(f, spec, pointers, columns));
+      if (rest === 0) return;
+      // The last thread stands behind the last whole panel now.
+      f.global("thread");
+      f.i32(team - 1);
+      f.emit("sub", "eqz");
+      f.when(() => panel(f, spec, pointers, rest));
+      return;
+    }
+    walk(f, panels, moves, () => panel(f, spec, pointers, columns), false);
     if (rest > 0) panel(f, spec, pointers, rest);
   };
-  if (spec.m > 0 && spec.n > 0) level(0);
+  if (spec.m > 0 && spec.n > 0) {
+    if (shared === "first") firstOnly(f, () => level(0));
+    else level(0);
+  }
   return f.finish();
 }

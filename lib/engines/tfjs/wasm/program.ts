@@ -9,6 +9,9 @@ import type { Buffer, DType, Graph, HostArray, MemoryNeed, Program, Tensor } fro
 import { sizeOf } from "../../../tensor/mod.ts";
 import type { TfjsBuffer } from "../memory.ts";
 import { functionBuilder, makeModule } from "./assembler.ts";
+import { power } from "./power.ts";
+import { barrier, worthSharing } from "./share.ts";
+import type { Team } from "./team.ts";
 import { loopKernel } from "./loop_kernel.ts";
 import { lower } from "./lower.ts";
 import type { Call, Lowered, Place } from "./lower.ts";
@@ -21,6 +24,7 @@ const align = (bytes: number): number => Math.max(16, Math.ceil(bytes / 16) * 16
 /** Offsets of intermediate values: a value's place is free again after the last call that uses it. */
 function planArena(
   { calls, scratch }: Lowered,
+  team: number,
 ): { readonly offsets: Map<Tensor, number>; readonly bytes: number } {
   const last = new Map<Tensor, number>();
   calls.forEach(({ pointers }, i) =>
@@ -28,7 +32,7 @@ function planArena(
   );
   const offsets = new Map<Tensor, number>();
   const live: { readonly value: Tensor; readonly from: number; readonly to: number }[] = [];
-  const start = align(scratch);
+  const start = team * align(scratch);
   let bytes = start;
   calls.forEach(({ pointers }, i) => {
     for (const place of pointers) {
@@ -51,24 +55,33 @@ function planArena(
   return { offsets, bytes };
 }
 
-function kernelBody({ kernel }: Call): number[] {
+/** Index of the function in which the threads of a team wait for each other. */
+const sync = 1;
+
+function kernelBody({ kernel }: Call, team: number, scratch: number): number[] {
   switch (kernel.kind) {
     case "loop":
-      return loopKernel(kernel.spec);
+      return loopKernel(kernel.spec, team, sync);
     case "product":
-      return productKernel(kernel.spec);
+      return productKernel(kernel.spec, team, scratch);
     case "rows":
-      return rowsKernel(kernel.spec);
+      return rowsKernel(kernel.spec, team);
   }
 }
 
-/** The module: every different kernel once, then `run(constants, arena)`; the table of slots heads the constants. */
+/**
+ * The module: every different kernel once, then `run(constants, arena)`; the table of slots heads the constants. The threads
+ * of a team wait for each other behind every kernel.
+ */
 function assemble(
   lowered: Lowered,
   offsets: ReadonlyMap<Tensor, number>,
   constantOffsets: readonly number[],
+  { team, shared }: { readonly team: number; readonly shared: boolean },
 ): Uint8Array {
-  const functions: { readonly parameters: number; readonly body: readonly number[] }[] = [];
+  const functions: { readonly parameters: number; readonly body: readonly number[] }[] = team > 1
+    ? [{ parameters: 0, body: barrier(team) }]
+    : [];
   const known = new Map<string, number>();
   const run = functionBuilder(2);
   const pointer = (place: Place): void => {
@@ -97,14 +110,18 @@ function assemble(
     );
     let index = known.get(key);
     if (index === undefined) {
-      index = functions.push({ parameters: call.pointers.length, body: kernelBody(call) });
+      index = functions.push({
+        parameters: call.pointers.length,
+        body: kernelBody(call, team, align(lowered.scratch)),
+      });
       known.set(key, index);
     }
     call.pointers.forEach(pointer);
     run.call(index);
+    if (team > 1) run.call(sync);
   }
   functions.push({ parameters: 2, body: run.finish() });
-  return makeModule(functions);
+  return makeModule(functions, shared);
 }
 
 function layConstants(lowered: Lowered): { readonly offsets: number[]; readonly bytes: number } {
@@ -135,26 +152,54 @@ function memoryOf(heap: Heap, { parameters, outputs }: Graph, temporary: number)
   };
 }
 
-/** Makes a program of own kernels on a heap. */
+/** Whether some kernel is large enough that threads are worth their start. */
+function isLarge({ calls }: Lowered): boolean {
+  const work = calls.reduce((sum, { kernel }) => {
+    if (kernel.kind !== "product") return sum;
+    const { m, n, k, batch } = kernel.spec;
+    return sum + batch.reduce((product, { size }) => product * size, m * n * k);
+  }, 0);
+  return work >= 512 * worthSharing;
+}
+
+/** Threads on a shared memory, and the address of their words. */
+export type Sharing = { readonly team: Team; readonly address: number };
+
+/**
+ * Makes a program of own kernels on a heap.
+ *
+ * @param sharing The threads of the heap; without it its memory is not shared.
+ */
 export async function compileOwn(
   heap: Heap,
   graph: Graph,
   { donate }: { readonly donate: readonly number[] },
+  sharing?: Sharing,
 ): Promise<Program> {
   const lowered = lower(graph);
-  const arena = planArena(lowered);
+  const size = sharing !== undefined && isLarge(lowered) ? sharing.team.size : 1;
+  const team = size > 1 ? sharing?.team : undefined;
+  const arena = planArena(lowered, size);
   const constants = layConstants(lowered);
+  const how = { team: size, shared: sharing !== undefined };
   const module = await WebAssembly.compile(
-    assemble(lowered, arena.offsets, constants.offsets) as BufferSource,
+    assemble(lowered, arena.offsets, constants.offsets, how) as BufferSource,
   );
+  const constant = (value: number): WebAssembly.Global =>
+    new WebAssembly.Global({ value: "i32", mutable: false }, value);
   const instance = await WebAssembly.instantiate(module, {
-    e: { m: heap.memory as WebAssembly.Memory, p: power },
+    e: {
+      m: heap.memory as WebAssembly.Memory,
+      p: power,
+      ...(sharing === undefined ? {} : { t: constant(0), c: constant(sharing.address) }),
+    },
   });
+  const id = await team?.load(module) ?? 0;
   const call = instance.exports.run as (constants: number, arena: number) => void;
   let block: object | undefined = heap.allocate(constants.bytes / 4, "int32");
   const base = heap.pointer(block);
   lowered.constants.forEach((values, i) => heap.write(base + (constants.offsets[i] as number), values));
-  const run = (inputs: readonly Buffer[]): Promise<readonly Buffer[]> => {
+  const run = async (inputs: readonly Buffer[]): Promise<readonly Buffer[]> => {
     if (block === undefined) throw new Error("Cannot run the program: it was disposed");
     const outputs = graph.outputs.map((type): TfjsBuffer => makeBuffer(heap, type));
     const pointers = [...inputs, ...outputs].map((buffer) =>
@@ -162,23 +207,22 @@ export async function compileOwn(
     );
     const scratch = heap.arena(arena.bytes);
     heap.write(base, Int32Array.from(pointers));
+    const waits = team?.start(id, base, scratch);
+    if (waits !== undefined) await waits;
     call(base, scratch);
     for (const index of donate) heap.free((inputs[index] as TfjsBuffer).info.dataId);
-    return Promise.resolve(outputs);
+    return outputs;
   };
   return {
-    run: async (inputs) => await run(inputs),
+    run,
     memory: memoryOf(heap, graph, arena.bytes + constants.bytes),
     dispose: () => {
-      if (block !== undefined) heap.free(block);
+      if (block === undefined) return;
+      heap.free(block);
+      team?.unload(id);
       block = undefined;
     },
   };
-}
-
-/** Powers lane by lane; C's pow takes 1 where JavaScript has NaN: 1^NaN, 1^±∞. */
-function power(a: number, b: number): number {
-  return a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : Math.pow(a, b);
 }
 
 function makeBuffer(

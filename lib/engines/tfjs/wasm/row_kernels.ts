@@ -4,6 +4,7 @@
  */
 import { functionBuilder } from "./assembler.ts";
 import type { FunctionBuilder } from "./assembler.ts";
+import { firstOnly, moveBy, ownShare } from "./share.ts";
 import type { DType } from "../../../tensor/mod.ts";
 
 /** Sizes; plain data, so equal kernels share their code. */
@@ -20,24 +21,35 @@ function eachIndex(
   f: FunctionBuilder,
   { count, width }: RowsSpec,
   linear: number,
+  team: number,
   body: (row: number) => void,
 ): void {
-  const [left, indices, row] = [f.local("i32"), 1, f.local("i32")];
+  const [indices, row] = [1, f.local("i32")];
   if (count === 0) return;
-  f.i32(count);
-  f.set(left);
-  f.repeat(left, 1, () => {
-    f.get(indices);
-    f.memory("i32Load");
-    f.set(row);
-    body(row);
-    for (const [local, bytes] of [[indices, 4], [linear, 4 * width]] as const) {
-      f.get(local);
-      f.i32(bytes);
-      f.emit("add");
-      f.set(local);
-    }
-  });
+  const part = team > 1 ? ownShare(f, count, team) : undefined;
+  const left = part?.share ?? f.local("i32");
+  if (part === undefined) {
+    f.i32(count);
+    f.set(left);
+  } else {
+    moveBy(f, indices, part.from, 4);
+    moveBy(f, linear, part.from, 4 * width);
+  }
+  const whole = (): void =>
+    f.repeat(left, 1, () => {
+      f.get(indices);
+      f.memory("i32Load");
+      f.set(row);
+      body(row);
+      for (const [local, bytes] of [[indices, 4], [linear, 4 * width]] as const) {
+        f.get(local);
+        f.i32(bytes);
+        f.emit("add");
+        f.set(local);
+      }
+    });
+  f.get(left);
+  f.when(whole);
 }
 
 /** Moves `width` elements from one address to another, adding where asked. */
@@ -90,10 +102,10 @@ function rowAddress(f: FunctionBuilder, table: number, row: number, width: numbe
 }
 
 /** gather: parameters table, indices, out. An index outside is held within the table. */
-function gatherKernel(spec: RowsSpec): number[] {
+function gatherKernel(spec: RowsSpec, team: number): number[] {
   const f = functionBuilder(3);
   const from = f.local("i32");
-  eachIndex(f, spec, 2, (row) => {
+  eachIndex(f, spec, 2, team, (row) => {
     const clamp = (bound: number, beyond: "ltS" | "gtS"): void => {
       f.i32(bound);
       f.get(row, row);
@@ -110,26 +122,30 @@ function gatherKernel(spec: RowsSpec): number[] {
 }
 
 /** scatter_add: parameters table (the result), indices, updates. An index outside drops its update. */
-function scatterKernel(spec: RowsSpec): number[] {
+function scatterKernel(spec: RowsSpec, team: number): number[] {
   const f = functionBuilder(3);
   const to = f.local("i32");
-  f.get(0);
-  f.i32(0);
-  f.i32(4 * spec.rows * spec.width);
-  f.bulk("fill");
-  eachIndex(f, spec, 2, (row) => {
-    f.get(row);
-    f.i32(spec.rows);
-    f.emit("ltU");
-    f.when(() => {
-      rowAddress(f, 0, row, spec.width, to);
-      moveRow(f, 2, to, spec, true);
+  const all = (): void => {
+    f.get(0);
+    f.i32(0);
+    f.i32(4 * spec.rows * spec.width);
+    f.bulk("fill");
+    eachIndex(f, spec, 2, 1, (row) => {
+      f.get(row);
+      f.i32(spec.rows);
+      f.emit("ltU");
+      f.when(() => {
+        rowAddress(f, 0, row, spec.width, to);
+        moveRow(f, 2, to, spec, true);
+      });
     });
-  });
+  };
+  if (team > 1) firstOnly(f, all); // rows may meet in one place of the table
+  else all();
   return f.finish();
 }
 
-/** The body of a row kernel. */
-export function rowsKernel(spec: RowsSpec): number[] {
-  return spec.kind === "gather" ? gatherKernel(spec) : scatterKernel(spec);
+/** The body of a row kernel, which a team of threads shares. */
+export function rowsKernel(spec: RowsSpec, team: number = 1): number[] {
+  return spec.kind === "gather" ? gatherKernel(spec, team) : scatterKernel(spec, team);
 }
