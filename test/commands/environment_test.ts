@@ -36,7 +36,7 @@ Deno.test("environment marks what nobody could run, and refuses to install what 
   );
   assert.match(
     rows.find((row) => row.startsWith("tfjs-wasm ")) ?? "",
-    / yes +tfjs 4\.\d+\.\d+ +tfjs wasm +\d+\.\d$/,
+    / yes +tfjs 4\.\d+\.\d+ +tfjs wasm(, \d+ threads)? +\d+\.\d$/,
   );
   assert.match(
     rows.find((row) => row.startsWith("reference ")) ?? "",
