@@ -122,6 +122,29 @@ Deno.test("threads of tfjs-wasm compute products, sums and rows of awkward shape
   }
 });
 
+Deno.test("threads of tfjs-wasm take programs that are compiled, run and given up at the same time", async () => {
+  const engine = await wasm(3);
+  const size = 160;
+  const one = async (scale: number): Promise<readonly number[]> => {
+    const program = await compile(
+      ({ x }) => ({ y: mul(matmul(x as Tensor, x as Tensor), scale) }),
+      { x: float(size, size) },
+      { engine },
+    );
+    const x = values(size * size, 1);
+    const runs = await Promise.all([1, 2, 3].map(() => program.run({ x })));
+    const [first, ...others] = await Promise.all(
+      runs.map(async ({ y }) => bits(await y.data() as Float32Array)),
+    );
+    for (const other of others) assert.deepEqual(other, first);
+    program.dispose();
+    return first as readonly number[];
+  };
+  const together = await Promise.all([1, 2, 3, 4, 5].map(one));
+  for (const [i, found] of together.entries()) assert.deepEqual(await one(i + 1), found);
+  await engine.dispose();
+});
+
 Deno.test("tfjsEngine() refuses numbers of threads that are none", async () => {
   for (const threads of [0, 1.5, 65, NaN]) {
     await assert.rejects(wasm(threads), /threads must be a whole number from 1 to 64/);

@@ -205,11 +205,17 @@ export async function compileOwn(
     const pointers = [...inputs, ...outputs].map((buffer) =>
       heap.pointer((buffer as TfjsBuffer).info.dataId)
     );
-    const scratch = heap.arena(arena.bytes);
-    heap.write(base, Int32Array.from(pointers));
-    const waits = team?.start(id, base, scratch);
-    if (waits !== undefined) await waits;
-    call(base, scratch);
+    const own = (start?: (constants: number, arena: number) => void): void => {
+      const scratch = heap.arena(arena.bytes);
+      heap.write(base, Int32Array.from(pointers));
+      start?.(base, scratch);
+      call(base, scratch);
+    };
+    if (team === undefined) own();
+    else {
+      const turn = team.run(id, own);
+      if (turn !== undefined) await turn;
+    }
     for (const index of donate) heap.free((inputs[index] as TfjsBuffer).info.dataId);
     return outputs;
   };

@@ -34,8 +34,13 @@ export type Team = {
   /** Gives a program to the others; returns its number. */
   readonly load: (module: object) => Promise<number>;
   readonly unload: (id: number) => void;
-  /** Has the others run a program; this thread must run it too. Waits for what is being loaded. */
-  readonly start: (id: number, constants: number, arena: number) => Promise<void> | undefined;
+  /**
+   * Runs a program in all threads: `own` does this thread's part, between the command and its end nothing else happens. At
+   * once, or in its turn behind what is being loaded or waits.
+   */
+  readonly run: (id: number, own: (start: (constants: number, arena: number) => void) => void) =>
+    | Promise<void>
+    | undefined;
   readonly close: () => Promise<void>;
 };
 
@@ -53,7 +58,7 @@ export function makeTeam(memory: object, address: number, size: number): Team {
   let listening = true;
   let next = 1;
   let turn: Promise<unknown> = Promise.resolve();
-  let talking = 0;
+  let waiting = 0;
   const command = (kind: number): void => {
     Atomics.store(state, words.kind, kind);
     Atomics.add(state, words.command, 1);
@@ -87,9 +92,14 @@ export function makeTeam(memory: object, address: number, size: number): Team {
         worker.postMessage(message);
       })
     ));
-  const talk = (message: TeamMessage): Promise<void> => {
-    talking++;
-    const done = turn.then(async () => {
+  const inTurn = (action: () => void | Promise<void>): Promise<void> => {
+    waiting++;
+    const done = turn.then(action).finally(() => waiting--);
+    turn = done.catch(() => {});
+    return done;
+  };
+  const talk = (message: TeamMessage): Promise<void> =>
+    inTurn(async () => {
       if (others.length === 0) {
         begin();
         for (const [id, module] of loaded) await tell({ kind: "load", id, module });
@@ -97,10 +107,7 @@ export function makeTeam(memory: object, address: number, size: number): Team {
       if (!listening) command(commands.listen);
       await tell(message);
       listening = false;
-    }).finally(() => talking--);
-    turn = done.catch(() => {});
-    return done;
-  };
+    });
   const go = (id: number, constants: number, arena: number): void => {
     state[words.id] = id;
     state[words.constants] = constants;
@@ -119,11 +126,11 @@ export function makeTeam(memory: object, address: number, size: number): Team {
       loaded.delete(id);
       if (others.length > 0) talk({ kind: "unload", id }).catch(() => {});
     },
-    start: (id, constants, arena) => {
+    run: (id, own) => {
       const module = loaded.get(id);
-      if (others.length === 0 && module !== undefined) void talk({ kind: "load", id, module }); // after close()
-      if (talking === 0) return void go(id, constants, arena);
-      return turn.then(() => go(id, constants, arena));
+      if (others.length === 0 && module !== undefined) talk({ kind: "load", id, module }).catch(() => {}); // after close()
+      const both = (): void => own((constants, arena) => go(id, constants, arena));
+      return waiting === 0 ? both() as undefined : inTurn(both);
     },
     close: async () => {
       await turn;
