@@ -72,8 +72,8 @@ for (const hidden of [66, 96]) {
 /** Products of every step and sums along every dimension, of shapes that share badly. */
 async function compute(engine: Engine): Promise<readonly number[]> {
   const types = {
-    a: float(130, 67),
-    b: float(67, 253),
+    a: float(402, 131),
+    b: float(131, 509),
     c: float(7, 90, 31),
     rows: { dtype: "int32", shape: [301] },
   };
@@ -100,13 +100,15 @@ async function compute(engine: Engine): Promise<readonly number[]> {
     { engine },
   );
   const results = await program.run({
-    a: values(130 * 67, 1),
-    b: values(67 * 253, 2),
+    a: values(402 * 131, 1),
+    b: values(131 * 509, 2),
     c: values(7 * 90 * 31, 3),
-    rows: Int32Array.from({ length: 301 }, (_, i) => (i * 37) % 130),
+    rows: Int32Array.from({ length: 301 }, (_, i) => (i * 37) % 402),
   });
   const found: number[] = [];
-  for (const value of Object.values(results)) found.push(...bits(await value.data() as Float32Array));
+  for (const value of Object.values(results)) {
+    for (const bit of bits(await value.data() as Float32Array)) found.push(bit);
+  }
   program.dispose();
   return found;
 }
@@ -124,7 +126,7 @@ Deno.test("threads of tfjs-wasm compute products, sums and rows of awkward shape
 
 Deno.test("threads of tfjs-wasm take programs that are compiled, run and given up at the same time", async () => {
   const engine = await wasm(3);
-  const size = 160;
+  const size = 330;
   const one = async (scale: number): Promise<readonly number[]> => {
     const program = await compile(
       ({ x }) => ({ y: mul(matmul(x as Tensor, x as Tensor), scale) }),

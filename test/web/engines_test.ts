@@ -19,7 +19,7 @@ const flags = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--
 async function inPage(test: (page: Page) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "albert-gpu-"));
   try {
-    const script = join(dirname(web), "test", "web", "bundle_engines.ts");
+    const script = join(dirname(web), "test", "web", "bundle_engines.mjs");
     const args = ["run", "-A", `--config=${join(web, "deno.json")}`, script, join(folder, "page.js")];
     const { status, stderr } = spawnSync(Deno.execPath(), args, { encoding: "utf8" });
     assert.equal(status, 0, stderr);

@@ -10,7 +10,7 @@ import { sizeOf } from "../../../tensor/mod.ts";
 import type { TfjsBuffer } from "../memory.ts";
 import { functionBuilder, makeModule } from "./assembler.ts";
 import { power } from "./power.ts";
-import { barrier, worthSharing } from "./share.ts";
+import { barrier } from "./share.ts";
 import type { Team } from "./team.ts";
 import { loopKernel } from "./loop_kernel.ts";
 import { lower } from "./lower.ts";
@@ -152,14 +152,17 @@ function memoryOf(heap: Heap, { parameters, outputs }: Graph, temporary: number)
   };
 }
 
-/** Whether some kernel is large enough that threads are worth their start. */
+/** Multiplications from which a program is worth the start of threads, and that they wait for each other: some ms of one. */
+const worthThreads = 2 ** 25;
+
+/** Whether threads share a program. */
 function isLarge({ calls }: Lowered): boolean {
   const work = calls.reduce((sum, { kernel }) => {
     if (kernel.kind !== "product") return sum;
     const { m, n, k, batch } = kernel.spec;
     return sum + batch.reduce((product, { size }) => product * size, m * n * k);
   }, 0);
-  return work >= 512 * worthSharing;
+  return work >= worthThreads;
 }
 
 /** Threads on a shared memory, and the address of their words. */

@@ -1,11 +1,13 @@
 // Bundles engines_page.ts with the modules that stand in a page for Node's; the bundler belongs to web/deno.json.
-//     deno run -A --config=web/deno.json test/web/bundle_engines.ts page.js
-import { build } from "esbuild";
+//     deno run -A --config=web/deno.json test/web/bundle_engines.mjs page.js
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { nodeModules } from "../../web/builtins.ts";
 
+// By computed names: the types of the pages' packages are checked with their own configuration (web/check.ts).
+const packages = { bundler: "esbuild", builtins: new URL("../../web/builtins.ts", import.meta.url).href };
+const { build } = await import(packages.bundler);
+const { nodeModules } = await import(packages.builtins);
 const here = dirname(fileURLToPath(import.meta.url));
 const web = join(here, "..", "..", "web");
 
