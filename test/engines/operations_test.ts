@@ -1,10 +1,10 @@
 /**
  * Every primitive operation on every engine that runs here, against the reference loops.
  */
-import assert from "node:assert/strict";
 import { openEngine, useEngine } from "albert-guide";
 import type { Engine, HostArray, OperationName, Tensor } from "albert-guide";
 import { findBackend } from "@tensorflow/tfjs-core";
+import { assertClose } from "./assert_close.ts";
 import { cases, tolerance } from "./cases.ts";
 import { enginesHere } from "./here.ts";
 
@@ -17,17 +17,6 @@ async function valuesOn(engine: Engine, tensors: readonly Tensor[]): Promise<Hos
   } finally {
     useEngine(undefined);
   }
-}
-
-function assertClose(actual: HostArray, expected: HostArray, unit: number, where: string): void {
-  assert.equal(actual.length, expected.length, `${where}: length`);
-  expected.forEach((want, i) => {
-    const got = actual[i] as number;
-    const rounded = actual instanceof Float32Array ? Math.fround(want) : want;
-    if (Object.is(got, rounded) || got === rounded) return;
-    const allowed = unit * 1e-6 * Math.max(1, Math.abs(want));
-    assert.ok(Math.abs(got - want) <= allowed, `${where}[${i}]: ${got}, expected ${want}`);
-  });
 }
 
 for (const { name, ignore, note } of enginesHere) {

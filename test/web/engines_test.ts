@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { openEngine, pretrain, useEngine } from "albert-guide";
 import type { HostArray, OperationName, Tensor } from "albert-guide";
 import { serveFolder } from "../../web/serve.ts";
+import { assertClose } from "../engines/assert_close.ts";
 import { cases, tolerance } from "../engines/cases.ts";
 import { assertAgree, randomGraph, runOn } from "../engines/random_graphs.ts";
 import { config, examples, runOf } from "../engines/small_run.ts";
@@ -64,20 +65,6 @@ async function onReference(tensors: readonly Tensor[]): Promise<HostArray[]> {
   }
 }
 
-/** As for a terminal's WebGPU: ten times the tolerance, a GPU's exp is coarser. */
-function assertClose(actual: HostArray, expected: HostArray, unit: number, where: string): void {
-  assert.equal(actual.length, expected.length, where);
-  expected.forEach((want, i) => {
-    const got = actual[i] as number;
-    const rounded = actual instanceof Float32Array ? Math.fround(want) : want;
-    if (Object.is(got, rounded) || got === rounded) return;
-    assert.ok(
-      Math.abs(got - want) <= 10 * unit * 1e-6 * Math.max(1, Math.abs(want)),
-      `${where}[${i}]: ${got}, expected ${want}`,
-    );
-  });
-}
-
 Deno.test({
   name:
     `WebGPU in Chromium agrees with the reference on every operation, random graphs and a training${lacking}`,
@@ -95,7 +82,8 @@ Deno.test({
           await page.evaluate(`suite.operation(${JSON.stringify(op)}, ${JSON.stringify(picked)})`),
         );
         picked.forEach((_, i) =>
-          assertClose(actual[i] as HostArray, expected[i] as HostArray, tolerance[op], `${op} case ${i}`)
+          // As for a terminal's WebGPU: ten times the tolerance, a GPU's exp is coarser.
+          assertClose(actual[i] as HostArray, expected[i] as HostArray, 10 * tolerance[op], `${op} case ${i}`)
         );
       }
       for (let seed = 1; seed <= 5; seed++) {
