@@ -4,16 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
-/** Runs a test in a folder that is removed afterwards. */
-export async function inScratch(test: (folder: string) => Promise<void> | void): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "albert-"));
-  try {
-    await test(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
+import { inFolder } from "./folder.ts";
 
 /** A small device of its own, where this process may mount one. */
 export const canMount: boolean = (() => {
@@ -26,7 +17,7 @@ export const canMount: boolean = (() => {
 
 /** Runs a test in a folder that is a device of so many bytes. */
 export async function onDevice(size: string, test: (folder: string) => Promise<void>): Promise<void> {
-  await inScratch(async (folder) => {
+  await inFolder(async (folder) => {
     const mount = (...options: string[]): void => {
       assert.equal(spawnSync("mount", [...options, folder]).status, 0);
     };

@@ -72,7 +72,7 @@ export async function createStream(
         "the records are the same, and more processes are had by --shard_count",
     );
   }
-  const job = { config, options, run, plan, folder, blocks, outputs, manifest, run_sha256, threads };
+  const job = { config, options, run, inputs, plan, folder, blocks, outputs, manifest, run_sha256, threads };
   for (let attempt = 1;; attempt++) {
     const wished = partCut({ passes: config.dupe_factor, blocks: blocks.length, threads });
     const cut = await openParts(folder, { run_sha256, overwrite, cut: wished });
@@ -94,6 +94,8 @@ type Job = {
   readonly config: RecordsConfig;
   readonly options: RecordsOptions;
   readonly run: RecordsRun;
+  /** Raw files, as patterns were expanded at the start. */
+  readonly inputs: readonly string[];
   readonly plan: StreamPlan;
   readonly folder: string;
   readonly blocks: readonly Block[];
@@ -105,12 +107,11 @@ type Job = {
 
 /** Makes the parts that are not there, and the outputs from all. */
 async function fromParts(
-  { config, options, run, plan, folder, blocks, outputs, manifest, run_sha256, threads }: Job,
+  { config, options, run, inputs, plan, folder, blocks, outputs, manifest, run_sha256, threads }: Job,
   cut: PartCut,
 ): Promise<RecordsReport> {
   const { tokenizer, tokenizer_sha256: model_sha256 } = options;
   const keys = config.shard_count > 1; // for the shuffle over all shards
-  const inputs = expandPatterns(config.input_file);
   const share = Math.floor(WORK_BYTES / threads);
   const own = {
     setting: streamSetting(config, tokenizer, share),

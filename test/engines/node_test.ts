@@ -39,7 +39,8 @@ import { compileFunction, failureOf } from "../../lib/engines/tfjs/node/function
 import { compileStock } from "../../lib/engines/tfjs/stock_program.ts";
 import { nodeHere, nodeNote } from "./node.ts";
 import { assertAgree, randomGraph, runOn } from "./random_graphs.ts";
-import { inFolder, withEnvironment } from "./plugin_places.ts";
+import { inFolder } from "../folder.ts";
+import { withEnvironment } from "./plugin_places.ts";
 
 function script(path: string, text: string): string {
   writeFileSync(path, `#!/bin/sh\n${text}\n`);

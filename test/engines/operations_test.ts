@@ -1,23 +1,13 @@
 /**
  * Every primitive operation on every engine that runs here, against the reference loops.
  */
-import { openEngine, useEngine } from "albert-guide";
-import type { Engine, HostArray, OperationName, Tensor } from "albert-guide";
+import { openEngine } from "albert-guide";
+import type { HostArray, OperationName, Tensor } from "albert-guide";
 import { findBackend } from "@tensorflow/tfjs-core";
 import { assertClose } from "./assert_close.ts";
 import { cases, tolerance } from "./cases.ts";
 import { enginesHere } from "./here.ts";
-
-async function valuesOn(engine: Engine, tensors: readonly Tensor[]): Promise<HostArray[]> {
-  useEngine(engine);
-  try {
-    const found: HostArray[] = [];
-    for (const tensor of tensors) found.push(await tensor.data());
-    return found;
-  } finally {
-    useEngine(undefined);
-  }
-}
+import { valuesOn } from "./values_on.ts";
 
 for (const { name, ignore, note } of enginesHere) {
   for (const op of Object.keys(cases) as OperationName[]) {

@@ -9,7 +9,8 @@ import { pluginPackages } from "../../lib/engines/xla/packages.ts";
 import { checkLibrary, hasDevice, installedPath, pluginKind } from "../../lib/engines/xla/plugin.ts";
 import { pluginSum } from "../../lib/engines/xla/plugin_sum.ts";
 import { startSession } from "../../lib/engines/xla/session.ts";
-import { bytes, inFolder, sha256, withEnvironment } from "./plugin_places.ts";
+import { inFolder } from "../folder.ts";
+import { bytes, sha256, withEnvironment } from "./plugin_places.ts";
 
 /** The head of an ELF file. */
 function elf(

@@ -20,7 +20,8 @@ import type { PluginPackage } from "../../lib/engines/xla/packages.ts";
 import { layouts } from "../../lib/engines/xla/pjrt_layout.ts";
 import { installedPath } from "../../lib/engines/xla/plugin.ts";
 import { extractAll, extractMember } from "../../lib/engines/xla/wheel.ts";
-import { bytes, inFolder, sha256, withEnvironment } from "./plugin_places.ts";
+import { inFolder } from "../folder.ts";
+import { bytes, sha256, withEnvironment } from "./plugin_places.ts";
 
 function fields(length: number, values: readonly (readonly [number, number, 2 | 4])[]): Uint8Array {
   const view = new DataView(new ArrayBuffer(length));

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { hasWebgpuAdapter } from "../../lib/engines/tfjs/webgpu.ts";
 
-import { inFolder } from "./plugin_places.ts";
+import { inFolder } from "../folder.ts";
 
 const adapter = await hasWebgpuAdapter();
 const lib = (path: string): string => new URL(`../../lib/${path}`, import.meta.url).href;

@@ -1,7 +1,6 @@
 /** The parts of the XLA engine that need no plugin: program text, simplification, messages, versions. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   add,
@@ -40,19 +39,10 @@ import { layouts, slots } from "../../lib/engines/xla/pjrt_layout.ts";
 import { openProgramCache } from "../../lib/engines/xla/program_cache.ts";
 import { onlyReadRows } from "../../lib/engines/xla/sparse_rows.ts";
 import { toStableHlo } from "../../lib/engines/xla/stablehlo.ts";
+import { inFolder } from "../folder.ts";
 import { floats, numbers } from "./cases.ts";
 
 const matrix: TensorType = { dtype: "float32", shape: [2, 3] };
-
-/** Runs a test with a folder that is gone afterwards. */
-async function inFolder(fn: (folder: string) => Promise<void> | void): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "albert-xla-"));
-  try {
-    await fn(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
 
 Deno.test("toStableHlo() computes a key once, however many numbers are drawn with it", () => {
   const graph = trace(

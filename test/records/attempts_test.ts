@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkManifest } from "../../lib/records/mod.ts";
 import { goldenAlbert } from "../golden_albert.ts";
-import { inScratch } from "../small_device.ts";
+import { inFolder } from "../folder.ts";
 import { goldenPipeline } from "../tasks/golden_tasks.ts";
 
 const cli = fileURLToPath(new URL("../../lib/cli.ts", import.meta.url));
@@ -21,7 +21,7 @@ function attempt(args: readonly string[]): Promise<{ readonly code: number | nul
 }
 
 Deno.test("attempts at one task that run at once all end well, and the records are those of one", async () => {
-  await inScratch(async (folder) => {
+  await inFolder(async (folder) => {
     const text = goldenPipeline().input_files["corpus.txt"] ?? "";
     writeFileSync(join(folder, "raw.txt"), `${text}\n\n${text}`);
     const model = goldenAlbert<{ spm_model_base64: string }>("tokenization").spm_model_base64;

@@ -20,6 +20,7 @@ import {
   type RecordsOptions,
   type RecordsReport,
 } from "../../lib/records/mod.ts";
+import { madeHere } from "../../lib/records/made_by.ts";
 import { loadSentencePiece } from "../../lib/tokenizer/mod.ts";
 import { goldenAlbert } from "../golden_albert.ts";
 import { canMount, onDevice, remount } from "../small_device.ts";
@@ -133,6 +134,11 @@ Deno.test("finishRecords() names every shard that cannot be taken, and writes no
     finish(folder, { output_file: `${folder}/two`, shard_count: 2 }),
     /shard 1: it was made from other raw files than shard 0/,
   );
+});
+
+Deno.test("shards tell the release that deno.json has", () => {
+  const { version } = JSON.parse(readFileSync(new URL("../../deno.json", import.meta.url), "utf8"));
+  assert.equal(madeHere().release, version);
 });
 
 Deno.test("finishRecords() refuses shards of another version of the library or of Unicode", async () => {

@@ -7,7 +7,8 @@ import { type Disk, disk, writeCheckpoint } from "../../lib/train/checkpoint_fil
 import { initialParameters, pretrain, readCheckpoint } from "../../lib/train/mod.ts";
 import { config, examples, runOf } from "./tiny.ts";
 import { openTestEngine } from "../engine.ts";
-import { canMount, inScratch, onDevice, remount } from "../small_device.ts";
+import { inFolder } from "../folder.ts";
+import { canMount, onDevice, remount } from "../small_device.ts";
 
 const engine = await openTestEngine();
 
@@ -48,7 +49,7 @@ Deno.test("writeCheckpoint() leaves the old or the new step whichever act fails,
   for (const forGood of [false, true]) {
     for (let failing = 1;; failing++) {
       let over = false;
-      await inScratch((folder) => {
+      await inFolder((folder) => {
         saveCheckpoint(folder, saved(1), { keep: 1 });
         const { on, acts } = failingDisk(failing, "ENOSPC", forGood);
         let error: Error | undefined;
@@ -124,7 +125,7 @@ Deno.test({
 });
 
 Deno.test("pretrain() lets one trainer into a folder: the other is told, and the first ends as if alone", async () => {
-  await inScratch(async (folder) => {
+  await inFolder(async (folder) => {
     const run = runOf({ output_dir: folder, save_checkpoints_steps: 1, log_every: 1 });
     let second: unknown;
     const onStep = async ({ step }: { readonly step: number }): Promise<void> => {

@@ -1,9 +1,10 @@
 /** What engines_test.ts runs in a page: the tests' small graphs and their short training, on WebGPU. */
-import { type Engine, pretrain, tfjsEngine, useEngine } from "albert-guide";
+import { type Engine, pretrain, tfjsEngine } from "albert-guide";
 import type { HostArray, OperationName, Tensor } from "albert-guide";
 import { cases } from "../engines/cases.ts";
 import { randomGraph, runOn } from "../engines/random_graphs.ts";
 import { config, examples, runOf } from "../engines/small_run.ts";
+import { valuesOn } from "../engines/values_on.ts";
 
 let engine: Promise<Engine> | undefined;
 const gpu = (): Promise<Engine> => engine ??= tfjsEngine({ backend: "webgpu" });
@@ -20,15 +21,8 @@ const suite = {
   device: async () => (await gpu()).devices().map(({ name }) => name).join(),
   operations: Object.keys(cases),
   operation: async (op: OperationName, picked: readonly number[]) => {
-    useEngine(await gpu());
-    try {
-      const all = cases[op]();
-      const found: HostArray[] = [];
-      for (const i of picked) found.push(await (all[i] as Tensor).data());
-      return plain(found);
-    } finally {
-      useEngine(undefined);
-    }
+    const all = cases[op]();
+    return plain(await valuesOn(await gpu(), picked.map((i) => all[i] as Tensor)));
   },
   graph: async (seed: number) => plain(await runOn(await gpu(), randomGraph(seed))),
   train: async () => {

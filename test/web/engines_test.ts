@@ -5,13 +5,14 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { openEngine, pretrain, useEngine } from "albert-guide";
+import { openEngine, pretrain } from "albert-guide";
 import type { HostArray, OperationName, Tensor } from "albert-guide";
 import { serveFolder } from "../../web/serve.ts";
 import { assertClose } from "../engines/assert_close.ts";
 import { cases, tolerance } from "../engines/cases.ts";
 import { assertAgree, randomGraph, runOn } from "../engines/random_graphs.ts";
 import { config, examples, runOf } from "../engines/small_run.ts";
+import { valuesOn } from "../engines/values_on.ts";
 import { lacking, openPage, type Page, ready, until } from "./browser.ts";
 import { web } from "./exported.ts";
 
@@ -54,17 +55,6 @@ const arrays: Readonly<Record<string, new (values: readonly number[]) => HostArr
 const received = (sent: unknown): HostArray[] =>
   (sent as Sent).map(({ kind, values }) => new (arrays[kind] ?? Float32Array)(values.map(Number)));
 
-async function onReference(tensors: readonly Tensor[]): Promise<HostArray[]> {
-  useEngine(await openEngine("reference"));
-  try {
-    const found: HostArray[] = [];
-    for (const tensor of tensors) found.push(await tensor.data());
-    return found;
-  } finally {
-    useEngine(undefined);
-  }
-}
-
 Deno.test({
   name:
     `WebGPU in Chromium agrees with the reference on every operation, random graphs and a training${lacking}`,
@@ -77,7 +67,7 @@ Deno.test({
       for (const op of names) {
         const all = cases[op]();
         const picked = [...new Set([0, Math.floor(all.length / 2), all.length - 1])];
-        const expected = await onReference(picked.map((i) => all[i] as Tensor));
+        const expected = await valuesOn(await openEngine("reference"), picked.map((i) => all[i] as Tensor));
         const actual = received(
           await page.evaluate(`suite.operation(${JSON.stringify(op)}, ${JSON.stringify(picked)})`),
         );
