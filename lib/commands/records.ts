@@ -254,7 +254,9 @@ export const records: Command = command({
     const { spm_model_file, vocab_file, spm_version: _version, shard_index, shard_count, finish, ...given } =
       flags;
     const config = given as typeof given & Choices; // parseArguments allows no other words
-    const shard = config.order === "stream"
+    const shard = finish && shard_count !== undefined
+      ? { shard_index: 0, shard_count } // it is none of the tasks
+      : config.order === "stream"
       ? shardOf(process.env, { shard_index, shard_count })
       : { shard_index: shard_index ?? 0, shard_count: shard_count ?? 1 };
     const warned: string[] = [];

@@ -15,7 +15,7 @@ import { openEngine, pickEngine } from "./registry.ts";
 import { cacheFolder, processorKey, usableProcessors } from "./xla/mod.ts";
 
 /** Raise when the measurement or an engine changes. */
-const version = 2;
+const version = 3;
 
 /** Rows and columns of the product: it must end soon on the slow engine. */
 const size = 512;

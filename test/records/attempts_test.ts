@@ -47,5 +47,13 @@ Deno.test("attempts at one task that run at once all end well, and the records a
     assert.deepEqual(checkManifest(join(folder, "many-00001-of-00003.manifest.json")), []);
     assert.equal(existsSync(join(folder, "many-00001-of-00003.parts")), false);
     assert.deepEqual(readdirSync(folder).filter((name) => name.includes(".tmp-")), []);
+    // At a terminal no scheduler says which task this is: the merge is none.
+    const index = (
+      n: number,
+    ): string[] => [...args("many").slice(0, -2), `--shard_index=${n}`, "--shard_count=3"];
+    for (const n of [0, 2]) assert.equal((await attempt(index(n))).code, 0);
+    const merge = await attempt([...args("many").slice(0, -2), "--finish", "--shard_count=3"]);
+    assert.equal(merge.code, 0, merge.said);
+    assert.deepEqual(checkManifest(join(folder, "many.manifest.json")), []);
   });
 });
